@@ -1,0 +1,15 @@
+/** Waiting times and lifetimes, in milliseconds; kubeadm's defaults (kubeadm v1beta4 defaults.go). */
+export const MINUTE = 60_000;
+export const HOUR = 60 * MINUTE;
+export const DAY = 24 * HOUR;
+
+export const CA_VALIDITY = 3650 * DAY;
+export const CERTIFICATE_VALIDITY = 365 * DAY;
+/** Certificates start this much in the past, so that hosts with slightly slow clocks accept them. */
+export const CERTIFICATE_BACKDATE = 5 * MINUTE;
+export const TOKEN_TTL = 24 * HOUR;
+export const UPLOADED_CERTS_TTL = 2 * HOUR;
+
+export const CONTROL_PLANE_TIMEOUT = 4 * MINUTE;
+export const KUBELET_HEALTH_TIMEOUT = 4 * MINUTE;
+export const API_CALL_TIMEOUT = 1 * MINUTE;

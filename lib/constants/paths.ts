@@ -1,0 +1,32 @@
+/** Where kubeadm puts things on a host; kubestick keeps every one of them (kubeadm constants.go). */
+export const KUBERNETES_DIR = "/etc/kubernetes";
+export const MANIFESTS_DIR = "/etc/kubernetes/manifests";
+export const CERTIFICATES_DIR = "/etc/kubernetes/pki";
+export const ETCD_DATA_DIR = "/var/lib/etcd";
+
+export const KUBELET_DIR = "/var/lib/kubelet";
+export const KUBELET_CONFIG_FILE = "/var/lib/kubelet/config.yaml";
+export const KUBELET_INSTANCE_CONFIG_FILE = "/var/lib/kubelet/instance-config.yaml";
+export const KUBELET_FLAGS_FILE = "/var/lib/kubelet/kubeadm-flags.env";
+export const KUBELET_CLIENT_CURRENT = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+export const KUBELET_BOOTSTRAP_KUBECONFIG = "/etc/kubernetes/bootstrap-kubelet.conf";
+export const KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf";
+export const ADMIN_KUBECONFIG = "/etc/kubernetes/admin.conf";
+
+export const POD_LOGS_DIR = "/var/log/pods";
+export const DEFAULT_CRI_SOCKET = "unix:///run/containerd/containerd.sock";
+
+/** kubestick's own state: what it wrote, and the services that it runs itself. */
+export const STATE_DIR = "/var/lib/kubestick";
+export const LEDGER_FILE = "/var/lib/kubestick/ledger.json";
+export const SERVICES_DIR = "/var/lib/kubestick/services";
+export const RUN_DIR = "/run/kubestick";
+export const LOG_DIR = "/var/log/kubestick";
+/** The kubelet's resolv.conf on a host that has no usable nameserver of its own. */
+export const EMPTY_RESOLV_CONF = "/var/lib/kubestick/resolv.conf";
+/** Where a dry run with `--rootfs` leaves the API objects that it would have created. */
+export const DRY_RUN_OBJECTS_DIR = "/var/lib/kubestick/dry-run";
+
+export const HOST_RESOLV_CONF = "/etc/resolv.conf";
+/** systemd-resolved's file with the real upstream servers; /etc/resolv.conf then holds only its loopback stub. */
+export const SYSTEMD_RESOLVED_CONF = "/run/systemd/resolve/resolv.conf";

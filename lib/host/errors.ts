@@ -1,0 +1,39 @@
+/** Exit codes of every kubestick command. */
+export const EXIT = { done: 0, failed: 1, usage: 2, preflight: 3 } as const;
+
+/**
+ * An error for the person at the console: what failed and why (`message`), and what to type or change next (`hint`).
+ * It is printed without a stack trace; any other error is a defect of kubestick's own.
+ */
+export class KubestickError extends Error {
+  override name = "KubestickError";
+  readonly hint: string | undefined;
+  readonly exitCode: number;
+
+  constructor(message: string, options: { hint?: string; exitCode?: number; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.hint = options.hint;
+    this.exitCode = options.exitCode ?? EXIT.failed;
+  }
+}
+
+/** A command line or configuration that cannot be used (exit code 2). */
+export class UsageError extends KubestickError {
+  override name = "UsageError";
+
+  constructor(message: string, hint?: string) {
+    super(message, { hint, exitCode: EXIT.usage });
+  }
+}
+
+/** The one-line reason of anything that was thrown. */
+export function reason(error: unknown): string {
+  if (error instanceof Error) return error.message || error.name;
+  return String(error);
+}
+
+/** The errno name (ENOENT, ECONNREFUSED, …) of a system error, or undefined. */
+export function errno(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" ? code : undefined;
+}
