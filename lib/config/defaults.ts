@@ -1,0 +1,77 @@
+import { CA_VALIDITY, CERTIFICATE_VALIDITY, TOKEN_TTL } from "../constants/durations.ts";
+import * as names from "../constants/names.ts";
+import * as paths from "../constants/paths.ts";
+import { API_SERVER_PORT } from "../constants/ports.ts";
+import { TOKEN_USAGES } from "../constants/tokens.ts";
+import { DEFAULT_IMAGE_REPOSITORY, KUBERNETES_VERSION } from "../constants/versions.ts";
+import { canonicalIp } from "./net.ts";
+import { formatDuration } from "./schema.ts";
+import type { BootstrapToken, ClusterConfiguration, InitConfiguration } from "./types.ts";
+
+/** What defaulting needs to know of the host; looked up only where the configuration leaves it open. */
+export interface HostDefaults {
+  hostname(): string;
+  advertiseAddress(): string;
+  newToken(): string;
+}
+
+/** A ClusterConfiguration with every field that the user left out filled in (kubeadm v1beta4 defaults.go). */
+export function defaultCluster(c: Partial<ClusterConfiguration>): ClusterConfiguration {
+  const etcd = c.etcd?.external
+    ? { external: c.etcd.external }
+    : { local: { ...c.etcd?.local, dataDir: c.etcd?.local?.dataDir || paths.ETCD_DATA_DIR } };
+  const version = c.kubernetesVersion || KUBERNETES_VERSION;
+  return {
+    ...c,
+    apiServer: c.apiServer ?? {},
+    controllerManager: c.controllerManager ?? {},
+    scheduler: c.scheduler ?? {},
+    etcd,
+    networking: {
+      ...(c.networking?.podSubnet ? { podSubnet: c.networking.podSubnet } : {}),
+      serviceSubnet: c.networking?.serviceSubnet || names.SERVICE_SUBNET,
+      dnsDomain: c.networking?.dnsDomain || names.DNS_DOMAIN,
+    },
+    kubernetesVersion: version.startsWith("v") ? version : `v${version}`,
+    dns: c.dns ?? {},
+    proxy: c.proxy ?? {},
+    certificatesDir: c.certificatesDir || paths.CERTIFICATES_DIR,
+    imageRepository: c.imageRepository || DEFAULT_IMAGE_REPOSITORY,
+    clusterName: c.clusterName || names.CLUSTER_NAME,
+    // kubeadm's default is RSA-2048; a small board makes P-256 keys in milliseconds instead of seconds.
+    encryptionAlgorithm: c.encryptionAlgorithm ?? "ECDSA-P256",
+    certificateValidityPeriod: c.certificateValidityPeriod ?? formatDuration(CERTIFICATE_VALIDITY),
+    caCertificateValidityPeriod: c.caCertificateValidityPeriod ?? formatDuration(CA_VALIDITY),
+  };
+}
+
+/** An InitConfiguration with every field that the user left out filled in (kubeadm v1beta4 defaults.go). */
+export function defaultInit(c: Partial<InitConfiguration>, host: HostDefaults): InitConfiguration {
+  const given = c.localAPIEndpoint?.advertiseAddress;
+  const unset = given === undefined || given === "" || given === "0.0.0.0" || canonicalIp(given) === "::";
+  const tokens = c.bootstrapTokens?.length ? c.bootstrapTokens : [{ token: host.newToken() } as BootstrapToken];
+  return {
+    ...c,
+    bootstrapTokens: tokens.map(defaultToken),
+    localAPIEndpoint: {
+      advertiseAddress: unset ? host.advertiseAddress() : given,
+      bindPort: c.localAPIEndpoint?.bindPort ?? API_SERVER_PORT,
+    },
+    nodeRegistration: {
+      ...c.nodeRegistration,
+      name: c.nodeRegistration?.name || host.hostname(),
+      criSocket: c.nodeRegistration?.criSocket || paths.DEFAULT_CRI_SOCKET,
+      imagePullPolicy: c.nodeRegistration?.imagePullPolicy || "IfNotPresent",
+    },
+  };
+}
+
+/** A bootstrap token entry with kubeadm's default lifetime, usages and group. */
+export function defaultToken(token: Partial<BootstrapToken> & { token: string }): BootstrapToken {
+  return {
+    ...token,
+    ...(token.expires === undefined ? { ttl: token.ttl ?? formatDuration(TOKEN_TTL) } : {}),
+    usages: token.usages?.length ? token.usages : [...TOKEN_USAGES],
+    groups: token.groups?.length ? token.groups : [names.GROUP_BOOTSTRAPPERS],
+  };
+}

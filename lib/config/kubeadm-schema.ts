@@ -1,0 +1,174 @@
+import * as s from "./schema.ts";
+
+/** The kubeadm.k8s.io documents, v1beta4 and v1beta3 (kubeadm v1beta4 and v1beta3 types.go). */
+const strings = s.list(s.string);
+const header = { apiVersion: s.string, kind: s.string };
+const port = s.intBetween(1, 65535);
+const pullPolicy = s.oneOf("Always", "IfNotPresent", "Never");
+
+const argList = s.list(s.object({ name: s.string, value: s.string }, ["name"]));
+const env = s.list(s.object({ name: s.string, value: s.string, valueFrom: s.any }, ["name"]));
+const volumes = s.list(
+  s.object(
+    {
+      name: s.string,
+      hostPath: s.string,
+      mountPath: s.string,
+      readOnly: s.bool,
+      pathType: s.oneOf(
+        "",
+        "DirectoryOrCreate",
+        "Directory",
+        "FileOrCreate",
+        "File",
+        "Socket",
+        "CharDevice",
+        "BlockDevice",
+      ),
+    },
+    ["name", "hostPath", "mountPath"],
+  ),
+);
+const taints = s.list(
+  s.object(
+    {
+      key: s.string,
+      value: s.string,
+      effect: s.oneOf("NoSchedule", "PreferNoSchedule", "NoExecute"),
+      timeAdded: s.string,
+    },
+    ["key", "effect"],
+  ),
+);
+const endpoint = s.object({ advertiseAddress: s.string, bindPort: port });
+const patches = s.object({ directory: s.string });
+const timeouts = s.object({
+  controlPlaneComponentHealthCheck: s.duration,
+  kubeletHealthCheck: s.duration,
+  kubernetesAPICall: s.duration,
+  etcdAPICall: s.duration,
+  tlsBootstrap: s.duration,
+  discovery: s.duration,
+  upgradeManifests: s.duration,
+});
+const bootstrapTokens = s.list(
+  s.object(
+    {
+      token: s.string,
+      description: s.string,
+      ttl: s.duration,
+      expires: s.string,
+      usages: s.list(s.oneOf("signing", "authentication")),
+      groups: strings,
+    },
+    ["token"],
+  ),
+);
+
+/** The schema of one kubeadm document; the two versions differ in a handful of fields. */
+function schemas(beta4: boolean): Record<string, s.Schema> {
+  const args = beta4 ? argList : s.map(s.string);
+  const component: Record<string, s.Schema> = {
+    extraArgs: args,
+    extraVolumes: volumes,
+    ...(beta4 ? { extraEnvs: env } : {}),
+  };
+  const nodeRegistration = s.object({
+    name: s.string,
+    criSocket: s.string,
+    taints,
+    kubeletExtraArgs: args,
+    ignorePreflightErrors: strings,
+    imagePullPolicy: pullPolicy,
+    ...(beta4 ? { imagePullSerial: s.bool } : {}),
+  });
+  return {
+    InitConfiguration: s.object({
+      ...header,
+      bootstrapTokens,
+      nodeRegistration,
+      localAPIEndpoint: endpoint,
+      certificateKey: s.string,
+      skipPhases: strings,
+      patches,
+      ...(beta4 ? { dryRun: s.bool, timeouts } : {}),
+    }),
+    ClusterConfiguration: s.object({
+      ...header,
+      etcd: s.object({
+        local: s.object({
+          imageRepository: s.string,
+          imageTag: s.string,
+          dataDir: s.string,
+          extraArgs: args,
+          serverCertSANs: strings,
+          peerCertSANs: strings,
+          ...(beta4 ? { extraEnvs: env } : {}),
+        }),
+        external: s.object(
+          {
+            endpoints: strings,
+            caFile: s.string,
+            certFile: s.string,
+            keyFile: s.string,
+            ...(beta4 ? { httpEndpoints: strings } : {}),
+          },
+          ["endpoints"],
+        ),
+      }),
+      networking: s.object({ serviceSubnet: s.string, podSubnet: s.string, dnsDomain: s.string }),
+      kubernetesVersion: s.string,
+      controlPlaneEndpoint: s.string,
+      apiServer: s.object({
+        ...component,
+        certSANs: strings,
+        ...(beta4 ? {} : { timeoutForControlPlane: s.duration }),
+      }),
+      controllerManager: s.object(component),
+      scheduler: s.object(component),
+      dns: s.object({
+        imageRepository: s.string,
+        imageTag: s.string,
+        ...(beta4 ? { disabled: s.bool } : { type: s.oneOf("CoreDNS") }),
+      }),
+      certificatesDir: s.string,
+      imageRepository: s.string,
+      featureGates: s.map(s.bool),
+      clusterName: s.string,
+      ...(beta4
+        ? {
+            proxy: s.object({ disabled: s.bool }),
+            encryptionAlgorithm: s.oneOf("ECDSA-P256", "ECDSA-P384", "RSA-2048", "RSA-3072", "RSA-4096"),
+            certificateValidityPeriod: s.duration,
+            caCertificateValidityPeriod: s.duration,
+          }
+        : {}),
+    }),
+    JoinConfiguration: s.object({
+      ...header,
+      nodeRegistration,
+      caCertPath: s.string,
+      discovery: s.object({
+        bootstrapToken: s.object({
+          token: s.string,
+          apiServerEndpoint: s.string,
+          caCertHashes: strings,
+          unsafeSkipCAVerification: s.bool,
+        }),
+        file: s.object({ kubeConfigPath: s.string }),
+        tlsBootstrapToken: s.string,
+        ...(beta4 ? {} : { timeout: s.duration }),
+      }),
+      controlPlane: s.object({ localAPIEndpoint: endpoint, certificateKey: s.string }),
+      skipPhases: strings,
+      patches,
+      ...(beta4 ? { dryRun: s.bool, timeouts } : {}),
+    }),
+  };
+}
+
+/** kubeadm's document schemas by API version, then kind. */
+export const kubeadmSchemas: Record<string, Record<string, s.Schema>> = {
+  "kubeadm.k8s.io/v1beta4": schemas(true),
+  "kubeadm.k8s.io/v1beta3": schemas(false),
+};

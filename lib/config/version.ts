@@ -1,0 +1,24 @@
+/** A parsed Kubernetes or component version. */
+export interface Version {
+  major: number;
+  minor: number;
+  patch: number;
+  /** Pre-release part (`rc.1`), empty for a release. */
+  pre: string;
+}
+
+const VERSION = /^v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?$/;
+
+/** Parses a version such as v1.36.2 (semver, with an optional v); undefined when the text is none. */
+export function parseVersion(text: string): Version | undefined {
+  const m = VERSION.exec(text);
+  return m ? { major: Number(m[1]), minor: Number(m[2]), patch: Number(m[3]), pre: m[4] ?? "" } : undefined;
+}
+
+/** Negative, zero or positive as `a` is older than, equal to or newer than `b` (semver §11, pre-releases as text). */
+export function compareVersions(a: Version, b: Version): number {
+  const numbers = a.major - b.major || a.minor - b.minor || a.patch - b.patch;
+  if (numbers !== 0 || a.pre === b.pre) return numbers;
+  if (a.pre === "") return 1;
+  return b.pre === "" ? -1 : a.pre < b.pre ? -1 : 1;
+}

@@ -1,0 +1,182 @@
+import * as fs from "node:fs";
+import { dirname, isAbsolute, join, normalize } from "node:path";
+import { errno, KubestickError, reason } from "./errors.ts";
+
+/** How to write a file. `secret` contents are never shown, whatever their mode. */
+export interface WriteOptions {
+  mode?: number;
+  secret?: boolean;
+}
+
+/** A file that was written, for dry runs and reports. */
+export interface WrittenFile {
+  path: string;
+  mode: number;
+  secret: boolean;
+  data: Buffer;
+}
+
+const MAX_SYMLINKS = 40;
+
+/**
+ * The host's files below a root. With a root other than `/`, symbolic links are resolved inside it, so that nothing
+ * outside is read or written (`--rootfs`). An overlay keeps writes in memory instead: a dry run reads back what it
+ * "wrote" and the host stays untouched.
+ */
+export class Files {
+  readonly root: string;
+  readonly written: WrittenFile[] = [];
+  readonly #overlay: Map<string, WrittenFile | null> | undefined;
+
+  constructor(root = "/", options: { overlay?: boolean } = {}) {
+    this.root = normalize(root);
+    this.#overlay = options.overlay ? new Map() : undefined;
+  }
+
+  /** Where an absolute path of the target host lies on this one. Throws when symbolic links loop. */
+  real(path: string): string {
+    if (!isAbsolute(path)) throw new KubestickError(`not an absolute path: ${path}`);
+    if (this.root === "/") return normalize(path);
+    let rest = normalize(path).split("/").filter(Boolean);
+    let at = "";
+    for (let links = 0; rest.length > 0; ) {
+      const name = rest.shift()!;
+      if (name === "..") {
+        at = at === "" ? "" : dirname(at) === "/" ? "" : dirname(at);
+        continue;
+      }
+      const next = `${at}/${name}`;
+      const target = readLink(join(this.root, next));
+      if (target === undefined) at = next;
+      else if (++links > MAX_SYMLINKS) throw new KubestickError(`too many symbolic links at ${next} below ${this.root}`);
+      else {
+        rest = [...target.split("/").filter((p) => p !== "" && p !== "."), ...rest];
+        if (isAbsolute(target)) at = "";
+      }
+    }
+    return join(this.root, at);
+  }
+
+  /** A file's bytes, or undefined where there is none. Throws KubestickError when it cannot be read. */
+  read(path: string): Buffer | undefined {
+    const over = this.#overlay?.get(normalize(path));
+    if (over !== undefined) return over?.data;
+    try {
+      return fs.readFileSync(this.real(path));
+    } catch (error) {
+      if (errno(error) === "ENOENT" || errno(error) === "ENOTDIR") return undefined;
+      throw new KubestickError(`cannot read ${path}: ${reason(error)}`, { cause: error });
+    }
+  }
+
+  /** A file's text, or undefined where there is none. */
+  readText(path: string): string | undefined {
+    return this.read(path)?.toString("utf8");
+  }
+
+  /** Whether a path is there. */
+  exists(path: string): boolean {
+    const over = this.#overlay?.get(normalize(path));
+    if (over !== undefined) return over !== null;
+    return fs.existsSync(this.real(path));
+  }
+
+  /** The names in a directory, sorted; empty where there is no such directory. */
+  list(path: string): string[] {
+    const names = new Set<string>();
+    try {
+      for (const name of fs.readdirSync(this.real(path))) names.add(name);
+    } catch (error) {
+      if (errno(error) !== "ENOENT" && errno(error) !== "ENOTDIR") {
+        throw new KubestickError(`cannot list ${path}: ${reason(error)}`, { cause: error });
+      }
+    }
+    for (const [at, file] of this.#overlay ?? []) {
+      if (dirname(at) !== normalize(path)) continue;
+      if (file) names.add(at.slice(dirname(at).length + 1));
+      else names.delete(at.slice(dirname(at).length + 1));
+    }
+    return [...names].sort();
+  }
+
+  /**
+   * Writes a file whole or not at all: to a new file beside it, synced, then renamed over it. Parent directories are
+   * made (0755). Mode 0600 unless told otherwise. Throws KubestickError with the reason (a full disk, a read-only file system).
+   */
+  write(path: string, data: string | Buffer, options: WriteOptions = {}): void {
+    const mode = options.mode ?? 0o600;
+    const bytes = typeof data === "string" ? Buffer.from(data) : data;
+    const record = { path: normalize(path), mode, secret: options.secret ?? false, data: bytes };
+    this.written.push(record);
+    if (this.#overlay) {
+      this.#overlay.set(record.path, record);
+      return;
+    }
+    const target = this.real(path);
+    const temporary = `${target}.kubestick-${process.pid}`;
+    try {
+      fs.mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
+      const fd = fs.openSync(temporary, fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW, mode);
+      try {
+        fs.fchmodSync(fd, mode);
+        fs.writeFileSync(fd, bytes);
+        fs.fsyncSync(fd);
+      } finally {
+        fs.closeSync(fd);
+      }
+      fs.renameSync(temporary, target);
+      syncDirectory(dirname(target));
+    } catch (error) {
+      if (errno(error) !== "EEXIST") fs.rmSync(temporary, { force: true });
+      throw new KubestickError(`cannot write ${path}: ${reason(error)}`, { cause: error, hint: WRITE_HINTS[errno(error) ?? ""] });
+    }
+  }
+
+  /** Makes a directory with its parents, with this mode where it is new. */
+  mkdir(path: string, mode = 0o755): void {
+    if (this.#overlay) return;
+    try {
+      const made = fs.mkdirSync(this.real(path), { recursive: true, mode });
+      if (made !== undefined) fs.chmodSync(this.real(path), mode);
+    } catch (error) {
+      throw new KubestickError(`cannot make the directory ${path}: ${reason(error)}`, {
+        cause: error,
+        hint: WRITE_HINTS[errno(error) ?? ""],
+      });
+    }
+  }
+
+  /** Removes a file; nothing happens where there is none. */
+  remove(path: string): void {
+    if (this.#overlay) this.#overlay.set(normalize(path), null);
+    else fs.rmSync(this.real(path), { force: true });
+  }
+}
+
+const WRITE_HINTS: Record<string, string> = {
+  EACCES: "run the same command as root (sudo)",
+  EPERM: "run the same command as root (sudo)",
+  ENOSPC: "free some space (df -h shows what is full), then run the same command again",
+  EROFS: "the file system is read-only; remount it writable (mount -o remount,rw) and run the same command again",
+};
+
+function readLink(path: string): string | undefined {
+  try {
+    return fs.readlinkSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Makes a rename last through a power cut; some file systems cannot sync a directory, and then it is left to them. */
+function syncDirectory(path: string): void {
+  let fd: number | undefined;
+  try {
+    fd = fs.openSync(path, "r");
+    fs.fsyncSync(fd);
+  } catch {
+    // Left to the file system.
+  } finally {
+    if (fd !== undefined) fs.closeSync(fd);
+  }
+}

@@ -1,0 +1,98 @@
+import { createHash } from "node:crypto";
+import { LEDGER_FILE } from "../constants/paths.ts";
+import type { Files, WriteOptions } from "./files.ts";
+import { KubestickError } from "./errors.ts";
+
+/** Stands in the place of a digest for a directory. */
+const CLAIMED = "claimed";
+
+const digest = (data: string | Buffer): string => createHash("sha256").update(data).digest("hex");
+
+/**
+ * What kubestick wrote on this host: for each path the SHA-256 of what is there, and of what was there before it, since
+ * a crash can come between noting a write and doing it. A file that is not in it, or was changed since, belongs
+ * to somebody else and is not overwritten. It also says that an earlier `init` began here, so that a second run can
+ * tell its own half-made control plane from a foreign one.
+ */
+export class Ledger {
+  readonly #files: Files;
+  #entries: Record<string, string[]>;
+
+  constructor(files: Files) {
+    this.#files = files;
+    this.#entries = parse(files.readText(LEDGER_FILE));
+  }
+
+  /** Whether kubestick has written anything on this host before. */
+  get begun(): boolean {
+    return Object.keys(this.#entries).length > 0;
+  }
+
+  /** Whether the file at a path is as kubestick left it. */
+  owns(path: string): boolean {
+    const data = this.#files.read(path);
+    return data !== undefined && (this.#entries[path] ?? []).includes(digest(data));
+  }
+
+  /** Notes that kubestick began to use a directory (`/var/lib/etcd`), whatever a component then puts there. */
+  claim(path: string): void {
+    this.#note(path, CLAIMED);
+  }
+
+  /** Whether kubestick has claimed a directory. */
+  claimed(path: string): boolean {
+    return this.#entries[path]?.includes(CLAIMED) ?? false;
+  }
+
+  /**
+   * Writes a file, refusing to replace one that kubestick did not write. Returns false when the file already held
+   * exactly this. Throws KubestickError when it is somebody else's.
+   */
+  write(path: string, data: string | Buffer, options: WriteOptions = {}): boolean {
+    const existing = this.#files.read(path);
+    if (existing !== undefined) {
+      if (existing.equals(typeof data === "string" ? Buffer.from(data) : data)) {
+        this.#note(path, digest(data));
+        return false;
+      }
+      if (!this.owns(path)) {
+        throw new KubestickError(`${path} is already there, and kubestick did not write it`, {
+          hint: `look at it, then move it away (mv ${path} ${path}.old) and run the same command again`,
+        });
+      }
+    }
+    this.replace(path, data, options);
+    return true;
+  }
+
+  /** Writes a file that belongs to kubestick whatever was there. The ledger is written first, so a crash between the two loses nothing. */
+  replace(path: string, data: string | Buffer, options: WriteOptions = {}): void {
+    this.#note(path, digest(data));
+    this.#files.write(path, data, options);
+  }
+
+  #note(path: string, value: string): void {
+    const known = this.#entries[path] ?? [];
+    if (known.at(-1) === value) return;
+    this.#entries[path] = [...known.filter((v) => v !== value), value].slice(-2);
+    this.#save();
+  }
+
+  #save(): void {
+    const sorted = Object.fromEntries(Object.entries(this.#entries).sort(([a], [b]) => (a < b ? -1 : 1)));
+    this.#files.write(LEDGER_FILE, `${JSON.stringify(sorted, null, 1)}\n`);
+  }
+}
+
+/** A damaged ledger owns nothing: kubestick then asks before it replaces a file, which is the safe side. */
+function parse(text: string | undefined): Record<string, string[]> {
+  try {
+    const value: unknown = JSON.parse(text ?? "{}");
+    if (value === null || typeof value !== "object" || Array.isArray(value)) return {};
+    return Object.fromEntries(
+      Object.entries(value).filter((e): e is [string, string[]] => Array.isArray(e[1]) && e[1].every((v) => typeof v === "string")),
+    );
+  } catch {
+    return {};
+  }
+}
