@@ -1,0 +1,162 @@
+import * as fs from "node:fs";
+import * as os from "node:os";
+import { delimiter, join } from "node:path";
+import { isLoopback } from "../config/net.ts";
+import { HOST_RESOLV_CONF, SYSTEMD_RESOLVED_CONF } from "../constants/paths.ts";
+import type { Files } from "./files.ts";
+
+/** Which program starts services on a host; `none` where nothing does. */
+export type ServiceManager = "systemd" | "openrc" | "none";
+
+/** An address of this host that other hosts can reach. */
+export interface HostAddress {
+  interface: string;
+  address: string;
+  family: 4 | 6;
+}
+
+/** A resolv.conf and the nameservers in it. */
+export interface ResolvConf {
+  path: string;
+  nameservers: string[];
+}
+
+/** What kubestick needs to know of a host, read once. */
+export interface HostFacts {
+  hostname: string;
+  arch: string;
+  root: boolean;
+  cpus: number;
+  memoryBytes: number;
+  cgroupVersion: 1 | 2;
+  swap: boolean;
+  serviceManager: ServiceManager;
+  /** Addresses of interfaces that are up, loopback and link-local ones left out. */
+  addresses: HostAddress[];
+  /** The interface of the IPv4 default route, or else the IPv6 one; undefined where there is none. */
+  defaultInterface: string | undefined;
+  /** The resolv.conf a pod can use: undefined where no file has a nameserver that is not loopback. */
+  resolvConf: ResolvConf | undefined;
+  /** What /etc/resolv.conf itself says. */
+  hostResolvConf: ResolvConf;
+  /** Whether kube-proxy can set the conntrack table's size, and its TCP timeouts. */
+  conntrack: { max: boolean; timeouts: boolean };
+  now: Date;
+}
+
+/** Reads the facts of this host. `files` gives its configuration files (they can lie below another root). */
+export function readFacts(files: Files): HostFacts {
+  const hostResolvConf = readResolvConf(files, HOST_RESOLV_CONF);
+  return {
+    hostname: os.hostname().trim().toLowerCase(),
+    arch: { x64: "amd64", arm64: "arm64", arm: "arm" }[process.arch as string] ?? process.arch,
+    root: process.getuid?.() === 0,
+    cpus: os.availableParallelism(),
+    memoryBytes: os.totalmem(),
+    cgroupVersion: fs.existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1,
+    swap: (readProc("/proc/swaps") ?? "").trim().split("\n").length > 1,
+    serviceManager: serviceManager(),
+    addresses: hostAddresses(),
+    defaultInterface: defaultInterface(readProc("/proc/net/route") ?? "", readProc("/proc/net/ipv6_route") ?? ""),
+    hostResolvConf,
+    resolvConf: [hostResolvConf, readResolvConf(files, SYSTEMD_RESOLVED_CONF)].find((r) => usableNameservers(r).length > 0),
+    conntrack: {
+      max: writable("/proc/sys/net/netfilter/nf_conntrack_max"),
+      timeouts: writable("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established"),
+    },
+    now: new Date(),
+  };
+}
+
+/** Nameservers of a resolv.conf that a pod can reach: a loopback one is the host's own stub (systemd-resolved, dnsmasq). */
+export function usableNameservers(conf: ResolvConf): string[] {
+  return conf.nameservers.filter((address) => !isLoopback(address));
+}
+
+/** A resolv.conf read from a host's files; no nameservers where it is not there. */
+export function readResolvConf(files: Files, path: string): ResolvConf {
+  const nameservers = [...(files.readText(path) ?? "").matchAll(/^\s*nameserver\s+(\S+)/gm)].map((m) => m[1]!);
+  return { path, nameservers };
+}
+
+/** The default route's interface, out of the kernel's IPv4 and IPv6 route tables (proc_net_route(5)); lowest metric first. */
+export function defaultInterface(route: string, route6: string): string | undefined {
+  const v4 = route
+    .split("\n")
+    .slice(1)
+    .map((line) => line.split(/\s+/))
+    .filter((f) => f[1] === "00000000" && f[7] === "00000000" && (Number.parseInt(f[3] ?? "0", 16) & 1) === 1)
+    .sort((a, b) => Number(a[6]) - Number(b[6]));
+  if (v4[0]) return v4[0][0];
+  return route6
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .filter((f) => f.length === 10 && f[0] === "0".repeat(32) && f[1] === "00" && f[9] !== "lo")
+    .sort((a, b) => Number.parseInt(a[5]!, 16) - Number.parseInt(b[5]!, 16))[0]?.[9];
+}
+
+/**
+ * The address that other hosts reach this one by: that of the default route's interface (as kubeadm), or, without a
+ * default route, the only one there is. Undefined when there is none, or several and nothing to choose by.
+ */
+export function chooseAdvertiseAddress(facts: Pick<HostFacts, "addresses" | "defaultInterface">): string | undefined {
+  const byFamily = [...facts.addresses].sort((a, b) => a.family - b.family);
+  const onDefault = byFamily.find((a) => a.interface === facts.defaultInterface);
+  if (onDefault) return onDefault.address;
+  const v4 = byFamily.filter((a) => a.family === 4);
+  const candidates = v4.length > 0 ? v4 : byFamily;
+  return candidates.length === 1 ? candidates[0]!.address : undefined;
+}
+
+/** The full path of a program, looked up in PATH and the places where it usually is. */
+export function findProgram(name: string): string | undefined {
+  const path = `${process.env["PATH"] ?? ""}${delimiter}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
+  for (const dir of path.split(delimiter)) {
+    if (dir === "") continue;
+    const candidate = join(dir, name);
+    try {
+      fs.accessSync(candidate, fs.constants.X_OK);
+      if (fs.statSync(candidate).isFile()) return candidate;
+    } catch {
+      // Not in this directory.
+    }
+  }
+  return undefined;
+}
+
+function hostAddresses(): HostAddress[] {
+  const found: HostAddress[] = [];
+  for (const [name, addresses] of Object.entries(os.networkInterfaces())) {
+    // Bridges of an earlier cluster are not the host's own network.
+    if (/^(cni|docker|flannel|cali|veth|kube-|virbr|lxcbr)/.test(name)) continue;
+    for (const a of addresses ?? []) {
+      const linkLocal = a.address.startsWith("169.254.") || /^fe[89ab]/i.test(a.address);
+      if (!a.internal && !linkLocal) found.push({ interface: name, address: a.address, family: a.family === "IPv4" ? 4 : 6 });
+    }
+  }
+  return found;
+}
+
+function serviceManager(): ServiceManager {
+  // As sd_booted(3) has it; OpenRC keeps its state in /run/openrc while it runs.
+  if (fs.existsSync("/run/systemd/system")) return "systemd";
+  if (fs.existsSync("/run/openrc/softlevel")) return "openrc";
+  return "none";
+}
+
+function readProc(path: string): string | undefined {
+  try {
+    return fs.readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+function writable(path: string): boolean {
+  try {
+    fs.accessSync(path, fs.constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

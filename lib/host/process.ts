@@ -1,0 +1,25 @@
+import { spawnSync } from "node:child_process";
+import { KubestickError } from "./errors.ts";
+
+/** What a program printed and how it ended. */
+export interface Output {
+  status: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs a program to its end, without a shell. A program that is not there, or ran out of time, gives status 127 or 124. */
+export function tryRun(command: string, args: string[], timeoutMs = 30_000): Output {
+  const result = spawnSync(command, args, { encoding: "utf8", timeout: timeoutMs, stdio: ["ignore", "pipe", "pipe"] });
+  const code = (result.error as NodeJS.ErrnoException | undefined)?.code;
+  const status = code === "ENOENT" ? 127 : code === "ETIMEDOUT" ? 124 : (result.status ?? 1);
+  return { status, stdout: result.stdout ?? "", stderr: result.stderr ?? String(result.error ?? "") };
+}
+
+/** Runs a program and gives what it printed. Throws KubestickError with its last words when it fails. */
+export function run(command: string, args: string[], timeoutMs = 30_000): string {
+  const out = tryRun(command, args, timeoutMs);
+  if (out.status === 0) return out.stdout;
+  const why = out.status === 127 ? "the program is not installed" : out.stderr.trim().split("\n").slice(-3).join("; ") || `exit code ${out.status}`;
+  throw new KubestickError(`${[command, ...args].join(" ")} failed: ${why}`);
+}
