@@ -1,0 +1,36 @@
+import type { NodeRegistration, Taint } from "../config/types.ts";
+import { LABEL_CONTROL_PLANE } from "../constants/names.ts";
+import { mergeArgs } from "../manifests/pod.ts";
+
+/** The taint that keeps ordinary pods off a control plane node. */
+export const CONTROL_PLANE_TAINT: Taint = { key: LABEL_CONTROL_PLANE, effect: "NoSchedule" };
+
+/**
+ * The file that a kubelet service reads its flags from: KUBELET_KUBEADM_ARGS (kubeadm kubelet/flags.go). A node that
+ * has a name of its own tells it by `--hostname-override`; a worker's taints are registered by the kubelet.
+ */
+export function kubeletFlags(node: NodeRegistration, hostname: string, registerTaints: boolean): string {
+  const defaults: [string, string][] = [];
+  if (node.name !== hostname) defaults.push(["hostname-override", node.name]);
+  if (registerTaints && node.taints && node.taints.length > 0) {
+    defaults.push(["register-with-taints", node.taints.map((t) => `${t.key}=${t.value ?? ""}:${t.effect}`).join(",")]);
+  }
+  return `KUBELET_KUBEADM_ARGS="${mergeArgs(defaults, node.kubeletExtraArgs ?? []).map(quote).join(" ")}"\n`;
+}
+
+/** Splits KUBELET_KUBEADM_ARGS back into flags, as systemd's EnvironmentFile and a shell both would. */
+export function parseKubeletFlags(env: string): string[] {
+  const value = /^KUBELET_KUBEADM_ARGS="((?:\\.|[^"\\])*)"/m.exec(env)?.[1]?.replace(/\\(["\\$`])/g, "$1") ?? "";
+  return value.split(/\s+/).filter((flag) => flag !== "");
+}
+
+/** The flags that start a kubelet on a node that kubeadm's layout describes (kubeadm's 10-kubeadm.conf). */
+export const KUBELET_BASE_ARGS = [
+  "--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf",
+  "--kubeconfig=/etc/kubernetes/kubelet.conf",
+  "--config=/var/lib/kubelet/config.yaml",
+];
+
+function quote(flag: string): string {
+  return flag.replace(/["\\$`]/g, "\\$&");
+}

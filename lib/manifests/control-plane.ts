@@ -1,0 +1,287 @@
+import { joinHostPort, parseIp } from "../config/net.ts";
+import type { HostPathMount, InitConfig } from "../config/types.ts";
+import { compareVersions, parseVersion } from "../config/version.ts";
+import { ANNOTATION_APISERVER_ENDPOINT, ANNOTATION_ETCD_CLIENT_URLS } from "../constants/names.ts";
+import { KUBERNETES_DIR } from "../constants/paths.ts";
+import { ETCD_CLIENT_PORT, ETCD_METRICS_PORT, ETCD_PEER_PORT, KUBE_CONTROLLER_MANAGER_PORT, KUBE_SCHEDULER_PORT } from "../constants/ports.ts";
+import { ETCD_STABLE_FLAGS_VERSION } from "../constants/versions.ts";
+import { etcdImage, etcdImageTag, kubernetesImage } from "./images.ts";
+import { type StaticPod, staticPod } from "./pod.ts";
+
+/** What the builders must know of the host. */
+export interface ManifestFacts {
+  /** CA certificate directories that are there, out of `CA_CERTIFICATE_DIRS`. */
+  caDirs: string[];
+  environment: Record<string, string | undefined>;
+  /** etcd's members so far as `name=peerURL`, when this one joins them. */
+  initialCluster?: string[];
+}
+
+/** Where distributions keep CA certificates besides /etc/ssl/certs (kubeadm controlplane/volumes.go). */
+export const CA_CERTIFICATE_DIRS = [
+  "/etc/pki/ca-trust",
+  "/etc/pki/tls/certs",
+  "/etc/ca-certificates",
+  "/usr/share/ca-certificates",
+  "/usr/local/share/ca-certificates",
+];
+
+/** The static pod components, in the order in which they are written. */
+export const CONTROL_PLANE_COMPONENTS = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"] as const;
+export type ComponentName = "etcd" | (typeof CONTROL_PLANE_COMPONENTS)[number];
+
+/** The static pod of a component, before patches. */
+export function componentPod(name: ComponentName, config: InitConfig, facts: ManifestFacts): Record<string, unknown> {
+  const builders: Record<ComponentName, (config: InitConfig, facts: ManifestFacts) => StaticPod> = {
+    etcd,
+    "kube-apiserver": apiServer,
+    "kube-controller-manager": controllerManager,
+    "kube-scheduler": scheduler,
+  };
+  return staticPod(builders[name](config, facts), facts.environment);
+}
+
+const directory = (name: string, path: string, readOnly = true): HostPathMount => ({
+  name,
+  hostPath: path,
+  mountPath: path,
+  readOnly,
+  pathType: "DirectoryOrCreate",
+});
+
+const kubeconfigMount = (path: string): HostPathMount => ({ ...directory("kubeconfig", path), pathType: "FileOrCreate" });
+
+function caMounts(config: InitConfig, facts: ManifestFacts): HostPathMount[] {
+  return [
+    directory("ca-certs", "/etc/ssl/certs"),
+    directory("k8s-certs", config.cluster.certificatesDir),
+    ...facts.caDirs.map((dir) => directory(dir.slice(1).replaceAll("/", "-"), dir)),
+  ];
+}
+
+/** The address a component's health is asked at: what it binds to, or the loopback address where it binds to all. */
+function probeHost(bind: string | undefined, fallback: string): string {
+  if (bind === undefined || bind === "") return fallback;
+  if (bind === "0.0.0.0") return "127.0.0.1";
+  return bind === "::" ? "::1" : bind;
+}
+
+const argOf = (args: { name: string; value: string }[] | undefined, name: string) => args?.findLast((a) => a.name === name)?.value;
+
+function apiServer(config: InitConfig, facts: ManifestFacts): StaticPod {
+  const { cluster, localAPIEndpoint: endpoint } = config;
+  const pki = cluster.certificatesDir;
+  const { external } = cluster.etcd;
+  const address = endpoint.advertiseAddress;
+  const etcdLocal = parseIp(address)?.family === 6 ? "[::1]" : "127.0.0.1";
+  const etcdArgs: [string, string][] = external
+    ? [
+        ["etcd-servers", external.endpoints.join(",")],
+        ...(external.caFile ? ([["etcd-cafile", external.caFile]] as [string, string][]) : []),
+        ...(external.certFile && external.keyFile
+          ? ([["etcd-certfile", external.certFile], ["etcd-keyfile", external.keyFile]] as [string, string][])
+          : []),
+      ]
+    : [
+        ["etcd-cafile", `${pki}/etcd/ca.crt`],
+        ["etcd-certfile", `${pki}/apiserver-etcd-client.crt`],
+        ["etcd-keyfile", `${pki}/apiserver-etcd-client.key`],
+        ["etcd-servers", `https://${etcdLocal}:${ETCD_CLIENT_PORT}`],
+      ];
+  const extraArgs = cluster.apiServer.extraArgs;
+  const ownAuthorization = (extraArgs ?? []).some((a) => a.name === "authorization-config" || a.name === "authorization-mode");
+  return {
+    component: "kube-apiserver",
+    image: kubernetesImage(cluster, "kube-apiserver"),
+    imagePullPolicy: config.nodeRegistration.imagePullPolicy ?? "IfNotPresent",
+    annotations: { [ANNOTATION_APISERVER_ENDPOINT]: joinHostPort(address, endpoint.bindPort) },
+    args: [
+      ["advertise-address", address],
+      ["allow-privileged", "true"],
+      ...(ownAuthorization ? [] : ([["authorization-mode", "Node,RBAC"]] as [string, string][])),
+      ["client-ca-file", `${pki}/ca.crt`],
+      ["enable-admission-plugins", "NodeRestriction"],
+      ["enable-bootstrap-token-auth", "true"],
+      ...etcdArgs,
+      ["kubelet-client-certificate", `${pki}/apiserver-kubelet-client.crt`],
+      ["kubelet-client-key", `${pki}/apiserver-kubelet-client.key`],
+      ["kubelet-preferred-address-types", "InternalIP,ExternalIP,Hostname"],
+      ["proxy-client-cert-file", `${pki}/front-proxy-client.crt`],
+      ["proxy-client-key-file", `${pki}/front-proxy-client.key`],
+      ["requestheader-allowed-names", "front-proxy-client"],
+      ["requestheader-client-ca-file", `${pki}/front-proxy-ca.crt`],
+      ["requestheader-extra-headers-prefix", "X-Remote-Extra-"],
+      ["requestheader-group-headers", "X-Remote-Group"],
+      ["requestheader-username-headers", "X-Remote-User"],
+      ["secure-port", String(endpoint.bindPort)],
+      ["service-account-issuer", `https://kubernetes.default.svc.${cluster.networking.dnsDomain}`],
+      ["service-account-key-file", `${pki}/sa.pub`],
+      ["service-account-signing-key-file", `${pki}/sa.key`],
+      ["service-cluster-ip-range", cluster.networking.serviceSubnet],
+      ["tls-cert-file", `${pki}/apiserver.crt`],
+      ["tls-private-key-file", `${pki}/apiserver.key`],
+    ],
+    extraArgs,
+    extraEnvs: cluster.apiServer.extraEnvs,
+    extraVolumes: cluster.apiServer.extraVolumes,
+    mounts: [...caMounts(config, facts), ...externalEtcdMounts(config, facts)],
+    requests: { cpu: "250m" },
+    probe: {
+      host: probeHost(argOf(extraArgs, "advertise-address"), address),
+      port: endpoint.bindPort,
+      scheme: "HTTPS",
+      live: "/livez",
+      ready: "/readyz",
+      startup: "/livez",
+    },
+  };
+}
+
+/** The API server must see an external etcd's certificates, wherever the user keeps them (kubeadm volumes.go). */
+function externalEtcdMounts(config: InitConfig, facts: ManifestFacts): HostPathMount[] {
+  const { external } = config.cluster.etcd;
+  const seen = ["/etc/ssl/certs", config.cluster.certificatesDir, ...facts.caDirs];
+  const dirs = new Set([external?.caFile, external?.certFile, external?.keyFile].flatMap((f) => (f ? [f.slice(0, f.lastIndexOf("/"))] : [])));
+  return [...dirs]
+    .filter((dir) => !seen.some((s) => dir === s || dir.startsWith(`${s}/`)))
+    .map((dir, i) => directory(`etcd-certs-${i}`, dir));
+}
+
+function controllerManager(config: InitConfig, facts: ManifestFacts): StaticPod {
+  const { cluster } = config;
+  const pki = cluster.certificatesDir;
+  const conf = `${KUBERNETES_DIR}/controller-manager.conf`;
+  const pods: [string, string][] = cluster.networking.podSubnet
+    ? [
+        ["allocate-node-cidrs", "true"],
+        ["cluster-cidr", cluster.networking.podSubnet],
+        ["service-cluster-ip-range", cluster.networking.serviceSubnet],
+      ]
+    : [];
+  const { extraArgs, extraEnvs, extraVolumes } = cluster.controllerManager;
+  return {
+    component: "kube-controller-manager",
+    image: kubernetesImage(cluster, "kube-controller-manager"),
+    imagePullPolicy: config.nodeRegistration.imagePullPolicy ?? "IfNotPresent",
+    args: [
+      ["authentication-kubeconfig", conf],
+      ["authorization-kubeconfig", conf],
+      ["bind-address", "127.0.0.1"],
+      ["client-ca-file", `${pki}/ca.crt`],
+      ["cluster-name", cluster.clusterName],
+      ["cluster-signing-cert-file", `${pki}/ca.crt`],
+      ["cluster-signing-key-file", `${pki}/ca.key`],
+      ["controllers", "*,bootstrapsigner,tokencleaner"],
+      ["kubeconfig", conf],
+      ["leader-elect", "true"],
+      ["requestheader-client-ca-file", `${pki}/front-proxy-ca.crt`],
+      ["root-ca-file", `${pki}/ca.crt`],
+      ["service-account-private-key-file", `${pki}/sa.key`],
+      ["use-service-account-credentials", "true"],
+      ...pods,
+    ],
+    extraArgs,
+    extraEnvs,
+    extraVolumes,
+    mounts: [...caMounts(config, facts), kubeconfigMount(conf)],
+    requests: { cpu: "200m" },
+    probe: {
+      host: probeHost(argOf(extraArgs, "bind-address"), "127.0.0.1"),
+      port: KUBE_CONTROLLER_MANAGER_PORT,
+      scheme: "HTTPS",
+      live: "/healthz",
+      startup: "/healthz",
+    },
+  };
+}
+
+function scheduler(config: InitConfig): StaticPod {
+  const { cluster } = config;
+  const conf = `${KUBERNETES_DIR}/scheduler.conf`;
+  const { extraArgs, extraEnvs, extraVolumes } = cluster.scheduler;
+  return {
+    component: "kube-scheduler",
+    image: kubernetesImage(cluster, "kube-scheduler"),
+    imagePullPolicy: config.nodeRegistration.imagePullPolicy ?? "IfNotPresent",
+    args: [
+      ["authentication-kubeconfig", conf],
+      ["authorization-kubeconfig", conf],
+      ["bind-address", "127.0.0.1"],
+      ["kubeconfig", conf],
+      ["leader-elect", "true"],
+    ],
+    extraArgs,
+    extraEnvs,
+    extraVolumes,
+    mounts: [kubeconfigMount(conf)],
+    requests: { cpu: "100m" },
+    probe: {
+      host: probeHost(argOf(extraArgs, "bind-address"), "127.0.0.1"),
+      port: KUBE_SCHEDULER_PORT,
+      scheme: "HTTPS",
+      live: "/livez",
+      ready: "/readyz",
+      startup: "/livez",
+    },
+  };
+}
+
+function etcd(config: InitConfig, facts: ManifestFacts): StaticPod {
+  const { cluster, nodeRegistration: node } = config;
+  const local = cluster.etcd.local!;
+  const address = config.localAPIEndpoint.advertiseAddress;
+  const pki = `${cluster.certificatesDir}/etcd`;
+  const loopback = parseIp(address)?.family === 6 ? "::1" : "127.0.0.1";
+  const client = `https://${joinHostPort(address, ETCD_CLIENT_PORT)}`;
+  const peer = `https://${joinHostPort(address, ETCD_PEER_PORT)}`;
+  const metrics = argOf(local.extraArgs, "listen-metrics-urls");
+  const metricsUrl = URL.parse(metrics?.split(",")[0] ?? "") ?? undefined;
+  const version = parseVersion(etcdImageTag(cluster));
+  const stable = version === undefined || compareVersions({ ...version, pre: "" }, parseVersion(ETCD_STABLE_FLAGS_VERSION)!) >= 0;
+  const members = facts.initialCluster ?? [];
+  return {
+    component: "etcd",
+    image: etcdImage(cluster),
+    imagePullPolicy: node.imagePullPolicy ?? "IfNotPresent",
+    annotations: { [ANNOTATION_ETCD_CLIENT_URLS]: client },
+    args: [
+      ["advertise-client-urls", client],
+      ["cert-file", `${pki}/server.crt`],
+      ["client-cert-auth", "true"],
+      ["data-dir", local.dataDir],
+      // etcd 3.6 took the two flags out of their experimental names (kubeadm etcd/local.go).
+      ...((stable
+        ? [["feature-gates", "InitialCorruptCheck=true"], ["watch-progress-notify-interval", "5s"]]
+        : [["experimental-initial-corrupt-check", "true"], ["experimental-watch-progress-notify-interval", "5s"]]) as [string, string][]),
+      ["initial-advertise-peer-urls", peer],
+      ["initial-cluster", members.length > 0 ? members.join(",") : `${node.name}=${peer}`],
+      ...(members.length > 0 ? ([["initial-cluster-state", "existing"]] as [string, string][]) : []),
+      ["key-file", `${pki}/server.key`],
+      ["listen-client-urls", `https://${joinHostPort(loopback, ETCD_CLIENT_PORT)},${client}`],
+      ["listen-metrics-urls", `http://${joinHostPort(loopback, ETCD_METRICS_PORT)}`],
+      ["listen-peer-urls", peer],
+      ["name", node.name],
+      ["peer-cert-file", `${pki}/peer.crt`],
+      ["peer-client-cert-auth", "true"],
+      ["peer-key-file", `${pki}/peer.key`],
+      ["peer-trusted-ca-file", `${pki}/ca.crt`],
+      ["snapshot-count", "10000"],
+      ["trusted-ca-file", `${pki}/ca.crt`],
+    ],
+    extraArgs: local.extraArgs,
+    extraEnvs: local.extraEnvs,
+    mounts: [
+      { ...directory("etcd-data", local.dataDir, false) },
+      { ...directory("etcd-certs", pki, false) },
+    ],
+    requests: { cpu: "100m", memory: "100Mi" },
+    probe: {
+      host: probeHost(metricsUrl?.hostname.replace(/^\[|\]$/g, ""), loopback),
+      port: Number(metricsUrl?.port || ETCD_METRICS_PORT),
+      scheme: metricsUrl?.protocol === "https:" ? "HTTPS" : "HTTP",
+      live: "/livez",
+      ready: "/readyz",
+      startup: "/readyz",
+    },
+  };
+}

@@ -1,0 +1,35 @@
+import type { ClusterConfiguration } from "../config/types.ts";
+import { COREDNS_IMAGE_TAG, DEFAULT_IMAGE_REPOSITORY, ETCD_IMAGE_TAG } from "../constants/versions.ts";
+
+/** The image of a control plane component or kube-proxy, tagged with the Kubernetes version (kubeadm images.go). */
+export function kubernetesImage(c: ClusterConfiguration, component: string): string {
+  // A build's metadata (+) cannot stand in a tag.
+  return `${c.imageRepository}/${component}:${c.kubernetesVersion.replace("+", "_")}`;
+}
+
+/** The tag of etcd's image, which decides the flags that it takes. */
+export function etcdImageTag(c: ClusterConfiguration): string {
+  return c.etcd.local?.imageTag || ETCD_IMAGE_TAG;
+}
+
+/** etcd's image. */
+export function etcdImage(c: ClusterConfiguration): string {
+  return `${c.etcd.local?.imageRepository || c.imageRepository}/etcd:${etcdImageTag(c)}`;
+}
+
+/** CoreDNS' image: only the default registry keeps it one level down (kubeadm images.go GetDNSImage). */
+export function corednsImage(c: ClusterConfiguration): string {
+  const repository = c.dns.imageRepository || c.imageRepository;
+  const path = repository === DEFAULT_IMAGE_REPOSITORY ? "coredns/coredns" : "coredns";
+  return `${repository}/${path}:${c.dns.imageTag || COREDNS_IMAGE_TAG}`;
+}
+
+/** Every image that a control plane node needs. */
+export function requiredImages(c: ClusterConfiguration): string[] {
+  return [
+    ...["kube-apiserver", "kube-controller-manager", "kube-scheduler"].map((name) => kubernetesImage(c, name)),
+    ...(c.proxy.disabled ? [] : [kubernetesImage(c, "kube-proxy")]),
+    ...(c.dns.disabled ? [] : [corednsImage(c)]),
+    ...(c.etcd.external ? [] : [etcdImage(c)]),
+  ];
+}
