@@ -1,0 +1,52 @@
+import { LOG_DIR } from "../constants/paths.ts";
+import type { Files } from "../host/files.ts";
+import { run, tryRun } from "../host/process.ts";
+import type { ServiceManagerControl, ServiceSpec } from "./service.ts";
+
+/** A service's OpenRC script, kept running by supervise-daemon(8). */
+export function openrcScript(spec: ServiceSpec): string {
+  const flags = spec.flagsFile
+    ? `
+start_pre() {
+	checkpath -d -m 0755 ${LOG_DIR}
+	[ -r ${spec.flagsFile.path} ] && . ${spec.flagsFile.path}
+	command_args="$command_args $${spec.flagsFile.variable}"
+}
+`
+    : "";
+  return `#!/sbin/openrc-run
+description="${spec.description}"
+supervisor=supervise-daemon
+command="${spec.program}"
+command_args="${spec.args.join(" ")}"
+respawn_delay=5
+respawn_max=0
+output_log="${LOG_DIR}/${spec.name}.log"
+error_log="${LOG_DIR}/${spec.name}.log"
+
+depend() {
+	need net
+	use containerd
+}
+${flags}`;
+}
+
+/** Services under OpenRC. A script that a package brought is used as it is. */
+export function openrc(files: Files): ServiceManagerControl {
+  return {
+    name: "OpenRC",
+    install(spec) {
+      const path = `/etc/init.d/${spec.name}`;
+      if (!files.exists(path)) files.write(path, openrcScript(spec), { mode: 0o755 });
+      run("rc-update", ["add", spec.name, "default"]);
+    },
+    async restart(name) {
+      run("rc-service", [name, "restart"], 90_000);
+    },
+    async stop(name) {
+      run("rc-service", [name, "stop"], 90_000);
+    },
+    isActive: (name) => tryRun("rc-service", [name, "status"]).status === 0,
+    logCommand: (name) => `tail -n 100 ${LOG_DIR}/${name}.log`,
+  };
+}

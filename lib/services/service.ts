@@ -1,0 +1,37 @@
+import { KUBELET_FLAGS_FILE } from "../constants/paths.ts";
+import { KUBELET_BASE_ARGS } from "../kubelet/flags.ts";
+
+/** A program that a host keeps running. */
+export interface ServiceSpec {
+  name: string;
+  description: string;
+  program: string;
+  args: string[];
+  /** A file with more flags in a shell variable, read at each start: kubeadm-flags.env. */
+  flagsFile?: { path: string; variable: string };
+}
+
+/** How a host's service manager is told to run a service. */
+export interface ServiceManagerControl {
+  /** What it is, for messages. */
+  readonly name: string;
+  /** Makes the service known and enabled; leaves a definition that somebody else made alone. */
+  install(spec: ServiceSpec): void;
+  /** Starts it, or starts it anew so that it reads its configuration again. */
+  restart(name: string): Promise<void>;
+  stop(name: string): Promise<void>;
+  isActive(name: string): boolean;
+  /** The command that shows its log. */
+  logCommand(name: string): string;
+}
+
+/** The kubelet as a service, with kubeadm's flags and files. */
+export function kubeletService(program: string): ServiceSpec {
+  return {
+    name: "kubelet",
+    description: "kubelet: The Kubernetes Node Agent",
+    program,
+    args: KUBELET_BASE_ARGS,
+    flagsFile: { path: KUBELET_FLAGS_FILE, variable: "KUBELET_KUBEADM_ARGS" },
+  };
+}

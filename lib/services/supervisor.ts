@@ -1,0 +1,169 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import * as fs from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { LOG_DIR, RUN_DIR, SERVICES_DIR } from "../constants/paths.ts";
+import { KubestickError } from "../host/errors.ts";
+import type { Files } from "../host/files.ts";
+import { parseKubeletFlags } from "../kubelet/flags.ts";
+import { stableExecutable } from "./executable.ts";
+import type { ServiceManagerControl, ServiceSpec } from "./service.ts";
+
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 30_000;
+/** A child that ran this long was well; the pause starts over. */
+const HEALTHY_MS = 60_000;
+const STOP_MS = 15_000;
+const MAX_LOG_BYTES = 10 * 1024 * 1024;
+
+/** The file with the process id of a service's supervisor. */
+export const pidFile = (name: string) => `${RUN_DIR}/${name}.pid`;
+const specFile = (name: string) => `${SERVICES_DIR}/${name}.json`;
+const logFile = (name: string) => `${LOG_DIR}/${name}.log`;
+
+/**
+ * Services on a host that has no service manager: a detached process of kubestick's own for each, which starts the
+ * program again when it ends. SIGHUP restarts the program at once, SIGTERM ends both.
+ */
+export function supervisor(files: Files): ServiceManagerControl {
+  return {
+    name: "kubestick's own supervisor",
+    install(spec) {
+      const text = `${JSON.stringify(spec, null, 1)}\n`;
+      if (files.readText(specFile(spec.name)) !== text) files.write(specFile(spec.name), text, { mode: 0o644 });
+    },
+    async restart(name) {
+      const pid = supervisorPid(name);
+      if (pid !== undefined) {
+        process.kill(pid, "SIGHUP");
+        return;
+      }
+      const [command, ...args] = stableExecutable();
+      const child = spawn(command!, [...args, "supervise", name], { detached: true, stdio: "ignore", cwd: "/" });
+      child.unref();
+      for (let waited = 0; waited < 10_000; waited += 20) {
+        if (supervisorPid(name) !== undefined) return;
+        await sleep(20);
+      }
+      throw new KubestickError(`the supervisor of ${name} did not start`, { hint: `look at ${logFile(name)}` });
+    },
+    async stop(name) {
+      const pid = supervisorPid(name);
+      if (pid === undefined) return;
+      process.kill(pid, "SIGTERM");
+      for (let waited = 0; waited < STOP_MS + 5_000; waited += 50) {
+        if (supervisorPid(name) === undefined) return;
+        await sleep(50);
+      }
+      throw new KubestickError(`the supervisor of ${name} (process ${pid}) does not end`, { hint: `kill -9 ${pid}` });
+    },
+    isActive: (name) => supervisorPid(name) !== undefined,
+    logCommand: (name) => `tail -n 100 ${logFile(name)}`,
+  };
+}
+
+/** The running supervisor's process id; a stale pid file, whose process is gone or is another program's, gives undefined. */
+export function supervisorPid(name: string): number | undefined {
+  try {
+    const pid = Number(fs.readFileSync(pidFile(name), "utf8"));
+    if (!Number.isInteger(pid) || pid <= 1) return undefined;
+    const words = fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    const at = words.indexOf("supervise");
+    return at > 0 && words[at + 1] === name ? pid : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The supervisor process itself: runs until SIGTERM. Throws KubestickError when the service is not known here. */
+export async function superviseForever(name: string): Promise<void> {
+  const spec = readSpec(name);
+  if (supervisorPid(name) !== undefined) return;
+  fs.mkdirSync(RUN_DIR, { recursive: true, mode: 0o755 });
+  fs.mkdirSync(LOG_DIR, { recursive: true, mode: 0o755 });
+  let child: ChildProcess | undefined;
+  let stopping = false;
+  let wake = new AbortController();
+  const endChild = () => {
+    const ending = child;
+    ending?.kill("SIGTERM");
+    if (ending) setTimeout(() => ending.kill("SIGKILL"), STOP_MS).unref();
+  };
+  process.on("SIGHUP", () => {
+    restartNow = true;
+    endChild();
+    wake.abort();
+  });
+  process.on("SIGTERM", () => {
+    stopping = true;
+    endChild();
+    wake.abort();
+  });
+  let restartNow = false;
+  // The pid file is the last step: whoever sees it can already send signals.
+  fs.writeFileSync(pidFile(name), `${process.pid}\n`, { mode: 0o644 });
+  const rotation = setInterval(() => rotate(logFile(name)), 60_000);
+  for (let pause = FIRST_PAUSE_MS; !stopping; ) {
+    restartNow = false;
+    wake = new AbortController();
+    const started = Date.now();
+    child = startChild(spec);
+    const how = await ended(child);
+    child = undefined;
+    if (stopping || restartNow) continue;
+    if (Date.now() - started > HEALTHY_MS) pause = FIRST_PAUSE_MS;
+    note(name, `${spec.program} ended (${how}); starting it again in ${pause / 1000} s`);
+    await sleep(pause, undefined, { signal: wake.signal }).catch(() => undefined);
+    pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+  }
+  clearInterval(rotation);
+  fs.rmSync(pidFile(name), { force: true });
+}
+
+function readSpec(name: string): ServiceSpec {
+  if (!/^[a-z][a-z0-9-]*$/.test(name)) throw new KubestickError(`not a service's name: ${name}`);
+  try {
+    return JSON.parse(fs.readFileSync(specFile(name), "utf8")) as ServiceSpec;
+  } catch {
+    throw new KubestickError(`the service ${name} is not known on this host (${specFile(name)})`, {
+      hint: "kubestick init writes it",
+    });
+  }
+}
+
+function startChild(spec: ServiceSpec): ChildProcess {
+  rotate(logFile(spec.name));
+  const log = fs.openSync(logFile(spec.name), "a", 0o640);
+  let flags: string[] = [];
+  try {
+    if (spec.flagsFile) flags = parseKubeletFlags(fs.readFileSync(spec.flagsFile.path, "utf8"));
+  } catch {
+    // No flags file means no extra flags, as with systemd's EnvironmentFile=-.
+  }
+  try {
+    return spawn(spec.program, [...spec.args, ...flags], { stdio: ["ignore", log, log], cwd: "/" });
+  } finally {
+    fs.closeSync(log);
+  }
+}
+
+function ended(child: ChildProcess): Promise<string> {
+  return new Promise((resolve) => {
+    child.once("error", (error) => resolve(error.message));
+    child.once("exit", (code, signal) => resolve(signal ?? `exit code ${code}`));
+  });
+}
+
+function note(name: string, text: string): void {
+  fs.appendFileSync(logFile(name), `${new Date().toISOString()} kubestick: ${text}\n`);
+}
+
+/** Keeps one old log. The child holds the file open for appending, so the contents are copied and cut, not renamed. */
+function rotate(path: string): void {
+  try {
+    if (fs.statSync(path).size <= MAX_LOG_BYTES) return;
+    fs.copyFileSync(path, `${path}.1`);
+    fs.truncateSync(path);
+  } catch {
+    // No log yet.
+  }
+}

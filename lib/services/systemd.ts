@@ -1,0 +1,51 @@
+import type { Files } from "../host/files.ts";
+import { run, tryRun } from "../host/process.ts";
+import type { ServiceManagerControl, ServiceSpec } from "./service.ts";
+
+const UNIT_DIRS = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system", "/usr/local/lib/systemd/system"];
+
+/** A service's unit file, in the shape of the Kubernetes packages' kubelet.service. */
+export function systemdUnit(spec: ServiceSpec): string {
+  const flags = spec.flagsFile ? ` $${spec.flagsFile.variable}` : "";
+  return `[Unit]
+Description=${spec.description}
+Documentation=https://kubernetes.io/docs/
+Wants=network-online.target
+After=network-online.target containerd.service
+
+[Service]
+${spec.flagsFile ? `EnvironmentFile=-${spec.flagsFile.path}\n` : ""}ExecStart=${[spec.program, ...spec.args].join(" ")}${flags}
+Restart=always
+StartLimitInterval=0
+RestartSec=10
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/** Services under systemd. A unit that a package brought is used as it is. */
+export function systemd(files: Files): ServiceManagerControl {
+  return {
+    name: "systemd",
+    install(spec) {
+      const own = `${UNIT_DIRS[0]}/${spec.name}.service`;
+      const unit = systemdUnit(spec);
+      const foreign = UNIT_DIRS.some((dir) => files.exists(`${dir}/${spec.name}.service`));
+      if (!foreign) {
+        files.write(own, unit, { mode: 0o644 });
+        run("systemctl", ["daemon-reload"]);
+      }
+      run("systemctl", ["enable", spec.name]);
+    },
+    async restart(name) {
+      run("systemctl", ["daemon-reload"]);
+      run("systemctl", ["restart", name], 90_000);
+    },
+    async stop(name) {
+      run("systemctl", ["stop", name], 90_000);
+    },
+    isActive: (name) => tryRun("systemctl", ["is-active", "--quiet", name]).status === 0,
+    logCommand: (name) => `journalctl -u ${name} -n 100 --no-pager`,
+  };
+}
