@@ -21,7 +21,12 @@ const CLEAR_LINE = "\r\x1b[2K";
 /** The console's Ui. With `json`, words go to standard error, so that standard output holds only the report. */
 export function consoleUi(options: { json: boolean; verbosity: number }): Ui {
   const stream = options.json ? process.stderr : process.stdout;
-  const console = createConsola({ level: 3 + options.verbosity, stdout: stream, stderr: process.stderr, fancy: false, formatOptions: { date: false, colors: stream.isTTY } });
+  const console = createConsola({
+    level: 3 + options.verbosity,
+    stdout: stream,
+    stderr: process.stderr,
+    formatOptions: { date: false, colors: stream.isTTY },
+  });
   let lastLive = "";
   const endLive = () => {
     if (lastLive !== "" && stream.isTTY) stream.write(CLEAR_LINE);

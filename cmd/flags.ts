@@ -1,0 +1,75 @@
+import type { ArgDef, ArgsDef } from "citty";
+import { suggest } from "../lib/config/problems.ts";
+import { UsageError } from "../lib/host/errors.ts";
+
+/** A flag of a command. */
+export interface Flag {
+  name: string;
+  description: string;
+  type?: "string" | "boolean";
+  alias?: string;
+  valueHint?: string;
+  default?: string;
+  /** Takes a comma-separated list, and can be given several times. */
+  list?: boolean;
+  /** Can stand beside --config, as with kubeadm; the others belong into the file then. */
+  besideConfig?: boolean;
+}
+
+/** The flags that every command takes. */
+export const GLOBAL_FLAGS: Flag[] = [
+  { name: "output", description: "Output format: text or json.", valueHint: "text|json", default: "text", alias: "o", besideConfig: true },
+  { name: "v", description: "Number for the log level verbosity.", valueHint: "level", besideConfig: true },
+];
+
+/** citty's argument definitions of these flags. */
+export function argsDef(flags: Flag[]): ArgsDef {
+  return Object.fromEntries(
+    flags.map(({ name, description, type, alias, valueHint, default: value }): [string, ArgDef] => [
+      name,
+      type === "boolean" ? { type: "boolean", description, alias } : { type: "string", description, alias, valueHint, default: value },
+    ]),
+  );
+}
+
+/**
+ * Checks a command line against a command's flags and brings it into one form: `--name value` becomes `--name=value`,
+ * repeated lists are joined, a bare `-v` counts as `-v=1`. Throws UsageError, with a suggestion, for what is not known.
+ */
+export function normalizeFlags(raw: string[], flags: Flag[]): { given: Map<string, string>; positionals: string[] } {
+  const given = new Map<string, string>();
+  const positionals: string[] = [];
+  for (let i = 0; i < raw.length; i++) {
+    const word = raw[i]!;
+    if (!word.startsWith("-") || word === "-") {
+      positionals.push(word);
+      continue;
+    }
+    const [left = "", ...rest] = word.replace(/^--?/, "").split("=");
+    const flag = flags.find((f) => f.name === left || f.alias === left);
+    if (!flag) {
+      const near = suggest(left, flags.map((f) => f.name));
+      throw new UsageError(`unknown flag: ${word.split("=")[0]}`, near ? `did you mean --${near}?` : "--help lists the flags");
+    }
+    let value = rest.length > 0 ? rest.join("=") : undefined;
+    if (flag.type === "boolean") {
+      value ??= "true";
+      if (value !== "true" && value !== "false") throw new UsageError(`--${flag.name} is true or false, not ${JSON.stringify(value)}`);
+    } else if (flag.name === "v") {
+      if (value === undefined && /^\d+$/.test(raw[i + 1] ?? "")) value = raw[++i];
+      value ??= "1";
+    } else if (value === undefined) {
+      value = raw[++i];
+      if (value === undefined) throw new UsageError(`--${flag.name} needs a value`, `write --${flag.name}=${flag.valueHint ?? "VALUE"}`);
+    }
+    const before = given.get(flag.name);
+    if (before !== undefined && !flag.list && before !== value) throw new UsageError(`--${flag.name} is given twice`, "keep one of the two");
+    given.set(flag.name, flag.list && before !== undefined ? `${before},${value}` : value!);
+  }
+  return { given, positionals };
+}
+
+/** A list flag's values; empty ones are left out. */
+export function listValue(given: Map<string, string>, name: string): string[] {
+  return (given.get(name) ?? "").split(",").map((item) => item.trim()).filter((item) => item !== "");
+}

@@ -1,0 +1,133 @@
+import { readFileSync } from "node:fs";
+import { newToken } from "../lib/bootstrap/token.ts";
+import { initConfig, parseConfig, parseFlags, type ParsedConfig, validateParsed } from "../lib/config/load.ts";
+import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
+import { chooseAdvertiseAddress, type HostFacts, readFacts } from "../lib/host/facts.ts";
+import { Files } from "../lib/host/files.ts";
+import { InitContext } from "../lib/phases/init/context.ts";
+import { INIT_PHASES, joinCommands } from "../lib/phases/init/init.ts";
+import { reportDryRun } from "../lib/phases/init/dry-run.ts";
+import { findPhase, type FlatPhase, flatten, type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
+import { consoleUi } from "../lib/ui/ui.ts";
+import { listValue } from "./flags.ts";
+import { flagConfig, overrides, rejectMixedFlags } from "./init-flags.ts";
+
+type Given = Map<string, string>;
+
+/** Runs `kubestick init`, or one phase of it when `words` name one. Throws KubestickError. */
+export async function runInit(given: Given, words: string[]): Promise<void> {
+  const rootfs = given.get("rootfs") ?? "/";
+  const ui = consoleUi({ json: given.get("output") === "json", verbosity: verbosity(given) });
+  const facts = readFacts(new Files(rootfs));
+  const parsed = parse(given);
+  for (const text of parsed.warnings) ui.warn(text);
+  const config = initConfig(parsed, hostDefaults(facts));
+  const dryRun = given.get("dry-run") === "true" || (config.dryRun ?? false);
+  const only = words.length > 0 ? findPhase(INIT_PHASES, words) : undefined;
+  const phases: FlatPhase<InitContext>[] = only ? [only] : INIT_PHASES.map((phase) => ({ path: phase.name, phase, depth: 0 }));
+  const skip = skipList(INIT_PHASES, [...(config.skipPhases ?? []), ...listValue(given, "skip-phases")]);
+  refuseLiveOnOtherRoot(phases, rootfs, dryRun, skip);
+  const ctx = new InitContext(config, facts, new Files(rootfs, { overlay: dryRun && rootfs === "/" }), ui, {
+    dryRun,
+    rootfs,
+    uploadCerts: given.get("upload-certs") === "true",
+    skipTokenPrint: given.get("skip-token-print") === "true",
+    skipCertificateKeyPrint: given.get("skip-certificate-key-print") === "true",
+    ignorePreflightErrors: new Set([...(config.nodeRegistration.ignorePreflightErrors ?? []), ...listValue(given, "ignore-preflight-errors")]),
+  });
+  const results: PhaseResult[] = [];
+  let failure: unknown;
+  ui.detail(`using Kubernetes version ${config.cluster.kubernetesVersion}`);
+  try {
+    await runPhases(phases, ctx, { skip, ui, results });
+    if (dryRun) reportDryRun(ctx);
+  } catch (error) {
+    failure = error;
+    throw error;
+  } finally {
+    await ctx.close();
+    if (ui.json) printReport(ctx, results, failure, only === undefined);
+  }
+}
+
+function parse(given: Given): ParsedConfig {
+  const file = given.get("config");
+  let parsed: ParsedConfig;
+  if (file === undefined) parsed = parseFlags(flagConfig(given));
+  else {
+    rejectMixedFlags(given);
+    let text: string;
+    try {
+      text = readFileSync(file, "utf8");
+    } catch (error) {
+      throw new UsageError(`cannot read the configuration ${file}: ${reason(error)}`, "give the path of a kubeadm configuration file to --config");
+    }
+    parsed = parseConfig(text, file);
+  }
+  const before = parsed.problems.length;
+  const init = overrides(given, parsed.init ?? {});
+  if (before === 0 && JSON.stringify(init) !== JSON.stringify(parsed.init)) {
+    const checked = parseFlags({ init, cluster: {}, flagOf: OVERRIDE_FLAGS });
+    parsed.problems.push(...checked.problems);
+    validateParsed(checked);
+  }
+  parsed.init = init;
+  return parsed;
+}
+
+const OVERRIDE_FLAGS = {
+  "nodeRegistration.name": "--node-name",
+  "nodeRegistration.criSocket": "--cri-socket",
+  certificateKey: "--certificate-key",
+  "patches.directory": "--patches",
+};
+
+function hostDefaults(facts: HostFacts) {
+  return {
+    hostname: () => facts.hostname,
+    newToken,
+    advertiseAddress: () => {
+      const address = chooseAdvertiseAddress(facts);
+      if (address) return address;
+      const found = facts.addresses.map((a) => `${a.address} (${a.interface})`).join(", ");
+      throw new UsageError(
+        found ? `this host has no default route and several addresses: ${found}` : "this host has no network address that others could reach",
+        found ? "choose one with --apiserver-advertise-address" : "connect it and give it an address (ip addr add 10.0.0.10/24 dev eth0), or name one with --apiserver-advertise-address",
+      );
+    },
+  };
+}
+
+function refuseLiveOnOtherRoot(phases: FlatPhase<InitContext>[], rootfs: string, dryRun: boolean, skip: Set<string>): void {
+  if (rootfs === "/" || dryRun) return;
+  const live = phases.flatMap((p) => flatten([p.phase], p.path.slice(0, -p.phase.name.length))).find((p) => p.phase.live && !skip.has(p.path));
+  if (!live) return;
+  throw new UsageError(`the phase "${live.path}" works on the running host, not below --rootfs ${rootfs}`, "add --dry-run, or run only phases that write files: certs, kubeconfig, etcd, control-plane");
+}
+
+function verbosity(given: Given): number {
+  const text = given.get("v") ?? "0";
+  if (!/^\d{1,2}$/.test(text)) throw new UsageError(`-v takes a number, not ${JSON.stringify(text)}`);
+  return Number(text);
+}
+
+function printReport(ctx: InitContext, phases: PhaseResult[], failure: unknown, whole: boolean): void {
+  const report = {
+    command: "init",
+    kubernetesVersion: ctx.config.cluster.kubernetesVersion,
+    node: ctx.config.nodeRegistration.name,
+    server: ctx.clusterServer,
+    dryRun: ctx.options.dryRun,
+    phases,
+    ...(failure === undefined ? {} : { error: reason(failure), ...(failure instanceof KubestickError && failure.hint ? { hint: failure.hint } : {}) }),
+    ...(failure === undefined && whole && ctx.pki.certificate("ca") ? { join: joinCommands(ctx) } : {}),
+    ...(ctx.options.dryRun
+      ? {
+          files: ctx.files.written.map(({ path, mode }) => ({ path, mode: mode.toString(8).padStart(4, "0") })),
+          objects: [...ctx.dryRunCluster.objects.keys()],
+        }
+      : {}),
+  };
+  process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+}
+

@@ -1,0 +1,128 @@
+#!/usr/bin/env bun
+import { type CommandDef, defineCommand, renderUsage, runCommand } from "citty";
+import { suggest } from "../lib/config/problems.ts";
+import { EXIT, KubestickError, UsageError } from "../lib/host/errors.ts";
+import { INIT_PHASES } from "../lib/phases/init/init.ts";
+import { flatten, phaseHelp } from "../lib/phases/runner.ts";
+import { superviseForever } from "../lib/services/supervisor.ts";
+import { formatError } from "../lib/ui/ui.ts";
+import { argsDef, type Flag, GLOBAL_FLAGS, normalizeFlags } from "./flags.ts";
+import { runInit } from "./init.ts";
+import { INIT_FLAGS, PHASE_FLAGS } from "./init-flags.ts";
+import { runVersion } from "./version.ts";
+
+/** One command of the tree: its words, flags and what it runs. */
+interface Command {
+  words: string[];
+  description: string;
+  flags: Flag[];
+  hidden?: boolean;
+  /** Words that follow the command's own. */
+  positionals?: number;
+  /** More help, below the flags. */
+  help?: () => string;
+  run: (given: Map<string, string>, positionals: string[]) => Promise<void> | void;
+}
+
+const phaseCommands: Command[] = flatten(INIT_PHASES).flatMap(({ path, phase }) => {
+  const words = path.split("/");
+  const names = new Set([...PHASE_FLAGS, ...(phase.flags ?? [])]);
+  const command: Command = {
+    words: ["init", "phase", ...words],
+    description: phase.short,
+    flags: INIT_FLAGS.filter((f) => names.has(f.name)),
+    run: (given) => runInit(given, words),
+  };
+  // kubeadm names the whole of a phase that has parts `all`.
+  return phase.children ? [command, { ...command, words: [...command.words, "all"] }] : [command];
+});
+
+const COMMANDS: Command[] = [
+  {
+    words: ["init"],
+    description: "Set up the Kubernetes control plane on this host",
+    flags: INIT_FLAGS,
+    help: () => `The "init" command executes the following phases:\n\n${phaseHelp(INIT_PHASES)}\n`,
+    run: (given) => runInit(given, []),
+  },
+  {
+    words: ["init", "phase"],
+    description: "Run a single phase of init",
+    flags: GLOBAL_FLAGS,
+    help: () => `Phases:\n\n${phaseHelp(INIT_PHASES)}\n`,
+    run: () => {
+      throw new UsageError("which phase?", "kubestick init phase --help lists them");
+    },
+  },
+  ...phaseCommands,
+  { words: ["version"], description: "Print the version of kubestick and of the Kubernetes it installs", flags: GLOBAL_FLAGS, run: runVersion },
+  { words: ["supervise"], description: "Keep a service running", flags: GLOBAL_FLAGS, hidden: true, positionals: 1, run: (_given, [name = ""]) => superviseForever(name) },
+];
+
+/** Runs a command line. Returns the exit code; every error is printed, none escapes with a stack trace. */
+export async function main(argv: string[]): Promise<number> {
+  try {
+    const wantsHelp = argv.some((word) => word === "--help" || word === "-h");
+    const rest = argv.filter((word) => word !== "--help" && word !== "-h");
+    const command = findCommand(rest);
+    if (!command || (wantsHelp && command.words.length === 0)) {
+      const first = rest.find((word) => !word.startsWith("-"));
+      if (first !== undefined) throw unknownCommand(rest);
+      process.stdout.write(`${await topUsage()}\n`);
+      return wantsHelp || argv.length === 0 ? EXIT.done : EXIT.usage;
+    }
+    if (wantsHelp) {
+      process.stdout.write(`${await renderUsage(cittyCommand(command))}\n${command.help ? `\n${command.help()}` : ""}`);
+      return EXIT.done;
+    }
+    const { given, positionals } = normalizeFlags(rest.slice(command.words.length), command.flags);
+    if (positionals.length > (command.positionals ?? 0)) throw unknownCommand(rest);
+    const output = given.get("output") ?? "text";
+    if (output !== "text" && output !== "json") throw new UsageError(`--output is text or json, not ${JSON.stringify(output)}`);
+    // The flags are already parsed, strictly; citty runs the command.
+    await runCommand(cittyCommand(command, given, positionals), { rawArgs: [] });
+    return EXIT.done;
+  } catch (error) {
+    if (error instanceof KubestickError) {
+      process.stderr.write(`${formatError(error)}\n`);
+      return error.exitCode;
+    }
+    process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\nwhat to do: this is a defect of kubestick; run it again with -v and report what it printed\n`);
+    if (process.env["KUBESTICK_TRACE"]) process.stderr.write(`${(error as Error).stack}\n`);
+    return EXIT.failed;
+  }
+}
+
+/** The command with the most words that the command line begins with. */
+function findCommand(argv: string[]): Command | undefined {
+  const fits = COMMANDS.filter((c) => c.words.every((word, i) => argv[i] === word));
+  return fits.sort((a, b) => b.words.length - a.words.length)[0];
+}
+
+function unknownCommand(argv: string[]): UsageError {
+  const words = argv.filter((word) => !word.startsWith("-"));
+  const typed = words.join(" ");
+  const known = COMMANDS.filter((c) => !c.hidden).map((c) => c.words.join(" "));
+  const near = suggest(typed, known) ?? suggest(words[0] ?? "", known);
+  return new UsageError(`unknown command "${typed}"`, near ? `did you mean "kubestick ${near}"?` : "kubestick --help lists the commands");
+}
+
+function cittyCommand(command: Command, given = new Map<string, string>(), positionals: string[] = []): CommandDef {
+  return defineCommand({
+    meta: { name: `kubestick ${command.words.join(" ")}`, description: command.description },
+    args: argsDef(command.flags),
+    run: () => command.run(given, positionals),
+  }) as CommandDef;
+}
+
+async function topUsage(): Promise<string> {
+  const top = COMMANDS.filter((c) => !c.hidden && c.words.length === 1);
+  return renderUsage(
+    defineCommand({
+      meta: { name: "kubestick", description: "Kubernetes from a USB stick" },
+      subCommands: Object.fromEntries(top.map((c) => [c.words[0]!, defineCommand({ meta: { name: c.words[0]!, description: c.description } })])),
+    }) as CommandDef,
+  );
+}
+
+if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

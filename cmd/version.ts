@@ -1,0 +1,15 @@
+import packageJson from "../package.json";
+import { BUILD_DATE, KUBERNETES_VERSION } from "../lib/constants/versions.ts";
+
+/** Prints the versions, as text or JSON. */
+export function runVersion(given: Map<string, string>): void {
+  const info = {
+    kubestickVersion: `v${packageJson.version}`,
+    kubernetesVersion: KUBERNETES_VERSION,
+    buildDate: BUILD_DATE,
+    runtime: `bun ${Bun.version}`,
+    platform: `linux/${{ x64: "amd64" }[process.arch as string] ?? process.arch}`,
+  };
+  if (given.get("output") === "json") process.stdout.write(`${JSON.stringify(info, null, 2)}\n`);
+  else process.stdout.write(`kubestick ${info.kubestickVersion} (Kubernetes ${info.kubernetesVersion}, ${info.platform}, ${info.runtime})\n`);
+}

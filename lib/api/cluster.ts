@@ -1,0 +1,34 @@
+import type { ApiClient } from "./client.ts";
+import { describeObject, type KubeObject } from "./resources.ts";
+
+/** What phases do to a cluster. A dry run has one that only takes notes. */
+export type Cluster = Pick<ApiClient, "apply" | "createIfAbsent" | "get" | "list" | "mergePatch">;
+
+/** A cluster that records what would be applied, and answers reads from that. */
+export class DryRunCluster implements Cluster {
+  /** What was asked for, in order, later versions of an object replacing earlier ones. */
+  readonly objects = new Map<string, KubeObject>();
+
+  async apply(object: KubeObject): Promise<KubeObject> {
+    this.objects.set(describeObject(object), object);
+    return object;
+  }
+
+  async createIfAbsent(object: KubeObject): Promise<KubeObject> {
+    return this.objects.get(describeObject(object)) ?? this.apply(object);
+  }
+
+  async get<T = KubeObject>(_apiVersion: string, kind: string, name: string, namespace?: string): Promise<T | undefined> {
+    return this.objects.get(describeObject({ apiVersion: "", kind, metadata: { name, namespace } })) as T | undefined;
+  }
+
+  async list<T = KubeObject>(_apiVersion: string, kind: string, options: { namespace?: string } = {}): Promise<{ items: T[]; resourceVersion: string }> {
+    const items = [...this.objects.values()].filter((o) => o.kind === kind && (options.namespace === undefined || o.metadata.namespace === options.namespace));
+    return { items: items as T[], resourceVersion: "0" };
+  }
+
+  async mergePatch(object: Pick<KubeObject, "apiVersion" | "kind" | "metadata">, patch: object): Promise<KubeObject> {
+    const merged = { ...object, ...patch, metadata: { ...object.metadata, ...(patch as Partial<KubeObject>).metadata } } as KubeObject;
+    return this.apply(merged);
+  }
+}

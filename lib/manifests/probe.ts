@@ -1,0 +1,24 @@
+import { parse } from "yaml";
+import { joinHostPort } from "../config/net.ts";
+import { MANIFESTS_DIR } from "../constants/paths.ts";
+import type { Files } from "../host/files.ts";
+
+interface ProbedPod {
+  spec?: {
+    containers?: {
+      ports?: { name?: string; containerPort?: number }[];
+      livenessProbe?: { httpGet?: { host?: string; path?: string; scheme?: string; port?: number | string } };
+    }[];
+  };
+}
+
+/** The URL of a static pod's liveness probe as it lies on disk, patches included; undefined when it has none. */
+export function probeOf(files: Files, component: string): string | undefined {
+  const pod = parse(files.readText(`${MANIFESTS_DIR}/${component}.yaml`) ?? "", { maxAliasCount: 0 }) as ProbedPod | null;
+  const container = pod?.spec?.containers?.[0];
+  const get = container?.livenessProbe?.httpGet;
+  if (!get) return undefined;
+  const port = typeof get.port === "number" ? get.port : container?.ports?.find((p) => p.name === get.port)?.containerPort;
+  if (port === undefined) return undefined;
+  return `${(get.scheme ?? "HTTP").toLowerCase()}://${joinHostPort(get.host ?? "127.0.0.1", port)}${get.path ?? "/"}`;
+}

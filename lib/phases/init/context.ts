@@ -1,0 +1,170 @@
+import { join } from "node:path";
+import { ApiClient } from "../../api/client.ts";
+import { type Cluster, DryRunCluster } from "../../api/cluster.ts";
+import type { KubeObject } from "../../api/resources.ts";
+import { clusterAdmins } from "../../bootstrap/rbac.ts";
+import { joinHostPort } from "../../config/net.ts";
+import { parseDuration } from "../../config/schema.ts";
+import type { ComponentConfig, InitConfig } from "../../config/types.ts";
+import { API_CALL_TIMEOUT } from "../../constants/durations.ts";
+import { KUBERNETES_DIR } from "../../constants/paths.ts";
+import { KubestickError } from "../../host/errors.ts";
+import type { HostFacts } from "../../host/facts.ts";
+import type { Files } from "../../host/files.ts";
+import { Ledger } from "../../host/ledger.ts";
+import { kubeProxyConfig } from "../../addons/kube-proxy.ts";
+import { type Connection, readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
+import { type Adaptation, kubeletConfig } from "../../kubelet/config.ts";
+import { readPatches } from "../../manifests/patches.ts";
+import { CertificateStore } from "../../pki/store.ts";
+import { Cri } from "../../runtime/cri.ts";
+import { serviceManager } from "../../services/manager.ts";
+import type { ServiceManagerControl } from "../../services/service.ts";
+import type { Ui } from "../../ui/ui.ts";
+
+/** What `init` was asked to do besides its configuration. */
+export interface InitOptions {
+  dryRun: boolean;
+  /** Where the host's files are, when not at `/`. */
+  rootfs: string;
+  uploadCerts: boolean;
+  skipTokenPrint: boolean;
+  skipCertificateKeyPrint: boolean;
+  ignorePreflightErrors: Set<string>;
+}
+
+/** What the phases of `init` share. What is costly to find out is found out once, by the first phase that asks. */
+export class InitContext {
+  readonly ledger: Ledger;
+  readonly pki: CertificateStore;
+  readonly services: ServiceManagerControl;
+  readonly dryRunCluster = new DryRunCluster();
+  certificateKey: string | undefined;
+  #cri: Cri | undefined;
+  #client: ApiClient | undefined;
+  #cluster: Promise<Cluster> | undefined;
+  #driver: Promise<"systemd" | "cgroupfs" | undefined> | undefined;
+  #patches: ReturnType<typeof readPatches> | undefined;
+  readonly #told = new Set<string>();
+
+  constructor(
+    readonly config: InitConfig,
+    readonly facts: HostFacts,
+    readonly files: Files,
+    readonly ui: Ui,
+    readonly options: InitOptions,
+  ) {
+    this.ledger = new Ledger(files);
+    this.pki = new CertificateStore(files, config, facts.now);
+    this.services = serviceManager(facts.serviceManager, files);
+    this.certificateKey = config.certificateKey || undefined;
+  }
+
+  /** The container runtime. */
+  get cri(): Cri {
+    this.#cri ??= new Cri(this.config.nodeRegistration.criSocket);
+    return this.#cri;
+  }
+
+  /** The user's patches; none where no directory is given. Patches are read from this machine, not from `--rootfs`. */
+  get patches(): ReturnType<typeof readPatches> {
+    const directory = this.config.patches?.directory;
+    this.#patches ??= directory ? readPatches(this.files, directory) : [];
+    return this.#patches;
+  }
+
+  /** `https://` and the address of this node's own API server. */
+  get localServer(): string {
+    const { advertiseAddress, bindPort } = this.config.localAPIEndpoint;
+    return `https://${joinHostPort(advertiseAddress, bindPort)}`;
+  }
+
+  /** `https://` and the address that clients of the cluster use: the control plane endpoint where there is one. */
+  get clusterServer(): string {
+    const endpoint = this.config.cluster.controlPlaneEndpoint;
+    if (!endpoint) return this.localServer;
+    const port = /(?:\]|^[^:]*):(\d+)$/.exec(endpoint)?.[1];
+    return port ? `https://${endpoint}` : `https://${joinHostPort(endpoint, this.config.localAPIEndpoint.bindPort)}`;
+  }
+
+  /** The kubelet's configuration for this host; what was fitted to it is told once, with the reason. */
+  async kubelet(): Promise<ComponentConfig> {
+    this.#driver ??= this.#askCgroupDriver();
+    const { config, adaptations } = kubeletConfig(this.config, this.facts, await this.#driver);
+    this.#tell("kubelet-start", adaptations);
+    return config;
+  }
+
+  /** kube-proxy's configuration for this host; told as the kubelet's. */
+  kubeProxy(): ComponentConfig {
+    const { config, adaptations } = kubeProxyConfig(this.config, this.facts.conntrack);
+    this.#tell("addon", adaptations);
+    return config;
+  }
+
+  /** Says once what was chosen because of the host. */
+  #tell(phase: string, adaptations: Adaptation[]): void {
+    for (const { setting, why } of adaptations) {
+      if (this.#told.has(setting)) continue;
+      this.#told.add(setting);
+      this.ui.step(phase, `${setting} (because ${why})`);
+    }
+  }
+
+  async #askCgroupDriver(): Promise<"systemd" | "cgroupfs" | undefined> {
+    if (this.config.kubelet?.["cgroupDriver"] !== undefined) return undefined;
+    try {
+      return await this.cri.cgroupDriver();
+    } catch (error) {
+      // A dry run also works where there is no runtime yet; the real one needs the answer.
+      if (!this.options.dryRun) throw error;
+      this.ui.warn("the container runtime does not answer; its cgroup driver is taken to be systemd, as kubeadm does");
+      return undefined;
+    }
+  }
+
+  /** The connection of a kubeconfig below /etc/kubernetes, to this node's own API server. */
+  connection(name: string): Connection {
+    const path = `${KUBERNETES_DIR}/${name}`;
+    const text = this.files.readText(path);
+    if (text === undefined) throw new KubestickError(`${path} is not there`, { hint: "run first: kubestick init phase kubeconfig all" });
+    return { ...readKubeconfig(text, path, (file) => this.files.readText(file)), server: this.localServer };
+  }
+
+  /** A client with the rights of `system:masters`, or of admin.conf where super-admin.conf has been put away. */
+  get client(): ApiClient {
+    const name = this.files.exists(`${KUBERNETES_DIR}/super-admin.conf`) ? "super-admin.conf" : "admin.conf";
+    const timeout = this.config.timeouts?.kubernetesAPICall;
+    this.#client ??= new ApiClient(this.connection(name), { callTimeoutMs: timeout ? parseDuration(timeout) : API_CALL_TIMEOUT });
+    return this.#client;
+  }
+
+  /** The cluster, with admin.conf's group already made administrators; in a dry run the one that takes notes. */
+  cluster(): Promise<Cluster> {
+    this.#cluster ??= this.#connect();
+    return this.#cluster;
+  }
+
+  async #connect(): Promise<Cluster> {
+    const cluster = this.options.dryRun ? this.dryRunCluster : this.client;
+    await cluster.apply(clusterAdmins() as KubeObject);
+    return cluster;
+  }
+
+  /** Applies objects, several at a time: none of those that are applied together needs another to be there first. */
+  async apply(objects: object[]): Promise<void> {
+    const cluster = await this.cluster();
+    await Promise.all(objects.map((object) => cluster.apply(object as KubeObject)));
+  }
+
+  /** A path below /etc/kubernetes. */
+  kubernetesPath(...names: string[]): string {
+    return join(KUBERNETES_DIR, ...names);
+  }
+
+  /** Ends every connection, so that the process can end. */
+  async close(): Promise<void> {
+    this.#cri?.close();
+    await this.#client?.close();
+  }
+}

@@ -1,0 +1,189 @@
+import { kubeconfig, toYaml, readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
+import { GROUP_MASTERS, GROUP_NODES, USER_NODE_PREFIX } from "../../constants/names.ts";
+import { KUBERNETES_DIR, MANIFESTS_DIR } from "../../constants/paths.ts";
+import { KubestickError } from "../../host/errors.ts";
+import { CA_CERTIFICATE_DIRS, type ComponentName, componentPod, CONTROL_PLANE_COMPONENTS } from "../../manifests/control-plane.ts";
+import { applyPatches, sortedYaml } from "../../manifests/patches.ts";
+import { certificatePem } from "../../pki/certificate.ts";
+import { ADMIN_IDENTITY, CERTIFICATES, type ClientIdentity } from "../../pki/kubeadm-certs.ts";
+import type { Outcome } from "../../pki/store.ts";
+import type { Phase } from "../runner.ts";
+import type { InitContext } from "./context.ts";
+
+type InitPhase = Phase<InitContext>;
+
+/** A kubeconfig that init writes: file name, whose identity, and which address it uses. */
+interface KubeconfigSpec {
+  name: string;
+  file: string;
+  short: string;
+  identity: (ctx: InitContext) => ClientIdentity;
+  local?: boolean;
+}
+
+const KUBECONFIGS: KubeconfigSpec[] = [
+  {
+    name: "admin",
+    file: "admin.conf",
+    short: "Generate a kubeconfig file for the admin to use and for kubestick itself",
+    identity: () => ADMIN_IDENTITY,
+  },
+  {
+    name: "super-admin",
+    file: "super-admin.conf",
+    short: "Generate a kubeconfig file for the super-admin",
+    identity: () => ({ commonName: "kubernetes-super-admin", organizations: [GROUP_MASTERS] }),
+  },
+  {
+    name: "kubelet",
+    file: "kubelet.conf",
+    short: "Generate a kubeconfig file for the kubelet to use *only* for cluster bootstrapping purposes",
+    identity: (ctx) => ({ commonName: `${USER_NODE_PREFIX}${ctx.config.nodeRegistration.name}`, organizations: [GROUP_NODES] }),
+    local: true,
+  },
+  {
+    name: "controller-manager",
+    file: "controller-manager.conf",
+    short: "Generate a kubeconfig file for the controller manager to use",
+    identity: () => ({ commonName: "system:kube-controller-manager", organizations: [] }),
+    local: true,
+  },
+  {
+    name: "scheduler",
+    file: "scheduler.conf",
+    short: "Generate a kubeconfig file for the scheduler to use",
+    identity: () => ({ commonName: "system:kube-scheduler", organizations: [] }),
+    local: true,
+  },
+];
+
+const SAID: Record<Outcome, string> = {
+  created: "Generated",
+  existing: "Using the existing",
+  external: "Using the existing, without its key (external CA mode):",
+};
+
+const CERT_FLAGS = ["cert-dir", "kubernetes-version", "apiserver-advertise-address", "apiserver-cert-extra-sans", "control-plane-endpoint", "service-cidr", "service-dns-domain"];
+const MANIFEST_FLAGS = ["cert-dir", "kubernetes-version", "image-repository", "patches", "apiserver-advertise-address", "apiserver-bind-port", "control-plane-endpoint", "pod-network-cidr", "service-cidr", "feature-gates"];
+
+/** init's phase `certs`: ten certificates and the service account key. */
+export const certsPhase: InitPhase = {
+  name: "certs",
+  short: "Certificate generation",
+  flags: CERT_FLAGS,
+  run: (ctx) => ctx.pki.prepareKeys([...neededCertificates(ctx), "sa", ...missingKubeconfigs(ctx)]),
+  children: [
+    ...CERTIFICATES.map(
+      (spec): InitPhase => ({
+        name: spec.name,
+        short: `Generate ${spec.short}`,
+        flags: CERT_FLAGS,
+        skipIf: (ctx) => (spec.localEtcdOnly && ctx.config.cluster.etcd.external ? "etcd is external" : undefined),
+        run: async (ctx) => {
+          const outcome = await ctx.pki.ensure(spec);
+          const names = spec.altNames?.(ctx.config);
+          ctx.ui.step("certs", `${SAID[outcome]} "${spec.base}" certificate and key`);
+          if (names && outcome === "created") {
+            ctx.ui.step("certs", `${spec.base} serves ${names.dnsNames.join(", ")} and ${names.ipAddresses.join(", ")}`);
+          }
+        },
+      }),
+    ),
+    {
+      name: "sa",
+      short: "Generate a private key for signing service account tokens along with its public key",
+      flags: CERT_FLAGS,
+      run: async (ctx) => ctx.ui.step("certs", `${SAID[await ctx.pki.ensureServiceAccountKey()]} "sa" key and public key`),
+    },
+  ],
+};
+
+function neededCertificates(ctx: InitContext): string[] {
+  return CERTIFICATES.filter((c) => !(c.localEtcdOnly && ctx.config.cluster.etcd.external)).map((c) => c.base);
+}
+
+function missingKubeconfigs(ctx: InitContext): string[] {
+  return KUBECONFIGS.filter((k) => !ctx.files.exists(`${KUBERNETES_DIR}/${k.file}`)).map((k) => k.file);
+}
+
+/** init's phase `kubeconfig`: a file for each identity. One that is there is checked and kept. */
+export const kubeconfigPhase: InitPhase = {
+  name: "kubeconfig",
+  short: "Generate all kubeconfig files necessary to establish the control plane and the admin kubeconfig file",
+  flags: ["cert-dir", "apiserver-advertise-address", "apiserver-bind-port", "control-plane-endpoint", "kubernetes-version", "node-name"],
+  children: KUBECONFIGS.map((spec) => ({
+    name: spec.name,
+    short: spec.short,
+    flags: ["cert-dir", "apiserver-advertise-address", "apiserver-bind-port", "control-plane-endpoint", "kubernetes-version", "node-name"],
+    run: (ctx) => writeKubeconfig(ctx, spec),
+  })),
+};
+
+async function writeKubeconfig(ctx: InitContext, spec: KubeconfigSpec): Promise<void> {
+  const path = `${KUBERNETES_DIR}/${spec.file}`;
+  const server = spec.local ? ctx.localServer : ctx.clusterServer;
+  const ca = ctx.pki.certificate("ca");
+  if (!ca) throw new KubestickError(`${ctx.pki.path("ca.crt")} is not there`, { hint: "run first: kubestick init phase certs ca" });
+  const existing = ctx.files.readText(path);
+  if (existing !== undefined) {
+    // The kubelet's own file names a certificate that appears only once the kubelet has run.
+    const found = readKubeconfig(existing, path, (file) => ctx.files.readText(file) ?? "");
+    if (found.ca.trim() !== certificatePem(ca).trim()) {
+      throw new KubestickError(`${path} belongs to another cluster: its CA is not ${ctx.pki.path("ca.crt")}`, { hint: `move it away (mv ${path} ${path}.old) and run the same command again` });
+    }
+    if (found.server !== server) {
+      throw new KubestickError(`${path} points to ${found.server}, but this control plane is at ${server}`, { hint: `move it away (mv ${path} ${path}.old) and run the same command again` });
+    }
+    ctx.ui.step("kubeconfig", `Using the existing "${spec.file}" kubeconfig file`);
+    return;
+  }
+  const identity = spec.identity(ctx);
+  const credentials = await ctx.pki.clientCertificate(identity, spec.file);
+  const content = kubeconfig(ctx.config.cluster.clusterName, identity.commonName, server, certificatePem(ca), credentials);
+  ctx.ledger.write(path, toYaml(content), { mode: 0o600, secret: true });
+  ctx.ui.step("kubeconfig", `Writing "${spec.file}" kubeconfig file`);
+}
+
+/** init's phase `etcd`: the static pod of a local etcd. */
+export const etcdPhase: InitPhase = {
+  name: "etcd",
+  short: "Generate static Pod manifest file for local etcd",
+  flags: MANIFEST_FLAGS,
+  children: [
+    {
+      name: "local",
+      short: "Generate the static Pod manifest file for a local, single-node local etcd instance",
+      flags: MANIFEST_FLAGS,
+      skipIf: (ctx) => (ctx.config.cluster.etcd.external ? "etcd is external" : undefined),
+      run: (ctx) => {
+        const dataDir = ctx.config.cluster.etcd.local!.dataDir;
+        ctx.ledger.claim(dataDir);
+        ctx.files.mkdir(dataDir, 0o700);
+        writeManifest(ctx, "etcd", "etcd");
+      },
+    },
+  ],
+};
+
+/** init's phase `control-plane`: the static pods of the API server, controller manager and scheduler. */
+export const controlPlanePhase: InitPhase = {
+  name: "control-plane",
+  short: "Generate all static Pod manifest files necessary to establish the control plane",
+  flags: MANIFEST_FLAGS,
+  children: CONTROL_PLANE_COMPONENTS.map((component) => ({
+    name: component.replace(/^kube-/, ""),
+    short: `Generates the ${component} static Pod manifest`,
+    flags: MANIFEST_FLAGS,
+    run: (ctx) => writeManifest(ctx, component, "control-plane"),
+  })),
+};
+
+function writeManifest(ctx: InitContext, component: ComponentName, phase: string): void {
+  const pod = componentPod(component, ctx.config, {
+    caDirs: CA_CERTIFICATE_DIRS.filter((dir) => ctx.files.exists(dir)),
+    environment: process.env,
+  });
+  const path = `${MANIFESTS_DIR}/${component}.yaml`;
+  const changed = ctx.ledger.write(path, sortedYaml(applyPatches(pod, component, ctx.patches)), { mode: 0o600 });
+  ctx.ui.step(phase, `${changed ? "Creating" : "Using the existing"} static Pod manifest for "${component}"`);
+}

@@ -1,0 +1,96 @@
+import { suggest } from "../config/problems.ts";
+import { KubestickError, UsageError } from "../host/errors.ts";
+import type { Ui } from "../ui/ui.ts";
+
+/** A step of a command, as data: one list gives the order of running, `--skip-phases`, `phase X` and the help text. */
+export interface Phase<C> {
+  name: string;
+  short: string;
+  /** Needs the running host: services, the container runtime, the API. Refused on another root. */
+  live?: boolean;
+  /** A reason not to run it this time. */
+  skipIf?: (ctx: C) => string | undefined;
+  run?: (ctx: C) => Promise<void> | void;
+  children?: Phase<C>[];
+  /** Names of the flags that `phase X` takes besides the global ones. */
+  flags?: string[];
+}
+
+/** How a phase went, for `--output json`. */
+export interface PhaseResult {
+  phase: string;
+  status: "done" | "skipped" | "failed";
+  /** Why it was skipped, or how it failed. */
+  reason?: string;
+  milliseconds: number;
+}
+
+/** A phase with its full name, `certs/etcd-ca`. */
+export interface FlatPhase<C> {
+  path: string;
+  phase: Phase<C>;
+  depth: number;
+}
+
+/** Every phase and sub-phase in the order of running. */
+export function flatten<C>(phases: Phase<C>[], prefix = "", depth = 0): FlatPhase<C>[] {
+  return phases.flatMap((phase) => {
+    const path = prefix + phase.name;
+    return [{ path, phase, depth }, ...flatten(phase.children ?? [], `${path}/`, depth + 1)];
+  });
+}
+
+/** The phase a user means by `certs etcd-ca`, `certs/etcd-ca` or `certs all`. Throws UsageError with a suggestion. */
+export function findPhase<C>(phases: Phase<C>[], words: string[]): FlatPhase<C> {
+  const path = words.filter((word, i) => !(i > 0 && word === "all" && i === words.length - 1)).join("/");
+  const all = flatten(phases);
+  const found = all.find((p) => p.path === path);
+  if (found) return found;
+  const near = suggest(path, all.map((p) => p.path));
+  throw new UsageError(`unknown phase "${path.replaceAll("/", " ")}"`, near ? `did you mean "${near.replaceAll("/", " ")}"?` : "kubestick init phase --help lists them");
+}
+
+/** The full names that `--skip-phases` names. Throws UsageError for a name that is no phase. */
+export function skipList<C>(phases: Phase<C>[], names: string[]): Set<string> {
+  return new Set(names.map((name) => findPhase(phases, name.split("/")).path));
+}
+
+/**
+ * Runs phases in order; a failure ends the run and is thrown after it is noted in `results`. Errors get the phase's
+ * name before them.
+ */
+export async function runPhases<C>(phases: FlatPhase<C>[], ctx: C, options: { skip: Set<string>; ui: Ui; results: PhaseResult[] }): Promise<void> {
+  for (const { path, phase } of phases) await runOne(path, phase, ctx, options);
+}
+
+async function runOne<C>(path: string, phase: Phase<C>, ctx: C, options: { skip: Set<string>; ui: Ui; results: PhaseResult[] }): Promise<void> {
+  const { ui, results, skip } = options;
+  const why = skip.has(path) ? "--skip-phases" : phase.skipIf?.(ctx);
+  if (why !== undefined) {
+    ui.detail(`phase ${path} is skipped: ${why}`);
+    results.push({ phase: path, status: "skipped", reason: why, milliseconds: 0 });
+    return;
+  }
+  ui.detail(`phase ${path} begins`);
+  const started = performance.now();
+  const took = () => Math.round(performance.now() - started);
+  try {
+    await phase.run?.(ctx);
+    for (const child of phase.children ?? []) await runOne(`${path}/${child.name}`, child, ctx, options);
+  } catch (error) {
+    if (!results.some((r) => r.status === "failed")) {
+      results.push({ phase: path, status: "failed", reason: error instanceof Error ? error.message : String(error), milliseconds: took() });
+    }
+    throw error instanceof KubestickError ? error : new Error(`phase ${path}: ${String(error)}`, { cause: error });
+  }
+  results.push({ phase: path, status: "done", milliseconds: took() });
+}
+
+/** The phase list as help text, indented as kubeadm prints it. */
+export function phaseHelp<C>(phases: Phase<C>[]): string {
+  const flat = flatten(phases);
+  const width = Math.max(...flat.map((p) => p.depth * 2 + p.phase.name.length + (p.depth > 0 ? 1 : 0)));
+  return flat
+    .map(({ phase, depth }) => `${`${"  ".repeat(depth)}${depth > 0 ? "/" : ""}${phase.name}`.padEnd(width + 2)}${phase.short}`)
+    .join("\n");
+}

@@ -1,0 +1,52 @@
+import { EXIT, KubestickError, reason } from "../host/errors.ts";
+import type { Ui } from "../ui/ui.ts";
+
+/** What a check found: nothing, something to know, or something that stops the command. */
+export interface Finding {
+  level: "error" | "warning";
+  message: string;
+  /** What to do about it. */
+  fix?: string;
+  /** kubeadm's more exact name, where one check looks at several things (`Port-6443`). */
+  name?: string;
+}
+
+/** A preflight check, as data. Names are kubeadm's where it has the check, for `--ignore-preflight-errors`. */
+export interface Check<C> {
+  name: string;
+  /** Why it is checked, for the documentation. */
+  why: string;
+  run: (ctx: C) => Finding[] | Promise<Finding[]>;
+}
+
+/** A finding that stops the command. */
+export const error = (message: string, fix?: string): Finding[] => [{ level: "error", message, fix }];
+/** A finding that is only told. */
+export const warning = (message: string, fix?: string): Finding[] => [{ level: "warning", message, fix }];
+
+/**
+ * Runs every check and reports all that they find together. Errors of an ignored check (by name, any case, or `all`)
+ * become warnings. Throws KubestickError with exit code 3 when an error remains.
+ */
+export async function runChecks<C>(checks: Check<C>[], ctx: C, ui: Ui, ignored: Set<string>): Promise<void> {
+  const ignore = new Set([...ignored].map((name) => name.toLowerCase()));
+  for (const name of ignore) {
+    const known = name === "all" || checks.some((c) => name === c.name.toLowerCase() || name.startsWith(`${c.name.toLowerCase()}-`));
+    if (!known) ui.warn(`[preflight] --ignore-preflight-errors names no check: ${name}`);
+  }
+  const fatal: string[] = [];
+  for (const check of checks) {
+    const findings = await Promise.resolve(check.run(ctx)).catch((e: unknown) => error(reason(e), (e as KubestickError).hint));
+    for (const { level, message, fix, name = check.name } of findings) {
+      const text = `[${name}] ${message}${fix ? `; ${fix}` : ""}`;
+      const passed = ["all", check.name.toLowerCase(), name.toLowerCase()].some((n) => ignore.has(n));
+      if (level === "error" && !passed) fatal.push(text);
+      else ui.warn(`[preflight] ${text}`);
+    }
+  }
+  if (fatal.length === 0) return;
+  throw new KubestickError(`${fatal.length} preflight ${fatal.length === 1 ? "check" : "checks"} failed:\n${fatal.map((line) => `  ${line}`).join("\n")}`, {
+    exitCode: EXIT.preflight,
+    hint: "mend the above and run the same command again; --ignore-preflight-errors=NAME,... makes a check a warning",
+  });
+}
