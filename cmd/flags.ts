@@ -18,7 +18,14 @@ export interface Flag {
 
 /** The flags that every command takes. */
 export const GLOBAL_FLAGS: Flag[] = [
-  { name: "output", description: "Output format: text or json.", valueHint: "text|json", default: "text", alias: "o", besideConfig: true },
+  {
+    name: "output",
+    description: "Output format: text or json.",
+    valueHint: "text|json",
+    default: "text",
+    alias: "o",
+    besideConfig: true,
+  },
   { name: "v", description: "Number for the log level verbosity.", valueHint: "level", besideConfig: true },
 ];
 
@@ -27,7 +34,9 @@ export function argsDef(flags: Flag[]): ArgsDef {
   return Object.fromEntries(
     flags.map(({ name, description, type, alias, valueHint, default: value }): [string, ArgDef] => [
       name,
-      type === "boolean" ? { type: "boolean", description, alias } : { type: "string", description, alias, valueHint, default: value },
+      type === "boolean"
+        ? { type: "boolean", description, alias }
+        : { type: "string", description, alias, valueHint, default: value },
     ]),
   );
 }
@@ -48,22 +57,31 @@ export function normalizeFlags(raw: string[], flags: Flag[]): { given: Map<strin
     const [left = "", ...rest] = word.replace(/^--?/, "").split("=");
     const flag = flags.find((f) => f.name === left || f.alias === left);
     if (!flag) {
-      const near = suggest(left, flags.map((f) => f.name));
-      throw new UsageError(`unknown flag: ${word.split("=")[0]}`, near ? `did you mean --${near}?` : "--help lists the flags");
+      const near = suggest(
+        left,
+        flags.map((f) => f.name),
+      );
+      throw new UsageError(
+        `unknown flag: ${word.split("=")[0]}`,
+        near ? `did you mean --${near}?` : "--help lists the flags",
+      );
     }
     let value = rest.length > 0 ? rest.join("=") : undefined;
     if (flag.type === "boolean") {
       value ??= "true";
-      if (value !== "true" && value !== "false") throw new UsageError(`--${flag.name} is true or false, not ${JSON.stringify(value)}`);
+      if (value !== "true" && value !== "false")
+        throw new UsageError(`--${flag.name} is true or false, not ${JSON.stringify(value)}`);
     } else if (flag.name === "v") {
       if (value === undefined && /^\d+$/.test(raw[i + 1] ?? "")) value = raw[++i];
       value ??= "1";
     } else if (value === undefined) {
       value = raw[++i];
-      if (value === undefined) throw new UsageError(`--${flag.name} needs a value`, `write --${flag.name}=${flag.valueHint ?? "VALUE"}`);
+      if (value === undefined)
+        throw new UsageError(`--${flag.name} needs a value`, `write --${flag.name}=${flag.valueHint ?? "VALUE"}`);
     }
     const before = given.get(flag.name);
-    if (before !== undefined && !flag.list && before !== value) throw new UsageError(`--${flag.name} is given twice`, "keep one of the two");
+    if (before !== undefined && !flag.list && before !== value)
+      throw new UsageError(`--${flag.name} is given twice`, "keep one of the two");
     given.set(flag.name, flag.list && before !== undefined ? `${before},${value}` : value!);
   }
   return { given, positionals };
@@ -71,5 +89,8 @@ export function normalizeFlags(raw: string[], flags: Flag[]): { given: Map<strin
 
 /** A list flag's values; empty ones are left out. */
 export function listValue(given: Map<string, string>, name: string): string[] {
-  return (given.get(name) ?? "").split(",").map((item) => item.trim()).filter((item) => item !== "");
+  return (given.get(name) ?? "")
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== "");
 }

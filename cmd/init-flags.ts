@@ -1,8 +1,8 @@
 import { isAbsolute, resolve } from "node:path";
+import { newToken } from "../lib/bootstrap/token.ts";
 import type { FlagConfig } from "../lib/config/load.ts";
 import { formatDuration, parseDuration } from "../lib/config/schema.ts";
 import type { BootstrapToken, ClusterConfiguration, InitConfiguration } from "../lib/config/types.ts";
-import { newToken } from "../lib/bootstrap/token.ts";
 import { DAY, HOUR, MINUTE } from "../lib/constants/durations.ts";
 import { DNS_DOMAIN, SERVICE_SUBNET } from "../lib/constants/names.ts";
 import { CERTIFICATES_DIR } from "../lib/constants/paths.ts";
@@ -13,36 +13,156 @@ import { type Flag, GLOBAL_FLAGS, listValue } from "./flags.ts";
 
 /** The flags of `init`; names, meanings and defaults are kubeadm's. */
 export const INIT_FLAGS: Flag[] = [
-  { name: "apiserver-advertise-address", description: "The IP address the API Server will advertise it's listening on. If not set the address of the default route's interface is used.", valueHint: "address" },
-  { name: "apiserver-bind-port", description: `Port for the API Server to bind to (default ${API_SERVER_PORT}).`, valueHint: "port" },
-  { name: "apiserver-cert-extra-sans", description: "Extra Subject Alternative Names (IP addresses and DNS names) for the API Server's certificate.", valueHint: "names", list: true },
-  { name: "cert-dir", description: `The path where to save and store the certificates (default ${CERTIFICATES_DIR}).`, valueHint: "directory" },
-  { name: "certificate-key", description: "Key used to encrypt the control-plane certificates in the kubeadm-certs Secret: 64 hexadecimal digits.", valueHint: "key", besideConfig: true },
+  {
+    name: "apiserver-advertise-address",
+    description:
+      "The IP address the API Server will advertise it's listening on. If not set the address of the default route's interface is used.",
+    valueHint: "address",
+  },
+  {
+    name: "apiserver-bind-port",
+    description: `Port for the API Server to bind to (default ${API_SERVER_PORT}).`,
+    valueHint: "port",
+  },
+  {
+    name: "apiserver-cert-extra-sans",
+    description: "Extra Subject Alternative Names (IP addresses and DNS names) for the API Server's certificate.",
+    valueHint: "names",
+    list: true,
+  },
+  {
+    name: "cert-dir",
+    description: `The path where to save and store the certificates (default ${CERTIFICATES_DIR}).`,
+    valueHint: "directory",
+  },
+  {
+    name: "certificate-key",
+    description:
+      "Key used to encrypt the control-plane certificates in the kubeadm-certs Secret: 64 hexadecimal digits.",
+    valueHint: "key",
+    besideConfig: true,
+  },
   { name: "config", description: "Path to a kubeadm configuration file.", valueHint: "file", besideConfig: true },
-  { name: "control-plane-endpoint", description: "A stable IP address or DNS name for the control plane.", valueHint: "host[:port]" },
-  { name: "cri-socket", description: "Path to the CRI socket to connect (default unix:///run/containerd/containerd.sock).", valueHint: "socket", besideConfig: true },
-  { name: "dry-run", description: "Don't apply any changes; just output what would be done.", type: "boolean", besideConfig: true },
-  { name: "feature-gates", description: "A set of key=value pairs that describe feature gates.", valueHint: "gates", list: true },
-  { name: "ignore-preflight-errors", description: "A list of checks whose errors will be shown as warnings, or 'all'.", valueHint: "checks", list: true, besideConfig: true },
-  { name: "image-repository", description: `A container registry to pull control plane images from (default ${DEFAULT_IMAGE_REPOSITORY}).`, valueHint: "registry" },
-  { name: "kubernetes-version", description: `A specific Kubernetes version for the control plane (default ${KUBERNETES_VERSION}, this executable's own).`, valueHint: "version" },
+  {
+    name: "control-plane-endpoint",
+    description: "A stable IP address or DNS name for the control plane.",
+    valueHint: "host[:port]",
+  },
+  {
+    name: "cri-socket",
+    description: "Path to the CRI socket to connect (default unix:///run/containerd/containerd.sock).",
+    valueHint: "socket",
+    besideConfig: true,
+  },
+  {
+    name: "dry-run",
+    description: "Don't apply any changes; just output what would be done.",
+    type: "boolean",
+    besideConfig: true,
+  },
+  {
+    name: "feature-gates",
+    description: "A set of key=value pairs that describe feature gates.",
+    valueHint: "gates",
+    list: true,
+  },
+  {
+    name: "ignore-preflight-errors",
+    description: "A list of checks whose errors will be shown as warnings, or 'all'.",
+    valueHint: "checks",
+    list: true,
+    besideConfig: true,
+  },
+  {
+    name: "image-repository",
+    description: `A container registry to pull control plane images from (default ${DEFAULT_IMAGE_REPOSITORY}).`,
+    valueHint: "registry",
+  },
+  {
+    name: "kubernetes-version",
+    description: `A specific Kubernetes version for the control plane (default ${KUBERNETES_VERSION}, this executable's own).`,
+    valueHint: "version",
+  },
   { name: "node-name", description: "The node name (default: the host name).", valueHint: "name", besideConfig: true },
-  { name: "patches", description: 'A directory with files named "target[suffix][+patchtype].extension".', valueHint: "directory", besideConfig: true },
-  { name: "pod-network-cidr", description: "The range of IP addresses for the pod network; with it the control plane allocates CIDRs for every node.", valueHint: "cidr" },
-  { name: "rootfs", description: "Write below this directory instead of /. Together with --dry-run everything that init would write lands there.", valueHint: "directory", besideConfig: true },
-  { name: "service-cidr", description: `An alternative range of IP addresses for service VIPs (default ${SERVICE_SUBNET}).`, valueHint: "cidr" },
-  { name: "service-dns-domain", description: `An alternative domain for services (default ${DNS_DOMAIN}).`, valueHint: "domain" },
-  { name: "skip-certificate-key-print", description: "Don't print the key used to encrypt the control-plane certificates.", type: "boolean", besideConfig: true },
-  { name: "skip-phases", description: "List of phases to be skipped.", valueHint: "phases", list: true, besideConfig: true },
-  { name: "skip-token-print", description: "Skip printing of the default bootstrap token.", type: "boolean", besideConfig: true },
-  { name: "token", description: "The token to use for establishing trust between nodes and control-plane nodes ([a-z0-9]{6}.[a-z0-9]{16}).", valueHint: "token" },
-  { name: "token-ttl", description: "The duration before the token is deleted (e.g. 1s, 2m, 3h). '0' never expires (default 24h0m0s).", valueHint: "duration" },
-  { name: "upload-certs", description: "Upload control-plane certificates to the kubeadm-certs Secret.", type: "boolean", besideConfig: true },
+  {
+    name: "patches",
+    description: 'A directory with files named "target[suffix][+patchtype].extension".',
+    valueHint: "directory",
+    besideConfig: true,
+  },
+  {
+    name: "pod-network-cidr",
+    description:
+      "The range of IP addresses for the pod network; with it the control plane allocates CIDRs for every node.",
+    valueHint: "cidr",
+  },
+  {
+    name: "rootfs",
+    description:
+      "Write below this directory instead of /. Together with --dry-run everything that init would write lands there.",
+    valueHint: "directory",
+    besideConfig: true,
+  },
+  {
+    name: "service-cidr",
+    description: `An alternative range of IP addresses for service VIPs (default ${SERVICE_SUBNET}).`,
+    valueHint: "cidr",
+  },
+  {
+    name: "service-dns-domain",
+    description: `An alternative domain for services (default ${DNS_DOMAIN}).`,
+    valueHint: "domain",
+  },
+  {
+    name: "skip-certificate-key-print",
+    description: "Don't print the key used to encrypt the control-plane certificates.",
+    type: "boolean",
+    besideConfig: true,
+  },
+  {
+    name: "skip-phases",
+    description: "List of phases to be skipped.",
+    valueHint: "phases",
+    list: true,
+    besideConfig: true,
+  },
+  {
+    name: "skip-token-print",
+    description: "Skip printing of the default bootstrap token.",
+    type: "boolean",
+    besideConfig: true,
+  },
+  {
+    name: "token",
+    description:
+      "The token to use for establishing trust between nodes and control-plane nodes ([a-z0-9]{6}.[a-z0-9]{16}).",
+    valueHint: "token",
+  },
+  {
+    name: "token-ttl",
+    description: "The duration before the token is deleted (e.g. 1s, 2m, 3h). '0' never expires (default 24h0m0s).",
+    valueHint: "duration",
+  },
+  {
+    name: "upload-certs",
+    description: "Upload control-plane certificates to the kubeadm-certs Secret.",
+    type: "boolean",
+    besideConfig: true,
+  },
   ...GLOBAL_FLAGS,
 ];
 
 /** Flags of every `init phase X`, besides those that the phase itself names. */
-export const PHASE_FLAGS = ["config", "dry-run", "rootfs", "ignore-preflight-errors", "node-name", "cri-socket", "output", "v"];
+export const PHASE_FLAGS = [
+  "config",
+  "dry-run",
+  "rootfs",
+  "ignore-preflight-errors",
+  "node-name",
+  "cri-socket",
+  "output",
+  "v",
+];
 
 type Given = Map<string, string>;
 
@@ -50,7 +170,10 @@ type Given = Map<string, string>;
 export function rejectMixedFlags(given: Given): void {
   const mixed = INIT_FLAGS.filter((f) => given.has(f.name) && !f.besideConfig).map((f) => `--${f.name}`);
   if (mixed.length === 0) return;
-  throw new UsageError(`can not mix '--config' with arguments [${mixed.join(" ")}]`, "put these settings into the configuration file");
+  throw new UsageError(
+    `can not mix '--config' with arguments [${mixed.join(" ")}]`,
+    "put these settings into the configuration file",
+  );
 }
 
 /** The configuration that flags alone describe, for `parseFlags`. */
@@ -58,7 +181,12 @@ export function flagConfig(given: Given): FlagConfig {
   const cluster: Record<string, unknown> = {};
   const init: Record<string, unknown> = {};
   const flagOf: Record<string, string> = {};
-  const set = (owner: Record<string, unknown>, path: string, flag: string, convert: (value: string) => unknown = (v) => v) => {
+  const set = (
+    owner: Record<string, unknown>,
+    path: string,
+    flag: string,
+    convert: (value: string) => unknown = (v) => v,
+  ) => {
     const value = given.get(flag);
     if (value === undefined || value === "") return;
     flagOf[path] = `--${flag}`;
@@ -111,7 +239,8 @@ export function overrides(given: Given, init: Partial<InitConfiguration>): Parti
 
 function port(value: string): number {
   const number = Number(value);
-  if (!/^\d+$/.test(value) || number < 1 || number > 65535) throw new UsageError(`--apiserver-bind-port is a port from 1 to 65535, not ${JSON.stringify(value)}`);
+  if (!/^\d+$/.test(value) || number < 1 || number > 65535)
+    throw new UsageError(`--apiserver-bind-port is a port from 1 to 65535, not ${JSON.stringify(value)}`);
   return number;
 }
 
@@ -129,7 +258,9 @@ function duration(value: string): string {
   try {
     return formatDuration(parseDuration(value === "0" ? "0s" : value));
   } catch {
-    throw new UsageError(`--token-ttl is a duration such as ${formatDuration(2 * HOUR + 30 * MINUTE)} or ${formatDuration(DAY)}, not ${JSON.stringify(value)}`);
+    throw new UsageError(
+      `--token-ttl is a duration such as ${formatDuration(2 * HOUR + 30 * MINUTE)} or ${formatDuration(DAY)}, not ${JSON.stringify(value)}`,
+    );
   }
 }
 

@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 import { newToken } from "../lib/bootstrap/token.ts";
-import { initConfig, parseConfig, parseFlags, type ParsedConfig, validateParsed } from "../lib/config/load.ts";
+import { initConfig, type ParsedConfig, parseConfig, parseFlags, validateParsed } from "../lib/config/load.ts";
 import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
 import { chooseAdvertiseAddress, type HostFacts, readFacts } from "../lib/host/facts.ts";
 import { Files } from "../lib/host/files.ts";
 import { InitContext } from "../lib/phases/init/context.ts";
-import { INIT_PHASES, joinCommands } from "../lib/phases/init/init.ts";
 import { reportDryRun } from "../lib/phases/init/dry-run.ts";
-import { findPhase, type FlatPhase, flatten, type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
+import { INIT_PHASES, joinCommands } from "../lib/phases/init/init.ts";
+import { type FlatPhase, findPhase, flatten, type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
 import { consoleUi } from "../lib/ui/ui.ts";
 import { listValue } from "./flags.ts";
 import { flagConfig, overrides, rejectMixedFlags } from "./init-flags.ts";
@@ -20,11 +20,13 @@ export async function runInit(given: Given, words: string[]): Promise<void> {
   const ui = consoleUi({ json: given.get("output") === "json", verbosity: verbosity(given) });
   const facts = readFacts(new Files(rootfs));
   const parsed = parse(given);
-  for (const text of parsed.warnings) ui.warn(text);
   const config = initConfig(parsed, hostDefaults(facts));
+  for (const text of parsed.warnings) ui.warn(text);
   const dryRun = given.get("dry-run") === "true" || (config.dryRun ?? false);
   const only = words.length > 0 ? findPhase(INIT_PHASES, words) : undefined;
-  const phases: FlatPhase<InitContext>[] = only ? [only] : INIT_PHASES.map((phase) => ({ path: phase.name, phase, depth: 0 }));
+  const phases: FlatPhase<InitContext>[] = only
+    ? [only]
+    : INIT_PHASES.map((phase) => ({ path: phase.name, phase, depth: 0 }));
   const skip = skipList(INIT_PHASES, [...(config.skipPhases ?? []), ...listValue(given, "skip-phases")]);
   refuseLiveOnOtherRoot(phases, rootfs, dryRun, skip);
   const ctx = new InitContext(config, facts, new Files(rootfs, { overlay: dryRun && rootfs === "/" }), ui, {
@@ -33,7 +35,10 @@ export async function runInit(given: Given, words: string[]): Promise<void> {
     uploadCerts: given.get("upload-certs") === "true",
     skipTokenPrint: given.get("skip-token-print") === "true",
     skipCertificateKeyPrint: given.get("skip-certificate-key-print") === "true",
-    ignorePreflightErrors: new Set([...(config.nodeRegistration.ignorePreflightErrors ?? []), ...listValue(given, "ignore-preflight-errors")]),
+    ignorePreflightErrors: new Set([
+      ...(config.nodeRegistration.ignorePreflightErrors ?? []),
+      ...listValue(given, "ignore-preflight-errors"),
+    ]),
   });
   const results: PhaseResult[] = [];
   let failure: unknown;
@@ -60,7 +65,10 @@ function parse(given: Given): ParsedConfig {
     try {
       text = readFileSync(file, "utf8");
     } catch (error) {
-      throw new UsageError(`cannot read the configuration ${file}: ${reason(error)}`, "give the path of a kubeadm configuration file to --config");
+      throw new UsageError(
+        `cannot read the configuration ${file}: ${reason(error)}`,
+        "give the path of a kubeadm configuration file to --config",
+      );
     }
     parsed = parseConfig(text, file);
   }
@@ -91,18 +99,32 @@ function hostDefaults(facts: HostFacts) {
       if (address) return address;
       const found = facts.addresses.map((a) => `${a.address} (${a.interface})`).join(", ");
       throw new UsageError(
-        found ? `this host has no default route and several addresses: ${found}` : "this host has no network address that others could reach",
-        found ? "choose one with --apiserver-advertise-address" : "connect it and give it an address (ip addr add 10.0.0.10/24 dev eth0), or name one with --apiserver-advertise-address",
+        found
+          ? `this host has no default route and several addresses: ${found}`
+          : "this host has no network address that others could reach",
+        found
+          ? "choose one with --apiserver-advertise-address"
+          : "connect it and give it an address (ip addr add 10.0.0.10/24 dev eth0), or name one with --apiserver-advertise-address",
       );
     },
   };
 }
 
-function refuseLiveOnOtherRoot(phases: FlatPhase<InitContext>[], rootfs: string, dryRun: boolean, skip: Set<string>): void {
+function refuseLiveOnOtherRoot(
+  phases: FlatPhase<InitContext>[],
+  rootfs: string,
+  dryRun: boolean,
+  skip: Set<string>,
+): void {
   if (rootfs === "/" || dryRun) return;
-  const live = phases.flatMap((p) => flatten([p.phase], p.path.slice(0, -p.phase.name.length))).find((p) => p.phase.live && !skip.has(p.path));
+  const live = phases
+    .flatMap((p) => flatten([p.phase], p.path.slice(0, -p.phase.name.length)))
+    .find((p) => p.phase.live && !skip.has(p.path));
   if (!live) return;
-  throw new UsageError(`the phase "${live.path}" works on the running host, not below --rootfs ${rootfs}`, "add --dry-run, or run only phases that write files: certs, kubeconfig, etcd, control-plane");
+  throw new UsageError(
+    `the phase "${live.path}" works on the running host, not below --rootfs ${rootfs}`,
+    "add --dry-run, or run only phases that write files: certs, kubeconfig, etcd, control-plane",
+  );
 }
 
 function verbosity(given: Given): number {
@@ -119,7 +141,12 @@ function printReport(ctx: InitContext, phases: PhaseResult[], failure: unknown, 
     server: ctx.clusterServer,
     dryRun: ctx.options.dryRun,
     phases,
-    ...(failure === undefined ? {} : { error: reason(failure), ...(failure instanceof KubestickError && failure.hint ? { hint: failure.hint } : {}) }),
+    ...(failure === undefined
+      ? {}
+      : {
+          error: reason(failure),
+          ...(failure instanceof KubestickError && failure.hint ? { hint: failure.hint } : {}),
+        }),
     ...(failure === undefined && whole && ctx.pki.certificate("ca") ? { join: joinCommands(ctx) } : {}),
     ...(ctx.options.dryRun
       ? {
@@ -130,4 +157,3 @@ function printReport(ctx: InitContext, phases: PhaseResult[], failure: unknown, 
   };
   process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
 }
-

@@ -55,8 +55,20 @@ const COMMANDS: Command[] = [
     },
   },
   ...phaseCommands,
-  { words: ["version"], description: "Print the version of kubestick and of the Kubernetes it installs", flags: GLOBAL_FLAGS, run: runVersion },
-  { words: ["supervise"], description: "Keep a service running", flags: GLOBAL_FLAGS, hidden: true, positionals: 1, run: (_given, [name = ""]) => superviseForever(name) },
+  {
+    words: ["version"],
+    description: "Print the version of kubestick and of the Kubernetes it installs",
+    flags: GLOBAL_FLAGS,
+    run: runVersion,
+  },
+  {
+    words: ["supervise"],
+    description: "Keep a service running",
+    flags: GLOBAL_FLAGS,
+    hidden: true,
+    positionals: 1,
+    run: (_given, [name = ""]) => superviseForever(name),
+  },
 ];
 
 /** Runs a command line. Returns the exit code; every error is printed, none escapes with a stack trace. */
@@ -78,7 +90,8 @@ export async function main(argv: string[]): Promise<number> {
     const { given, positionals } = normalizeFlags(rest.slice(command.words.length), command.flags);
     if (positionals.length > (command.positionals ?? 0)) throw unknownCommand(rest);
     const output = given.get("output") ?? "text";
-    if (output !== "text" && output !== "json") throw new UsageError(`--output is text or json, not ${JSON.stringify(output)}`);
+    if (output !== "text" && output !== "json")
+      throw new UsageError(`--output is text or json, not ${JSON.stringify(output)}`);
     // The flags are already parsed, strictly; citty runs the command.
     await runCommand(cittyCommand(command, given, positionals), { rawArgs: [] });
     return EXIT.done;
@@ -87,7 +100,9 @@ export async function main(argv: string[]): Promise<number> {
       process.stderr.write(`${formatError(error)}\n`);
       return error.exitCode;
     }
-    process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\nwhat to do: this is a defect of kubestick; run it again with -v and report what it printed\n`);
+    process.stderr.write(
+      `error: ${error instanceof Error ? error.message : String(error)}\nwhat to do: this is a defect of kubestick; run it again with -v and report what it printed\n`,
+    );
     if (process.env["KUBESTICK_TRACE"]) process.stderr.write(`${(error as Error).stack}\n`);
     return EXIT.failed;
   }
@@ -104,7 +119,10 @@ function unknownCommand(argv: string[]): UsageError {
   const typed = words.join(" ");
   const known = COMMANDS.filter((c) => !c.hidden).map((c) => c.words.join(" "));
   const near = suggest(typed, known) ?? suggest(words[0] ?? "", known);
-  return new UsageError(`unknown command "${typed}"`, near ? `did you mean "kubestick ${near}"?` : "kubestick --help lists the commands");
+  return new UsageError(
+    `unknown command "${typed}"`,
+    near ? `did you mean "kubestick ${near}"?` : "kubestick --help lists the commands",
+  );
 }
 
 function cittyCommand(command: Command, given = new Map<string, string>(), positionals: string[] = []): CommandDef {
@@ -120,7 +138,9 @@ async function topUsage(): Promise<string> {
   return renderUsage(
     defineCommand({
       meta: { name: "kubestick", description: "Kubernetes from a USB stick" },
-      subCommands: Object.fromEntries(top.map((c) => [c.words[0]!, defineCommand({ meta: { name: c.words[0]!, description: c.description } })])),
+      subCommands: Object.fromEntries(
+        top.map((c) => [c.words[0]!, defineCommand({ meta: { name: c.words[0]!, description: c.description } })]),
+      ),
     }) as CommandDef,
   );
 }

@@ -1,5 +1,5 @@
-import packageJson from "../package.json";
 import { BUILD_DATE, KUBERNETES_VERSION } from "../lib/constants/versions.ts";
+import packageJson from "../package.json";
 
 /** Prints the versions, as text or JSON. */
 export function runVersion(given: Map<string, string>): void {
@@ -11,5 +11,8 @@ export function runVersion(given: Map<string, string>): void {
     platform: `linux/${{ x64: "amd64" }[process.arch as string] ?? process.arch}`,
   };
   if (given.get("output") === "json") process.stdout.write(`${JSON.stringify(info, null, 2)}\n`);
-  else process.stdout.write(`kubestick ${info.kubestickVersion} (Kubernetes ${info.kubernetesVersion}, ${info.platform}, ${info.runtime})\n`);
+  else
+    process.stdout.write(
+      `kubestick ${info.kubestickVersion} (Kubernetes ${info.kubernetesVersion}, ${info.platform}, ${info.runtime})\n`,
+    );
 }

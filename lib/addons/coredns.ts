@@ -126,7 +126,12 @@ export function corednsDeployment(config: InitConfig): Record<string, unknown> {
 /** CoreDNS' Service: the tenth address of the service network (of each, when dual-stack). */
 export function corednsService(config: InitConfig): object {
   const addresses = dnsAddresses(config);
-  const port = (name: string, number: number, protocol = "TCP") => ({ name, port: number, protocol, targetPort: number });
+  const port = (name: string, number: number, protocol = "TCP") => ({
+    name,
+    port: number,
+    protocol,
+    targetPort: number,
+  });
   return {
     apiVersion: "v1",
     kind: "Service",
@@ -154,6 +159,8 @@ export function corednsRbac(): object[] {
       { apiGroups: [""], resources: ["endpoints", "services", "pods", "namespaces"], verbs: watch },
       { apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"], verbs: watch },
     ]),
-    clusterRoleBinding("system:coredns", "system:coredns", [{ kind: "ServiceAccount", name: "coredns", namespace: NAMESPACE_SYSTEM }]),
+    clusterRoleBinding("system:coredns", "system:coredns", [
+      { kind: "ServiceAccount", name: "coredns", namespace: NAMESPACE_SYSTEM },
+    ]),
   ];
 }

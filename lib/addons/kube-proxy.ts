@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { clusterRoleBinding, role, roleBinding, serviceAccount } from "../api/rbac.ts";
 import { kubeProxySchema } from "../config/kube-proxy-schema.ts";
 import { parseIp } from "../config/net.ts";
 import { withZeros } from "../config/schema.ts";
@@ -8,7 +9,6 @@ import type { HostFacts } from "../host/facts.ts";
 import type { Adaptation } from "../kubelet/config.ts";
 import { kubernetesImage } from "../manifests/images.ts";
 import { sortedYaml } from "../manifests/patches.ts";
-import { clusterRoleBinding, role, roleBinding, serviceAccount } from "../api/rbac.ts";
 
 /** kube-proxy's configuration (kubeadm componentconfigs/kubeproxy.go), fitted to this host where the user has not decided. */
 export function kubeProxyConfig(
@@ -24,7 +24,8 @@ export function kubeProxyConfig(
     own[field] = value;
     adaptations.push({ setting: `kube-proxy conntrack.${field}: ${JSON.stringify(value)}`, why });
   };
-  if (!conntrack.max) adapt("maxPerCore", 0, "nf_conntrack_max is not ours to set here, and kube-proxy exits when it fails to");
+  if (!conntrack.max)
+    adapt("maxPerCore", 0, "nf_conntrack_max is not ours to set here, and kube-proxy exits when it fails to");
   if (!conntrack.timeouts) {
     const why = "the conntrack time-outs are not ours to set here";
     adapt("tcpEstablishedTimeout", "0s", why);
@@ -50,7 +51,9 @@ export function kubeProxyObjects(config: InitConfig, server: string, proxyConfig
     clusterRoleBinding("kubeadm:node-proxier", "system:node-proxier", [
       { kind: "ServiceAccount", name: "kube-proxy", namespace: NAMESPACE_SYSTEM },
     ]),
-    role(NAMESPACE_SYSTEM, "kube-proxy", [{ apiGroups: [""], resourceNames: [CM_KUBE_PROXY], resources: ["configmaps"], verbs: ["get"] }]),
+    role(NAMESPACE_SYSTEM, "kube-proxy", [
+      { apiGroups: [""], resourceNames: [CM_KUBE_PROXY], resources: ["configmaps"], verbs: ["get"] },
+    ]),
     roleBinding(NAMESPACE_SYSTEM, "kube-proxy", "kube-proxy", [{ kind: "Group", name: GROUP_BOOTSTRAPPERS }]),
     {
       apiVersion: "v1",
@@ -107,7 +110,11 @@ function daemonSet(image: string, imagePullPolicy: string): object {
         spec: {
           containers: [
             {
-              command: ["/usr/local/bin/kube-proxy", "--config=/var/lib/kube-proxy/config.conf", "--hostname-override=$(NODE_NAME)"],
+              command: [
+                "/usr/local/bin/kube-proxy",
+                "--config=/var/lib/kube-proxy/config.conf",
+                "--hostname-override=$(NODE_NAME)",
+              ],
               env: [{ name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } }],
               image,
               imagePullPolicy,

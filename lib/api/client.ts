@@ -1,6 +1,6 @@
 import { Agent, type Dispatcher, request } from "undici/index.js";
-import { FIELD_MANAGER, USER_AGENT } from "../constants/names.ts";
 import { API_CALL_TIMEOUT } from "../constants/durations.ts";
+import { FIELD_MANAGER, USER_AGENT } from "../constants/names.ts";
 import type { Connection } from "../kubeconfig/kubeconfig.ts";
 import { ApiError, ConnectError } from "./errors.ts";
 import { collectionPath, describeObject, type KubeObject, objectPath } from "./resources.ts";
@@ -54,7 +54,11 @@ export class ApiClient {
   }
 
   /** Sends one request, once, and gives the answer's stream. Throws on any answer that is not 2xx. */
-  async send(method: Dispatcher.HttpMethod, path: string, options: RequestOptions = {}): Promise<Dispatcher.ResponseData> {
+  async send(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    options: RequestOptions = {},
+  ): Promise<Dispatcher.ResponseData> {
     const query = options.query ? `?${new URLSearchParams(options.query)}` : "";
     const what = options.what ?? `${method} ${path}`;
     const headers: Record<string, string> = { accept: "application/json", "user-agent": USER_AGENT };
@@ -85,7 +89,10 @@ export class ApiClient {
     const deadline = Date.now() + this.#callTimeoutMs;
     return retry(
       async (remaining) => {
-        const response = await this.send(method, path, { ...options, timeoutMs: Math.min(options.timeoutMs ?? 10_000, remaining) });
+        const response = await this.send(method, path, {
+          ...options,
+          timeoutMs: Math.min(options.timeoutMs ?? 10_000, remaining),
+        });
         try {
           return JSON.parse(await readBody(response)) as T;
         } catch (error) {
@@ -97,7 +104,12 @@ export class ApiClient {
   }
 
   /** One object, or undefined where there is none. */
-  async get<T = KubeObject>(apiVersion: string, kind: string, name: string, namespace?: string): Promise<T | undefined> {
+  async get<T = KubeObject>(
+    apiVersion: string,
+    kind: string,
+    name: string,
+    namespace?: string,
+  ): Promise<T | undefined> {
     try {
       return await this.call<T>("GET", objectPath(apiVersion, kind, name, namespace), { what: `read ${kind} ${name}` });
     } catch (error) {
@@ -159,10 +171,14 @@ export class ApiClient {
     let resourceVersion = "";
     do {
       const query = { limit: String(PAGE), ...options.query, ...(next ? { continue: next } : {}) };
-      const page = await this.call<{ items?: T[]; metadata?: { continue?: string; resourceVersion?: string } }>("GET", path, {
-        query,
-        what: `list ${kind}s`,
-      });
+      const page = await this.call<{ items?: T[]; metadata?: { continue?: string; resourceVersion?: string } }>(
+        "GET",
+        path,
+        {
+          query,
+          what: `list ${kind}s`,
+        },
+      );
       items.push(...(page.items ?? []));
       next = page.metadata?.continue ?? "";
       resourceVersion = page.metadata?.resourceVersion ?? resourceVersion;

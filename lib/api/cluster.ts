@@ -18,17 +18,32 @@ export class DryRunCluster implements Cluster {
     return this.objects.get(describeObject(object)) ?? this.apply(object);
   }
 
-  async get<T = KubeObject>(_apiVersion: string, kind: string, name: string, namespace?: string): Promise<T | undefined> {
+  async get<T = KubeObject>(
+    _apiVersion: string,
+    kind: string,
+    name: string,
+    namespace?: string,
+  ): Promise<T | undefined> {
     return this.objects.get(describeObject({ apiVersion: "", kind, metadata: { name, namespace } })) as T | undefined;
   }
 
-  async list<T = KubeObject>(_apiVersion: string, kind: string, options: { namespace?: string } = {}): Promise<{ items: T[]; resourceVersion: string }> {
-    const items = [...this.objects.values()].filter((o) => o.kind === kind && (options.namespace === undefined || o.metadata.namespace === options.namespace));
+  async list<T = KubeObject>(
+    _apiVersion: string,
+    kind: string,
+    options: { namespace?: string } = {},
+  ): Promise<{ items: T[]; resourceVersion: string }> {
+    const items = [...this.objects.values()].filter(
+      (o) => o.kind === kind && (options.namespace === undefined || o.metadata.namespace === options.namespace),
+    );
     return { items: items as T[], resourceVersion: "0" };
   }
 
   async mergePatch(object: Pick<KubeObject, "apiVersion" | "kind" | "metadata">, patch: object): Promise<KubeObject> {
-    const merged = { ...object, ...patch, metadata: { ...object.metadata, ...(patch as Partial<KubeObject>).metadata } } as KubeObject;
+    const merged = {
+      ...object,
+      ...patch,
+      metadata: { ...object.metadata, ...(patch as Partial<KubeObject>).metadata },
+    } as KubeObject;
     return this.apply(merged);
   }
 }

@@ -8,7 +8,9 @@ export class ApiError extends KubestickError {
   readonly retryAfterMs: number | undefined;
 
   constructor(what: string, status: number, message: string, retryAfterMs?: number) {
-    super(`${what}: ${EXPLANATIONS[status] ?? `the API server answered ${status}`}${message ? `: ${message}` : ""}`, { hint: HINTS[status] });
+    super(`${what}: ${EXPLANATIONS[status] ?? `the API server answered ${status}`}${message ? `: ${message}` : ""}`, {
+      hint: HINTS[status],
+    });
     this.status = status;
     this.retryAfterMs = retryAfterMs;
   }
@@ -24,12 +26,15 @@ export class ConnectError extends KubestickError {
     const code = errno(cause) ?? errno((cause as { cause?: unknown }).cause);
     const detail = reason((cause as { cause?: unknown }).cause ?? cause);
     const tls = isTlsFailure(code, detail);
-    super(`${what}: ${tls ? `${server} is not the server it should be` : `cannot reach the API server at ${server}`} (${code && !detail.includes(code) ? `${code}: ` : ""}${detail})`, {
-      cause,
-      hint: tls
-        ? "the server's certificate does not come from this cluster's CA, or lacks this address: does the kubeconfig belong to this cluster?"
-        : "is the API server running? see: crictl ps -a, and the files below /var/log/pods",
-    });
+    super(
+      `${what}: ${tls ? `${server} is not the server it should be` : `cannot reach the API server at ${server}`} (${code && !detail.includes(code) ? `${code}: ` : ""}${detail})`,
+      {
+        cause,
+        hint: tls
+          ? "the server's certificate does not come from this cluster's CA, or lacks this address: does the kubeconfig belong to this cluster?"
+          : "is the API server running? see: crictl ps -a, and the files below /var/log/pods",
+      },
+    );
     this.tls = tls;
   }
 }
@@ -50,6 +55,7 @@ const HINTS: Record<number, string> = {
 };
 
 function isTlsFailure(code: string | undefined, detail: string): boolean {
-  if (code && /^(CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|ERR_TLS|ERR_SSL|EPROTO|HOSTNAME_MISMATCH)/.test(code)) return true;
+  if (code && /^(CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|ERR_TLS|ERR_SSL|EPROTO|HOSTNAME_MISMATCH)/.test(code))
+    return true;
   return /certificate|self.signed|altname|TLS|SSL/i.test(detail);
 }

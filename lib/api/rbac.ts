@@ -17,7 +17,8 @@ export interface PolicyRule {
 
 const GROUP = "rbac.authorization.k8s.io";
 const apiVersion = `${GROUP}/v1`;
-const subjects = (list: Subject[]) => list.map((s) => (s.kind === "ServiceAccount" ? { ...s } : { apiGroup: GROUP, ...s }));
+const subjects = (list: Subject[]) =>
+  list.map((s) => (s.kind === "ServiceAccount" ? { ...s } : { apiGroup: GROUP, ...s }));
 
 /** A ServiceAccount. */
 export const serviceAccount = (name: string, namespace = NAMESPACE_SYSTEM): object => ({
@@ -27,7 +28,12 @@ export const serviceAccount = (name: string, namespace = NAMESPACE_SYSTEM): obje
 });
 
 /** A ClusterRole. */
-export const clusterRole = (name: string, rules: PolicyRule[]): object => ({ apiVersion, kind: "ClusterRole", metadata: { name }, rules });
+export const clusterRole = (name: string, rules: PolicyRule[]): object => ({
+  apiVersion,
+  kind: "ClusterRole",
+  metadata: { name },
+  rules,
+});
 
 /** A Role. */
 export const role = (namespace: string, name: string, rules: PolicyRule[]): object => ({

@@ -32,7 +32,9 @@ export function clusterInfo(kubeconfig: string, tokens: { id: string; secret: st
 export function clusterInfoRbac(): object[] {
   const name = "kubeadm:bootstrap-signer-clusterinfo";
   return [
-    role(NAMESPACE_PUBLIC, name, [{ apiGroups: [""], resourceNames: [CM_CLUSTER_INFO], resources: ["configmaps"], verbs: ["get"] }]),
+    role(NAMESPACE_PUBLIC, name, [
+      { apiGroups: [""], resourceNames: [CM_CLUSTER_INFO], resources: ["configmaps"], verbs: ["get"] },
+    ]),
     roleBinding(NAMESPACE_PUBLIC, name, name, [{ kind: "User", name: USER_ANONYMOUS }]),
   ];
 }

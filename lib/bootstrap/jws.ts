@@ -28,5 +28,7 @@ export function verifyDetached(jws: string, content: string, tokenId: string, to
 }
 
 function signature(header: string, content: string, secret: string): string {
-  return createHmac("sha256", secret).update(`${header}.${base64url(content)}`).digest("base64url");
+  return createHmac("sha256", secret)
+    .update(`${header}.${base64url(content)}`)
+    .digest("base64url");
 }

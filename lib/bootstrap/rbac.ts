@@ -23,6 +23,8 @@ export function nodeBootstrapRbac(): object[] {
     clusterRoleBinding("kubeadm:get-nodes", "kubeadm:get-nodes", bootstrappers),
     clusterRoleBinding("kubeadm:kubelet-bootstrap", "system:node-bootstrapper", bootstrappers),
     clusterRoleBinding("kubeadm:node-autoapprove-bootstrap", `${csr}:nodeclient`, bootstrappers),
-    clusterRoleBinding("kubeadm:node-autoapprove-certificate-rotation", `${csr}:selfnodeclient`, [{ kind: "Group", name: GROUP_NODES }]),
+    clusterRoleBinding("kubeadm:node-autoapprove-certificate-rotation", `${csr}:selfnodeclient`, [
+      { kind: "Group", name: GROUP_NODES },
+    ]),
   ];
 }

@@ -23,7 +23,8 @@ export function splitToken(token: string): { id: string; secret: string } {
 export function tokenSecret(token: BootstrapToken, now: Date): Record<string, unknown> {
   const { id, secret } = splitToken(token.token);
   const ttl = token.ttl === undefined ? 0 : parseDuration(token.ttl);
-  const expires = token.expires !== undefined ? new Date(token.expires) : ttl > 0 ? new Date(now.getTime() + ttl) : undefined;
+  const expires =
+    token.expires !== undefined ? new Date(token.expires) : ttl > 0 ? new Date(now.getTime() + ttl) : undefined;
   const data: Record<string, string> = {
     ...(token.groups.length > 0 ? { "auth-extra-groups": token.groups.join(",") } : {}),
     ...(token.description ? { description: token.description } : {}),
@@ -42,7 +43,10 @@ export function tokenSecret(token: BootstrapToken, now: Date): Record<string, un
 }
 
 /** The id and secret of a token's Secret when it may sign cluster-info now (usage set, not expired); else undefined. */
-export function signingToken(secret: { type?: string; data?: Record<string, string> }, now: Date): { id: string; secret: string } | undefined {
+export function signingToken(
+  secret: { type?: string; data?: Record<string, string> },
+  now: Date,
+): { id: string; secret: string } | undefined {
   const field = (name: string) => Buffer.from(secret.data?.[name] ?? "", "base64").toString("utf8");
   if (secret.type !== SECRET_TOKEN_TYPE || field("usage-bootstrap-signing") !== "true") return undefined;
   const expiration = field("expiration");

@@ -31,7 +31,11 @@ export function sharedCertificates(config: InitConfig): Record<string, string> {
   const pki = config.cluster.certificatesDir;
   const { external } = config.cluster.etcd;
   const etcd: Record<string, string | undefined> = external
-    ? { "external-etcd-ca.crt": external.caFile, "external-etcd.crt": external.certFile, "external-etcd.key": external.keyFile }
+    ? {
+        "external-etcd-ca.crt": external.caFile,
+        "external-etcd.crt": external.certFile,
+        "external-etcd.key": external.keyFile,
+      }
     : { "etcd-ca.crt": `${pki}/etcd/ca.crt`, "etcd-ca.key": `${pki}/etcd/ca.key` };
   const own = ["ca.crt", "ca.key", "front-proxy-ca.crt", "front-proxy-ca.key", "sa.key", "sa.pub"];
   const all = [...own.map((name) => [name, `${pki}/${name}`]), ...Object.entries(etcd)];
@@ -39,7 +43,11 @@ export function sharedCertificates(config: InitConfig): Record<string, string> {
 }
 
 /** The kubeadm-certs Secret, which goes when its short-lived token's Secret does, and the right to read it. */
-export function certificateSecret(files: Record<string, Buffer>, key: string, owner: { name: string; uid: string }): object[] {
+export function certificateSecret(
+  files: Record<string, Buffer>,
+  key: string,
+  owner: { name: string; uid: string },
+): object[] {
   const name = "kubeadm:kubeadm-certs";
   return [
     {
@@ -53,7 +61,9 @@ export function certificateSecret(files: Record<string, Buffer>, key: string, ow
       type: "Opaque",
       data: Object.fromEntries(Object.entries(files).map(([k, v]) => [k, sealCertificate(v, key).toString("base64")])),
     },
-    role(NAMESPACE_SYSTEM, name, [{ apiGroups: [""], resourceNames: [SECRET_CERTS], resources: ["secrets"], verbs: ["get"] }]),
+    role(NAMESPACE_SYSTEM, name, [
+      { apiGroups: [""], resourceNames: [SECRET_CERTS], resources: ["secrets"], verbs: ["get"] },
+    ]),
     roleBinding(NAMESPACE_SYSTEM, name, name, [{ kind: "Group", name: GROUP_BOOTSTRAPPERS }]),
   ];
 }

@@ -1,6 +1,12 @@
 import { role, roleBinding, type Subject } from "../api/rbac.ts";
 import type { ClusterConfiguration, ComponentConfig } from "../config/types.ts";
-import { CM_KUBEADM_CONFIG, CM_KUBELET_CONFIG, GROUP_BOOTSTRAPPERS, GROUP_NODES, NAMESPACE_SYSTEM } from "../constants/names.ts";
+import {
+  CM_KUBEADM_CONFIG,
+  CM_KUBELET_CONFIG,
+  GROUP_BOOTSTRAPPERS,
+  GROUP_NODES,
+  NAMESPACE_SYSTEM,
+} from "../constants/names.ts";
 import { sortedYaml } from "../manifests/patches.ts";
 
 const bootstrappers: Subject = { kind: "Group", name: GROUP_BOOTSTRAPPERS };
@@ -8,7 +14,9 @@ const nodes: Subject = { kind: "Group", name: GROUP_NODES };
 
 function readable(name: string, configMap: string, readers: Subject[]): object[] {
   return [
-    role(NAMESPACE_SYSTEM, name, [{ apiGroups: [""], resourceNames: [configMap], resources: ["configmaps"], verbs: ["get"] }]),
+    role(NAMESPACE_SYSTEM, name, [
+      { apiGroups: [""], resourceNames: [configMap], resources: ["configmaps"], verbs: ["get"] },
+    ]),
     roleBinding(NAMESPACE_SYSTEM, name, name, readers),
   ];
 }

@@ -1,4 +1,13 @@
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, type Document as YamlDocument, parseAllDocuments } from "yaml";
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseAllDocuments,
+  type Document as YamlDocument,
+} from "yaml";
 import { type Problem, suggest } from "./problems.ts";
 import type { Schema } from "./schema.ts";
 
@@ -75,7 +84,8 @@ export class ConfigDocument {
       case "map":
         return this.#entries(node, path, (_key, value, at) => this.#walk(value, schema.of, at, depth + 1), "a mapping");
       case "list":
-        if (!isSeq(node)) return this.#reject(path, `must be a list (lines that begin with "- "), not ${describe(node)}`);
+        if (!isSeq(node))
+          return this.#reject(path, `must be a list (lines that begin with "- "), not ${describe(node)}`);
         return node.items
           .map((item, i) => this.#walk(item, schema.of, `${path}[${i}]`, depth + 1))
           .filter((item) => item !== undefined);
@@ -120,7 +130,8 @@ export class ConfigDocument {
       const start = (pair.key as Node).range?.[0];
       if (start !== undefined) this.#lineOf.set(at, this.#lines.linePos(start).line);
       const value = each(key, pair.value, at);
-      if (value !== undefined) Object.defineProperty(out, key, { value, enumerable: true, writable: true, configurable: true });
+      if (value !== undefined)
+        Object.defineProperty(out, key, { value, enumerable: true, writable: true, configurable: true });
     }
     return out;
   }
@@ -203,7 +214,8 @@ export function readDocuments(text: string, file: string): { documents: ConfigDo
       const message = error.code === "DUPLICATE_KEY" ? "duplicate key; keep one of the two" : `YAML: ${error.message}`;
       at(lines.linePos(error.pos[0]).line, message);
     }
-    if (doc.errors.length > 0 || doc.contents === null || (isScalar(doc.contents) && doc.contents.value === null)) continue;
+    if (doc.errors.length > 0 || doc.contents === null || (isScalar(doc.contents) && doc.contents.value === null))
+      continue;
     const line = lines.linePos((doc.contents as Node).range?.[0] ?? 0).line;
     if (!isMap(doc.contents)) {
       at(line, `must be a mapping with apiVersion and kind, not ${describe(doc.contents)}`);

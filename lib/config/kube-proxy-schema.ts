@@ -61,10 +61,7 @@ export const kubeProxySchema = s.object({
     }),
     {},
   ),
-  detectLocalMode: s.zero(
-    s.oneOf("", "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"),
-    "",
-  ),
+  detectLocalMode: s.zero(s.oneOf("", "ClusterCIDR", "NodeCIDR", "BridgeInterface", "InterfaceNamePrefix"), ""),
   detectLocal: s.zero(s.object({ bridgeInterface: str, interfaceNamePrefix: str }), {}),
   clusterCIDR: str,
   nodePortAddresses: nullable(s.list(s.string)),

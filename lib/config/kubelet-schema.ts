@@ -18,10 +18,7 @@ export const logging = s.zero(
     flushFrequency: s.zero(s.any, 0),
     verbosity: s.zero(s.int, 0),
     vmodule: s.list(s.object({ filePattern: s.string, verbosity: s.int })),
-    options: s.zero(
-      s.object({ text: s.zero(s.object(options), {}), json: s.zero(s.object(options), {}) }),
-      {},
-    ),
+    options: s.zero(s.object({ text: s.zero(s.object(options), {}), json: s.zero(s.object(options), {}) }), {}),
   }),
   {},
 );

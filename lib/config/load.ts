@@ -7,7 +7,13 @@ import { kubeletSchema } from "./kubelet-schema.ts";
 import * as net from "./net.ts";
 import { ConfigError, type Problem, suggest } from "./problems.ts";
 import type { Schema } from "./schema.ts";
-import type { ClusterConfiguration, ComponentConfig, InitConfig, InitConfiguration, JoinConfiguration } from "./types.ts";
+import type {
+  ClusterConfiguration,
+  ComponentConfig,
+  InitConfig,
+  InitConfiguration,
+  JoinConfiguration,
+} from "./types.ts";
 import { type Report, validateCluster, validateComponentConfig, validateInit, validateJoin } from "./validate.ts";
 
 /** Every document kind that kubestick reads, by API version. */
@@ -48,7 +54,12 @@ export function parseConfig(text: string, file: string): ParsedConfig {
     if (!schema) continue;
     const kind = doc.kind!;
     if (byKind.has(kind)) {
-      problems.push({ file, line: doc.startLine, path: kind, message: "is given twice; keep one document of each kind" });
+      problems.push({
+        file,
+        line: doc.startLine,
+        path: kind,
+        message: "is given twice; keep one document of each kind",
+      });
       continue;
     }
     byKind.set(kind, doc);
@@ -103,13 +114,17 @@ export function validateParsed(parsed: ParsedConfig): void {
   if (parsed.kubeProxy) {
     validateComponentConfig("KubeProxyConfiguration", parsed.kubeProxy, parsed.report("KubeProxyConfiguration"));
   }
-  const address = parsed.init?.localAPIEndpoint?.advertiseAddress;
-  const subnets = [parsed.cluster?.networking?.podSubnet, parsed.cluster?.networking?.serviceSubnet];
-  for (const subnet of subnets.flatMap((s) => s?.split(",") ?? [])) {
-    const cidr = net.parseCidr(subnet);
-    if (cidr && address && net.contains(cidr, address)) {
-      parsed.report("InitConfiguration")("localAPIEndpoint.advertiseAddress", `${address} lies in the cluster's own range ${subnet}; choose a range that the boards' network does not use`);
-    }
+}
+
+/** Warns of a cluster range that holds the node's own address: kubeadm allows it, and it works until an address is given twice. */
+function warnOfOwnRange(config: InitConfig, warnings: string[]): void {
+  const address = config.localAPIEndpoint.advertiseAddress;
+  const { podSubnet, serviceSubnet } = config.cluster.networking;
+  for (const subnet of [podSubnet, serviceSubnet].flatMap((s) => s?.split(",") ?? [])) {
+    if (!net.contains(net.parseCidr(subnet)!, address)) continue;
+    warnings.push(
+      `this node's address ${address} lies in the cluster's own range ${subnet}; a pod or Service can be given it too`,
+    );
   }
 }
 
@@ -119,12 +134,16 @@ function schemaOf(doc: ConfigDocument, problems: Problem[], warnings: string[]):
     problems.push({ file, line: doc.lineOf(path), path: kind ?? "document", message });
     return undefined;
   };
-  if (apiVersion === undefined || apiVersion === "") return reject("apiVersion", 'needs "apiVersion", such as kubeadm.k8s.io/v1beta4');
+  if (apiVersion === undefined || apiVersion === "")
+    return reject("apiVersion", 'needs "apiVersion", such as kubeadm.k8s.io/v1beta4');
   if (kind === undefined || kind === "") return reject("kind", 'needs "kind", such as ClusterConfiguration');
   const kinds = SCHEMAS[apiVersion];
   if (!kinds) {
     const near = suggest(apiVersion, Object.keys(SCHEMAS));
-    return reject("apiVersion", `unknown apiVersion "${apiVersion}"; ${near ? `did you mean "${near}"?` : `known: ${Object.keys(SCHEMAS).join(", ")}`}`);
+    return reject(
+      "apiVersion",
+      `unknown apiVersion "${apiVersion}"; ${near ? `did you mean "${near}"?` : `known: ${Object.keys(SCHEMAS).join(", ")}`}`,
+    );
   }
   const schema = Object.hasOwn(kinds, kind) ? kinds[kind] : undefined;
   if (schema) return schema;
@@ -133,7 +152,10 @@ function schemaOf(doc: ConfigDocument, problems: Problem[], warnings: string[]):
     return undefined;
   }
   const near = suggest(kind, Object.keys(kinds));
-  return reject("kind", `unknown kind "${kind}" in ${apiVersion}; ${near ? `did you mean "${near}"?` : `known: ${Object.keys(kinds).join(", ")}`}`);
+  return reject(
+    "kind",
+    `unknown kind "${kind}" in ${apiVersion}; ${near ? `did you mean "${near}"?` : `known: ${Object.keys(kinds).join(", ")}`}`,
+  );
 }
 
 /** Values given as flags, in a configuration's shape, with the flag that each path came from. */
@@ -169,5 +191,6 @@ export function initConfig(parsed: ParsedConfig, host: HostDefaults): InitConfig
   // Defaults can clash with what was given (a pod subnet that covers the default service subnet), so look again.
   validateParsed({ ...parsed, init, cluster: config.cluster });
   if (parsed.problems.length > 0) throw new ConfigError(parsed.problems);
+  warnOfOwnRange(config, parsed.warnings);
   return config;
 }

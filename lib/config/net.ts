@@ -36,7 +36,9 @@ export function formatIp(value: bigint, family: 4 | 6): string {
   if (family === 4) return [24n, 16n, 8n, 0n].map((shift) => (value >> shift) & 255n).join(".");
   const groups = Array.from({ length: 8 }, (_, i) => ((value >> BigInt(112 - 16 * i)) & 0xffffn).toString(16));
   const text = groups.join(":");
-  const runs = [...text.matchAll(/(?:^|:)0(?::0)+(?=:|$)/g)].sort((a, b) => b[0].length - a[0].length || a.index - b.index);
+  const runs = [...text.matchAll(/(?:^|:)0(?::0)+(?=:|$)/g)].sort(
+    (a, b) => b[0].length - a[0].length || a.index - b.index,
+  );
   const run = runs[0];
   if (!run) return text;
   return `${text.slice(0, run.index)}::${text.slice(run.index + run[0].length).replace(/^:/, "")}`;

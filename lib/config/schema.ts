@@ -43,7 +43,9 @@ const DURATION = /^[+-]?(0|((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+)$/;
 
 /** A Go duration (time.ParseDuration), such as 1h30m. */
 export const duration = checked((v) =>
-  DURATION.test(v) ? undefined : "must be a duration such as 30s, 4m0s or 8760h; a unit is needed (ns, us, ms, s, m, h)",
+  DURATION.test(v)
+    ? undefined
+    : "must be a duration such as 30s, 4m0s or 8760h; a unit is needed (ns, us, ms, s, m, h)",
 );
 
 const UNIT_MS: Record<string, number> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };

@@ -2,15 +2,26 @@ import { isAbsolute } from "node:path";
 import { TOKEN_GROUP_PATTERN, TOKEN_PATTERN } from "../constants/tokens.ts";
 import * as net from "./net.ts";
 import { parseDuration } from "./schema.ts";
-import type { Arg, ComponentConfig, ControlPlaneComponent, JoinConfiguration, NodeRegistration } from "./types.ts";
-import type { ClusterConfiguration, InitConfiguration } from "./types.ts";
+import type {
+  Arg,
+  ClusterConfiguration,
+  ComponentConfig,
+  ControlPlaneComponent,
+  InitConfiguration,
+  JoinConfiguration,
+  NodeRegistration,
+} from "./types.ts";
 import { parseVersion } from "./version.ts";
 
 /** Notes a problem at a path of a document; `validate` functions call it once for each thing that is wrong. */
 export type Report = (path: string, message: string) => void;
 
 type Deep<T> = {
-  [K in keyof T]?: T[K] extends readonly unknown[] | undefined ? T[K] : T[K] extends object | undefined ? Deep<T[K]> : T[K];
+  [K in keyof T]?: T[K] extends readonly unknown[] | undefined
+    ? T[K]
+    : T[K] extends object | undefined
+      ? Deep<T[K]>
+      : T[K];
 };
 
 /** kubeadm's feature gates; value: why it cannot be set to the given value, or undefined when it can. */
@@ -20,8 +31,7 @@ const FEATURE_GATES: Record<string, (on: boolean) => string | undefined> = {
   RootlessControlPlane: (on) => (on ? "is not supported by kubestick; remove the line" : undefined),
 };
 
-const IMAGE_REPOSITORY =
-  /^[a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?(:\d{1,5})?(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$/;
+const IMAGE_REPOSITORY = /^[a-zA-Z0-9]([-a-zA-Z0-9.]*[a-zA-Z0-9])?(:\d{1,5})?(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$/;
 const IMAGE_TAG = /^[\w][\w.-]{0,127}$/;
 
 /** Checks a ClusterConfiguration's values (kubeadm validation.go), beyond the types that its schema has checked. */
@@ -34,7 +44,10 @@ export function validateCluster(c: Deep<ClusterConfiguration>, report: Report): 
   }
   validateSubnets(c, report);
   if (c.networking?.dnsDomain !== undefined && !net.isDnsSubdomain(c.networking.dnsDomain)) {
-    report("networking.dnsDomain", `${JSON.stringify(c.networking.dnsDomain)} must be a lower case DNS domain such as cluster.local`);
+    report(
+      "networking.dnsDomain",
+      `${JSON.stringify(c.networking.dnsDomain)} must be a lower case DNS domain such as cluster.local`,
+    );
   }
   if (c.controlPlaneEndpoint) validateEndpoint(c.controlPlaneEndpoint, "controlPlaneEndpoint", report);
   validateSans(c.apiServer?.certSANs, "apiServer.certSANs", report);
@@ -49,7 +62,10 @@ export function validateCluster(c: Deep<ClusterConfiguration>, report: Report): 
     ["etcd.local.imageRepository", c.etcd?.local?.imageRepository],
   ] as const) {
     if (repository && !IMAGE_REPOSITORY.test(repository)) {
-      report(path, `${JSON.stringify(repository)} must be a registry with an optional path, such as registry.k8s.io or 10.0.0.1:5000/k8s`);
+      report(
+        path,
+        `${JSON.stringify(repository)} must be a registry with an optional path, such as registry.k8s.io or 10.0.0.1:5000/k8s`,
+      );
     }
   }
   for (const [path, tag] of [
@@ -60,7 +76,9 @@ export function validateCluster(c: Deep<ClusterConfiguration>, report: Report): 
   }
   for (const [gate, on] of Object.entries((c.featureGates ?? {}) as Record<string, boolean>)) {
     const known = FEATURE_GATES[gate];
-    const wrong = known ? known(on) : `is not a feature gate of kubeadm v1.36; known: ${Object.keys(FEATURE_GATES).join(", ")}`;
+    const wrong = known
+      ? known(on)
+      : `is not a feature gate of kubeadm v1.36; known: ${Object.keys(FEATURE_GATES).join(", ")}`;
     if (wrong) report(`featureGates.${gate}`, wrong);
   }
   if (c.clusterName !== undefined && !/^[A-Za-z0-9][-.\w]{0,252}$/.test(c.clusterName)) {
@@ -81,24 +99,38 @@ function validateSubnets(c: Deep<ClusterConfiguration>, report: Report): void {
   const pods = cidrs(c.networking?.podSubnet, "networking.podSubnet", report);
   for (const cidr of services) {
     if (net.hostBits(cidr) > 20) {
-      report("networking.serviceSubnet", `is too large; use a mask of /${(cidr.family === 4 ? 32 : 128) - 20} or longer, such as ${cidr.family === 4 ? "10.96.0.0/12" : "fd00:10:96::/112"}`);
+      report(
+        "networking.serviceSubnet",
+        `is too large; use a mask of /${(cidr.family === 4 ? 32 : 128) - 20} or longer, such as ${cidr.family === 4 ? "10.96.0.0/12" : "fd00:10:96::/112"}`,
+      );
     } else if (net.hostBits(cidr) < 4) {
       report("networking.serviceSubnet", "is too small; at least 16 addresses are needed");
     }
   }
   const args = c.controllerManager?.extraArgs ?? [];
   for (const cidr of pods) {
-    const flag = args.find((a) => a.name === `node-cidr-mask-size-ipv${cidr.family}` || a.name === "node-cidr-mask-size");
+    const flag = args.find(
+      (a) => a.name === `node-cidr-mask-size-ipv${cidr.family}` || a.name === "node-cidr-mask-size",
+    );
     const mask = flag ? Number(flag.value) : NODE_MASK[cidr.family];
     if (cidr.bits > mask) {
-      report("networking.podSubnet", `has a /${cidr.bits} mask, too small for a /${mask} block a node; use /${mask} or shorter, or set controllerManager.extraArgs node-cidr-mask-size-ipv${cidr.family}`);
+      report(
+        "networking.podSubnet",
+        `has a /${cidr.bits} mask, too small for a /${mask} block a node; use /${mask} or shorter, or set controllerManager.extraArgs node-cidr-mask-size-ipv${cidr.family}`,
+      );
     } else if (mask - cidr.bits > 16) {
-      report("networking.podSubnet", `with a /${cidr.bits} mask and /${mask} a node makes more than 65536 blocks; use /${mask - 16} or longer, or set controllerManager.extraArgs node-cidr-mask-size-ipv${cidr.family}`);
+      report(
+        "networking.podSubnet",
+        `with a /${cidr.bits} mask and /${mask} a node makes more than 65536 blocks; use /${mask - 16} or longer, or set controllerManager.extraArgs node-cidr-mask-size-ipv${cidr.family}`,
+      );
     }
   }
   for (const pod of pods) {
     if (services.some((service) => net.overlaps(service, pod))) {
-      report("networking.podSubnet", `${c.networking?.podSubnet} overlaps the service subnet ${c.networking?.serviceSubnet}; choose ranges that share no address, such as 10.244.0.0/16 and 10.96.0.0/12`);
+      report(
+        "networking.podSubnet",
+        `${c.networking?.podSubnet} overlaps the service subnet ${c.networking?.serviceSubnet}; choose ranges that share no address, such as 10.244.0.0/16 and 10.96.0.0/12`,
+      );
     }
   }
 }
@@ -122,14 +154,20 @@ function cidrs(text: string | undefined, path: string, report: Report): net.Cidr
 function validateEndpoint(text: string, path: string, report: Report): void {
   const parts = net.splitHostPort(text);
   if (!parts || (net.parseIp(parts.host) === undefined && !net.isDnsSubdomain(parts.host))) {
-    report(path, `${JSON.stringify(text)} must be a DNS name or IP address with an optional port, such as cluster.lan:6443`);
+    report(
+      path,
+      `${JSON.stringify(text)} must be a DNS name or IP address with an optional port, such as cluster.lan:6443`,
+    );
   }
 }
 
 function validateSans(sans: string[] | undefined, path: string, report: Report): void {
   for (const [i, san] of (sans ?? []).entries()) {
     if (net.parseIp(san) === undefined && !net.isDnsSan(san)) {
-      report(`${path}[${i}]`, `${JSON.stringify(san)} must be an IP address or a lower case DNS name, without scheme or port`);
+      report(
+        `${path}[${i}]`,
+        `${JSON.stringify(san)} must be an IP address or a lower case DNS name, without scheme or port`,
+      );
     }
   }
 }
@@ -150,7 +188,10 @@ function validateArgs(args: Arg[] | undefined, path: string, report: Report): vo
   for (const [i, arg] of (args ?? []).entries()) {
     if (arg.name === undefined) continue;
     if (!/^[A-Za-z0-9][-.\w]*$/.test(arg.name)) {
-      report(`${path}[${i}]`, `${JSON.stringify(arg.name)} must be a flag's name without dashes before it, such as "v"`);
+      report(
+        `${path}[${i}]`,
+        `${JSON.stringify(arg.name)} must be a flag's name without dashes before it, such as "v"`,
+      );
     }
   }
 }
@@ -169,12 +210,14 @@ function validateEtcd(c: Deep<ClusterConfiguration>, report: Report): void {
   if (endpoints.length === 0) report("etcd.external.endpoints", "needs at least one URL");
   for (const [i, url] of endpoints.entries()) {
     const scheme = /^(https?):\/\/[^/\s]+$/.exec(url)?.[1];
-    if (!scheme) report(`etcd.external.endpoints[${i}]`, `${JSON.stringify(url)} must be a URL such as https://10.0.0.5:2379`);
+    if (!scheme)
+      report(`etcd.external.endpoints[${i}]`, `${JSON.stringify(url)} must be a URL such as https://10.0.0.5:2379`);
     else if (scheme === "http" && external.caFile) {
       report(`etcd.external.endpoints[${i}]`, "is http although a caFile is given; use https");
     }
   }
-  for (const name of ["caFile", "certFile", "keyFile"] as const) absolute(external[name], `etcd.external.${name}`, report);
+  for (const name of ["caFile", "certFile", "keyFile"] as const)
+    absolute(external[name], `etcd.external.${name}`, report);
   if (!external.certFile !== !external.keyFile) report("etcd.external", "needs certFile and keyFile together");
   if (external.certFile && !external.caFile) report("etcd.external", "needs caFile beside certFile and keyFile");
 }
@@ -189,12 +232,20 @@ export function validateInit(c: Deep<InitConfiguration>, report: Report): void {
     if (id && ids.has(id)) report(`${at}.token`, `uses the token id ${id} a second time; ids are unique`);
     if (id) ids.add(id);
     if (token.ttl !== undefined && token.expires !== undefined) report(at, "has both ttl and expires; keep one");
-    if (token.ttl !== undefined && parseDuration(token.ttl) < 0) report(`${at}.ttl`, "must not be negative; 0s means never");
-    if (token.expires !== undefined && !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(token.expires)) {
+    if (token.ttl !== undefined && parseDuration(token.ttl) < 0)
+      report(`${at}.ttl`, "must not be negative; 0s means never");
+    if (
+      token.expires !== undefined &&
+      !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(token.expires)
+    ) {
       report(`${at}.expires`, "must be a time such as 2026-12-31T12:00:00Z");
     }
     for (const [j, group] of (token.groups ?? []).entries()) {
-      if (!TOKEN_GROUP_PATTERN.test(group)) report(`${at}.groups[${j}]`, `${JSON.stringify(group)} must begin with system:bootstrappers: and end with a letter or digit`);
+      if (!TOKEN_GROUP_PATTERN.test(group))
+        report(
+          `${at}.groups[${j}]`,
+          `${JSON.stringify(group)} must begin with system:bootstrappers: and end with a letter or digit`,
+        );
     }
   }
   validateNode(c.nodeRegistration as Partial<NodeRegistration> | undefined, report);
@@ -215,17 +266,24 @@ export function validateJoin(c: JoinConfiguration, report: Report): void {
   if (token) {
     if (token.token !== undefined) validateToken(token.token, "discovery.bootstrapToken.token", report);
     else if (!c.discovery?.tlsBootstrapToken) report("discovery.bootstrapToken", 'needs the field "token"');
-    if (token.apiServerEndpoint === undefined) report("discovery.bootstrapToken", 'needs the field "apiServerEndpoint"');
+    if (token.apiServerEndpoint === undefined)
+      report("discovery.bootstrapToken", 'needs the field "apiServerEndpoint"');
     else validateEndpoint(token.apiServerEndpoint, "discovery.bootstrapToken.apiServerEndpoint", report);
     for (const [i, pin] of (token.caCertHashes ?? []).entries()) {
-      if (!/^sha256:[0-9a-f]{64}$/i.test(pin)) report(`discovery.bootstrapToken.caCertHashes[${i}]`, "must be sha256: and 64 hexadecimal digits");
+      if (!/^sha256:[0-9a-f]{64}$/i.test(pin))
+        report(`discovery.bootstrapToken.caCertHashes[${i}]`, "must be sha256: and 64 hexadecimal digits");
     }
     if (!token.unsafeSkipCAVerification && (token.caCertHashes ?? []).length === 0) {
       report("discovery.bootstrapToken", "needs caCertHashes, or unsafeSkipCAVerification: true");
     }
   }
-  if (c.discovery?.tlsBootstrapToken) validateToken(c.discovery.tlsBootstrapToken, "discovery.tlsBootstrapToken", report);
-  validateAddress(c.controlPlane?.localAPIEndpoint?.advertiseAddress, "controlPlane.localAPIEndpoint.advertiseAddress", report);
+  if (c.discovery?.tlsBootstrapToken)
+    validateToken(c.discovery.tlsBootstrapToken, "discovery.tlsBootstrapToken", report);
+  validateAddress(
+    c.controlPlane?.localAPIEndpoint?.advertiseAddress,
+    "controlPlane.localAPIEndpoint.advertiseAddress",
+    report,
+  );
   validateCertificateKey(c.controlPlane?.certificateKey, "controlPlane.certificateKey", report);
   for (const [name, value] of Object.entries(c.timeouts ?? {})) positive(value, `timeouts.${name}`, report);
   absolute(c.patches?.directory, "patches.directory", report);
@@ -233,22 +291,36 @@ export function validateJoin(c: JoinConfiguration, report: Report): void {
 
 function validateToken(token: string | undefined, path: string, report: Report): void {
   if (token !== undefined && !TOKEN_PATTERN.test(token)) {
-    report(path, "must be six characters, a dot and sixteen characters, all of a-z and 0-9 (as abcdef.0123456789abcdef)");
+    report(
+      path,
+      "must be six characters, a dot and sixteen characters, all of a-z and 0-9 (as abcdef.0123456789abcdef)",
+    );
   }
 }
 
 function validateNode(node: Partial<NodeRegistration> | undefined, report: Report): void {
   if (node?.name !== undefined && node.name !== "" && !net.isDnsSubdomain(node.name)) {
-    report("nodeRegistration.name", `${JSON.stringify(node.name)} must be a lower case host name (letters, digits, '-' and '.')`);
+    report(
+      "nodeRegistration.name",
+      `${JSON.stringify(node.name)} must be a lower case host name (letters, digits, '-' and '.')`,
+    );
   }
   if (node?.criSocket !== undefined && node.criSocket !== "" && !/^unix:\/\/\/[^\s]+$/.test(node.criSocket)) {
-    const fix = node.criSocket.startsWith("/") ? `write unix://${node.criSocket}` : "such as unix:///run/containerd/containerd.sock";
+    const fix = node.criSocket.startsWith("/")
+      ? `write unix://${node.criSocket}`
+      : "such as unix:///run/containerd/containerd.sock";
     report("nodeRegistration.criSocket", `${JSON.stringify(node.criSocket)} must be a unix:// address; ${fix}`);
   }
   for (const [i, taint] of (node?.taints ?? []).entries()) {
     const [name, prefix] = (taint.key ?? "").split("/").reverse();
-    const bad = !/^[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$/.test(name ?? "") || (prefix !== undefined && !net.isDnsSubdomain(prefix));
-    if (taint.key !== undefined && bad) report(`nodeRegistration.taints[${i}].key`, `${JSON.stringify(taint.key)} must be a label key such as example.com/role`);
+    const bad =
+      !/^[A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?$/.test(name ?? "") ||
+      (prefix !== undefined && !net.isDnsSubdomain(prefix));
+    if (taint.key !== undefined && bad)
+      report(
+        `nodeRegistration.taints[${i}].key`,
+        `${JSON.stringify(taint.key)} must be a label key such as example.com/role`,
+      );
   }
   validateArgs(node?.kubeletExtraArgs, "nodeRegistration.kubeletExtraArgs", report);
 }
@@ -257,7 +329,8 @@ function validateAddress(address: string | undefined, path: string, report: Repo
   if (address === undefined || address === "") return;
   const ip = net.parseIp(address);
   if (!ip) report(path, `${JSON.stringify(address)} must be an IP address of this host`);
-  else if (net.isLoopback(address)) report(path, `${address} is a loopback address, which other nodes cannot reach; use the board's own`);
+  else if (net.isLoopback(address))
+    report(path, `${address} is a loopback address, which other nodes cannot reach; use the board's own`);
 }
 
 function validateCertificateKey(key: string | undefined, path: string, report: Report): void {
@@ -273,7 +346,8 @@ export function validateComponentConfig(kind: string, c: ComponentConfig, report
       if (!net.parseIp(address)) report(`clusterDNS[${i}]`, `${JSON.stringify(address)} must be an IP address`);
     }
     const domain = c["clusterDomain"] as string | undefined;
-    if (domain && !net.isDnsSubdomain(domain)) report("clusterDomain", `${JSON.stringify(domain)} must be a DNS domain`);
+    if (domain && !net.isDnsSubdomain(domain))
+      report("clusterDomain", `${JSON.stringify(domain)} must be a DNS domain`);
     return;
   }
   cidrs(c["clusterCIDR"] as string | undefined, "clusterCIDR", report);

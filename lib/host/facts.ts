@@ -59,7 +59,9 @@ export function readFacts(files: Files): HostFacts {
     addresses: hostAddresses(),
     defaultInterface: defaultInterface(readProc("/proc/net/route") ?? "", readProc("/proc/net/ipv6_route") ?? ""),
     hostResolvConf,
-    resolvConf: [hostResolvConf, readResolvConf(files, SYSTEMD_RESOLVED_CONF)].find((r) => usableNameservers(r).length > 0),
+    resolvConf: [hostResolvConf, readResolvConf(files, SYSTEMD_RESOLVED_CONF)].find(
+      (r) => usableNameservers(r).length > 0,
+    ),
     conntrack: {
       max: writable("/proc/sys/net/netfilter/nf_conntrack_max"),
       timeouts: writable("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established"),
@@ -131,7 +133,8 @@ function hostAddresses(): HostAddress[] {
     if (/^(cni|docker|flannel|cali|veth|kube-|virbr|lxcbr)/.test(name)) continue;
     for (const a of addresses ?? []) {
       const linkLocal = a.address.startsWith("169.254.") || /^fe[89ab]/i.test(a.address);
-      if (!a.internal && !linkLocal) found.push({ interface: name, address: a.address, family: a.family === "IPv4" ? 4 : 6 });
+      if (!a.internal && !linkLocal)
+        found.push({ interface: name, address: a.address, family: a.family === "IPv4" ? 4 : 6 });
     }
   }
   return found;

@@ -48,7 +48,8 @@ export class Files {
       const next = `${at}/${name}`;
       const target = readLink(join(this.root, next));
       if (target === undefined) at = next;
-      else if (++links > MAX_SYMLINKS) throw new KubestickError(`too many symbolic links at ${next} below ${this.root}`);
+      else if (++links > MAX_SYMLINKS)
+        throw new KubestickError(`too many symbolic links at ${next} below ${this.root}`);
       else {
         rest = [...target.split("/").filter((p) => p !== "" && p !== "."), ...rest];
         if (isAbsolute(target)) at = "";
@@ -116,7 +117,11 @@ export class Files {
     const temporary = `${target}.kubestick-${process.pid}`;
     try {
       fs.mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
-      const fd = fs.openSync(temporary, fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW, mode);
+      const fd = fs.openSync(
+        temporary,
+        fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW,
+        mode,
+      );
       try {
         fs.fchmodSync(fd, mode);
         fs.writeFileSync(fd, bytes);
@@ -128,7 +133,10 @@ export class Files {
       syncDirectory(dirname(target));
     } catch (error) {
       if (errno(error) !== "EEXIST") fs.rmSync(temporary, { force: true });
-      throw new KubestickError(`cannot write ${path}: ${reason(error)}`, { cause: error, hint: WRITE_HINTS[errno(error) ?? ""] });
+      throw new KubestickError(`cannot write ${path}: ${reason(error)}`, {
+        cause: error,
+        hint: WRITE_HINTS[errno(error) ?? ""],
+      });
     }
   }
 

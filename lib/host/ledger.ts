@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { LEDGER_FILE } from "../constants/paths.ts";
-import type { Files, WriteOptions } from "./files.ts";
 import { KubestickError } from "./errors.ts";
+import type { Files, WriteOptions } from "./files.ts";
 
 /** Stands in the place of a digest for a directory. */
 const CLAIMED = "claimed";
@@ -90,7 +90,9 @@ function parse(text: string | undefined): Record<string, string[]> {
     const value: unknown = JSON.parse(text ?? "{}");
     if (value === null || typeof value !== "object" || Array.isArray(value)) return {};
     return Object.fromEntries(
-      Object.entries(value).filter((e): e is [string, string[]] => Array.isArray(e[1]) && e[1].every((v) => typeof v === "string")),
+      Object.entries(value).filter(
+        (e): e is [string, string[]] => Array.isArray(e[1]) && e[1].every((v) => typeof v === "string"),
+      ),
     );
   } catch {
     return {};

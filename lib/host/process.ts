@@ -20,6 +20,9 @@ export function tryRun(command: string, args: string[], timeoutMs = 30_000): Out
 export function run(command: string, args: string[], timeoutMs = 30_000): string {
   const out = tryRun(command, args, timeoutMs);
   if (out.status === 0) return out.stdout;
-  const why = out.status === 127 ? "the program is not installed" : out.stderr.trim().split("\n").slice(-3).join("; ") || `exit code ${out.status}`;
+  const why =
+    out.status === 127
+      ? "the program is not installed"
+      : out.stderr.trim().split("\n").slice(-3).join("; ") || `exit code ${out.status}`;
   throw new KubestickError(`${[command, ...args].join(" ")} failed: ${why}`);
 }

@@ -19,7 +19,13 @@ export type Credentials = { certificate: string; key: string } | { certificateFi
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 
 /** A kubeconfig with one cluster, user and context, as kubeadm writes it (kubeadm kubeconfig.go); a plain object. */
-export function kubeconfig(cluster: string, user: string, server: string, ca: string, credentials: Credentials): object {
+export function kubeconfig(
+  cluster: string,
+  user: string,
+  server: string,
+  ca: string,
+  credentials: Credentials,
+): object {
   const context = `${user}@${cluster}`;
   return {
     apiVersion: "v1",
@@ -72,7 +78,9 @@ export function readKubeconfig(text: string, path: string, readFile: (path: stri
   };
   if (typeof config !== "object" || !Array.isArray(config.clusters)) fail("it has no clusters");
   const context = config.contexts?.find((c) => c?.name === config["current-context"])?.context;
-  const cluster = context ? config.clusters?.find((c) => c?.name === context.cluster)?.cluster : config.clusters?.[0]?.cluster;
+  const cluster = context
+    ? config.clusters?.find((c) => c?.name === context.cluster)?.cluster
+    : config.clusters?.[0]?.cluster;
   const user = config.users?.find((u) => u?.name === context?.user)?.user ?? {};
   if (typeof cluster?.["server"] !== "string") return fail("its current context names no cluster with a server");
   const pem = (owner: Record<string, string>, field: string): string | undefined => {

@@ -1,6 +1,6 @@
+import { kubeletSchema } from "../config/kubelet-schema.ts";
 import { indexedIp, parseCidr } from "../config/net.ts";
 import { withZeros } from "../config/schema.ts";
-import { kubeletSchema } from "../config/kubelet-schema.ts";
 import type { ComponentConfig, InitConfig } from "../config/types.ts";
 import { EMPTY_RESOLV_CONF, HOST_RESOLV_CONF, MANIFESTS_DIR } from "../constants/paths.ts";
 import { KUBELET_HEALTHZ_PORT } from "../constants/ports.ts";
@@ -34,14 +34,20 @@ export function kubeletConfig(
     chosen[field] = value;
     adaptations.push({ setting: `kubelet ${field}: ${JSON.stringify(value)}`, why });
   };
-  if (facts.cgroupVersion === 1) adapt("failCgroupV1", false, "this kernel runs cgroup v1, which the kubelet refuses unless told otherwise");
-  if (facts.swap) adapt("failSwapOn", false, "swap is on; pods get none of it, but the kubelet must not refuse to start");
+  if (facts.cgroupVersion === 1)
+    adapt("failCgroupV1", false, "this kernel runs cgroup v1, which the kubelet refuses unless told otherwise");
+  if (facts.swap)
+    adapt("failSwapOn", false, "swap is on; pods get none of it, but the kubelet must not refuse to start");
   if (cgroupDriver) adapt("cgroupDriver", cgroupDriver, "that is what the container runtime uses");
   if (!facts.resolvConf) {
     const why = facts.hostResolvConf.nameservers.length === 0 ? "has no nameserver" : "has only loopback nameservers";
     adapt("resolvConf", EMPTY_RESOLV_CONF, `${facts.hostResolvConf.path} ${why}, and a pod that asks itself loops`);
   } else if (facts.resolvConf.path !== HOST_RESOLV_CONF) {
-    adapt("resolvConf", facts.resolvConf.path, `${HOST_RESOLV_CONF} points to a loopback stub, and this file has the real nameservers`);
+    adapt(
+      "resolvConf",
+      facts.resolvConf.path,
+      `${HOST_RESOLV_CONF} points to a loopback stub, and this file has the real nameservers`,
+    );
   }
   const merged: ComponentConfig = {
     apiVersion: "kubelet.config.k8s.io/v1beta1",
@@ -56,7 +62,11 @@ export function kubeletConfig(
     ...chosen,
     ...user,
     authentication: mergeObject(
-      { anonymous: { enabled: false }, webhook: { enabled: true }, x509: { clientCAFile: `${config.cluster.certificatesDir}/ca.crt` } },
+      {
+        anonymous: { enabled: false },
+        webhook: { enabled: true },
+        x509: { clientCAFile: `${config.cluster.certificatesDir}/ca.crt` },
+      },
       user["authentication"],
     ),
     authorization: mergeObject({ mode: "Webhook" }, user["authorization"]),

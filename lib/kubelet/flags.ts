@@ -15,7 +15,9 @@ export function kubeletFlags(node: NodeRegistration, hostname: string, registerT
   if (registerTaints && node.taints && node.taints.length > 0) {
     defaults.push(["register-with-taints", node.taints.map((t) => `${t.key}=${t.value ?? ""}:${t.effect}`).join(",")]);
   }
-  return `KUBELET_KUBEADM_ARGS="${mergeArgs(defaults, node.kubeletExtraArgs ?? []).map(quote).join(" ")}"\n`;
+  return `KUBELET_KUBEADM_ARGS="${mergeArgs(defaults, node.kubeletExtraArgs ?? [])
+    .map(quote)
+    .join(" ")}"\n`;
 }
 
 /** Splits KUBELET_KUBEADM_ARGS back into flags, as systemd's EnvironmentFile and a shell both would. */

@@ -3,7 +3,13 @@ import type { HostPathMount, InitConfig } from "../config/types.ts";
 import { compareVersions, parseVersion } from "../config/version.ts";
 import { ANNOTATION_APISERVER_ENDPOINT, ANNOTATION_ETCD_CLIENT_URLS } from "../constants/names.ts";
 import { KUBERNETES_DIR } from "../constants/paths.ts";
-import { ETCD_CLIENT_PORT, ETCD_METRICS_PORT, ETCD_PEER_PORT, KUBE_CONTROLLER_MANAGER_PORT, KUBE_SCHEDULER_PORT } from "../constants/ports.ts";
+import {
+  ETCD_CLIENT_PORT,
+  ETCD_METRICS_PORT,
+  ETCD_PEER_PORT,
+  KUBE_CONTROLLER_MANAGER_PORT,
+  KUBE_SCHEDULER_PORT,
+} from "../constants/ports.ts";
 import { ETCD_STABLE_FLAGS_VERSION } from "../constants/versions.ts";
 import { etcdImage, etcdImageTag, kubernetesImage } from "./images.ts";
 import { type StaticPod, staticPod } from "./pod.ts";
@@ -49,7 +55,10 @@ const directory = (name: string, path: string, readOnly = true): HostPathMount =
   pathType: "DirectoryOrCreate",
 });
 
-const kubeconfigMount = (path: string): HostPathMount => ({ ...directory("kubeconfig", path), pathType: "FileOrCreate" });
+const kubeconfigMount = (path: string): HostPathMount => ({
+  ...directory("kubeconfig", path),
+  pathType: "FileOrCreate",
+});
 
 function caMounts(config: InitConfig, facts: ManifestFacts): HostPathMount[] {
   return [
@@ -66,7 +75,8 @@ function probeHost(bind: string | undefined, fallback: string): string {
   return bind === "::" ? "::1" : bind;
 }
 
-const argOf = (args: { name: string; value: string }[] | undefined, name: string) => args?.findLast((a) => a.name === name)?.value;
+const argOf = (args: { name: string; value: string }[] | undefined, name: string) =>
+  args?.findLast((a) => a.name === name)?.value;
 
 function apiServer(config: InitConfig, facts: ManifestFacts): StaticPod {
   const { cluster, localAPIEndpoint: endpoint } = config;
@@ -79,7 +89,10 @@ function apiServer(config: InitConfig, facts: ManifestFacts): StaticPod {
         ["etcd-servers", external.endpoints.join(",")],
         ...(external.caFile ? ([["etcd-cafile", external.caFile]] as [string, string][]) : []),
         ...(external.certFile && external.keyFile
-          ? ([["etcd-certfile", external.certFile], ["etcd-keyfile", external.keyFile]] as [string, string][])
+          ? ([
+              ["etcd-certfile", external.certFile],
+              ["etcd-keyfile", external.keyFile],
+            ] as [string, string][])
           : []),
       ]
     : [
@@ -89,7 +102,9 @@ function apiServer(config: InitConfig, facts: ManifestFacts): StaticPod {
         ["etcd-servers", `https://${etcdLocal}:${ETCD_CLIENT_PORT}`],
       ];
   const extraArgs = cluster.apiServer.extraArgs;
-  const ownAuthorization = (extraArgs ?? []).some((a) => a.name === "authorization-config" || a.name === "authorization-mode");
+  const ownAuthorization = (extraArgs ?? []).some(
+    (a) => a.name === "authorization-config" || a.name === "authorization-mode",
+  );
   return {
     component: "kube-apiserver",
     image: kubernetesImage(cluster, "kube-apiserver"),
@@ -141,7 +156,11 @@ function apiServer(config: InitConfig, facts: ManifestFacts): StaticPod {
 function externalEtcdMounts(config: InitConfig, facts: ManifestFacts): HostPathMount[] {
   const { external } = config.cluster.etcd;
   const seen = ["/etc/ssl/certs", config.cluster.certificatesDir, ...facts.caDirs];
-  const dirs = new Set([external?.caFile, external?.certFile, external?.keyFile].flatMap((f) => (f ? [f.slice(0, f.lastIndexOf("/"))] : [])));
+  const dirs = new Set(
+    [external?.caFile, external?.certFile, external?.keyFile].flatMap((f) =>
+      f ? [f.slice(0, f.lastIndexOf("/"))] : [],
+    ),
+  );
   return [...dirs]
     .filter((dir) => !seen.some((s) => dir === s || dir.startsWith(`${s}/`)))
     .map((dir, i) => directory(`etcd-certs-${i}`, dir));
@@ -237,7 +256,8 @@ function etcd(config: InitConfig, facts: ManifestFacts): StaticPod {
   const metrics = argOf(local.extraArgs, "listen-metrics-urls");
   const metricsUrl = URL.parse(metrics?.split(",")[0] ?? "") ?? undefined;
   const version = parseVersion(etcdImageTag(cluster));
-  const stable = version === undefined || compareVersions({ ...version, pre: "" }, parseVersion(ETCD_STABLE_FLAGS_VERSION)!) >= 0;
+  const stable =
+    version === undefined || compareVersions({ ...version, pre: "" }, parseVersion(ETCD_STABLE_FLAGS_VERSION)!) >= 0;
   const members = facts.initialCluster ?? [];
   return {
     component: "etcd",
@@ -251,8 +271,14 @@ function etcd(config: InitConfig, facts: ManifestFacts): StaticPod {
       ["data-dir", local.dataDir],
       // etcd 3.6 took the two flags out of their experimental names (kubeadm etcd/local.go).
       ...((stable
-        ? [["feature-gates", "InitialCorruptCheck=true"], ["watch-progress-notify-interval", "5s"]]
-        : [["experimental-initial-corrupt-check", "true"], ["experimental-watch-progress-notify-interval", "5s"]]) as [string, string][]),
+        ? [
+            ["feature-gates", "InitialCorruptCheck=true"],
+            ["watch-progress-notify-interval", "5s"],
+          ]
+        : [
+            ["experimental-initial-corrupt-check", "true"],
+            ["experimental-watch-progress-notify-interval", "5s"],
+          ]) as [string, string][]),
       ["initial-advertise-peer-urls", peer],
       ["initial-cluster", members.length > 0 ? members.join(",") : `${node.name}=${peer}`],
       ...(members.length > 0 ? ([["initial-cluster-state", "existing"]] as [string, string][]) : []),
@@ -270,10 +296,7 @@ function etcd(config: InitConfig, facts: ManifestFacts): StaticPod {
     ],
     extraArgs: local.extraArgs,
     extraEnvs: local.extraEnvs,
-    mounts: [
-      { ...directory("etcd-data", local.dataDir, false) },
-      { ...directory("etcd-certs", pki, false) },
-    ],
+    mounts: [{ ...directory("etcd-data", local.dataDir, false) }, { ...directory("etcd-certs", pki, false) }],
     requests: { cpu: "100m", memory: "100Mi" },
     probe: {
       host: probeHost(metricsUrl?.hostname.replace(/^\[|\]$/g, ""), loopback),

@@ -39,7 +39,8 @@ function mergeObject(target: unknown, patch: Plain): Plain | undefined {
   const directive = patch["$patch"];
   if (directive === "delete") return undefined;
   if (directive === "replace") return strip(patch);
-  if (directive !== undefined && directive !== "merge") throw new Error(`unknown $patch directive ${JSON.stringify(directive)}`);
+  if (directive !== undefined && directive !== "merge")
+    throw new Error(`unknown $patch directive ${JSON.stringify(directive)}`);
   const out: Plain = isPlain(target) ? { ...target } : {};
   const retain = patch["$retainKeys"];
   if (Array.isArray(retain)) {
@@ -64,7 +65,8 @@ function mergeValue(key: string, target: unknown, value: unknown): unknown {
   if (isPlain(value)) return mergeObject(target, value);
   if (!Array.isArray(value)) return value;
   const mergeKey = MERGE_KEYS[key];
-  if (mergeKey && value.every(isPlain)) return mergeList(Array.isArray(target) ? target : [], value as Plain[], mergeKey, key);
+  if (mergeKey && value.every(isPlain))
+    return mergeList(Array.isArray(target) ? target : [], value as Plain[], mergeKey, key);
   if (MERGED_VALUES.has(key) && Array.isArray(target)) return [...new Set([...target, ...value])];
   return structuredClone(value);
 }

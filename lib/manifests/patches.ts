@@ -38,7 +38,10 @@ export function readPatches(files: Files, directory: string): Patch[] {
     const target = PATCH_TARGETS.find((t) => name.startsWith(t));
     const match = NAME.exec(name);
     if (!target || !match) {
-      throw new UsageError(`${path} is not a patch's file name`, `name it target[suffix][+patchtype].yaml; targets: ${PATCH_TARGETS.join(", ")}; types: strategic, merge, json`);
+      throw new UsageError(
+        `${path} is not a patch's file name`,
+        `name it target[suffix][+patchtype].yaml; targets: ${PATCH_TARGETS.join(", ")}; types: strategic, merge, json`,
+      );
     }
     const type = (match[3] ?? "strategic") as Patch["type"];
     for (const text of (files.readText(path) ?? "").split(/^---\s*$/m)) {
@@ -50,7 +53,9 @@ export function readPatches(files: Files, directory: string): Patch[] {
       }
       if (value === null || value === undefined) continue;
       if (type === "json" ? !Array.isArray(value) : typeof value !== "object" || Array.isArray(value)) {
-        throw new UsageError(`${path}: a ${type} patch must be ${type === "json" ? "a list of operations" : "a mapping"}`);
+        throw new UsageError(
+          `${path}: a ${type} patch must be ${type === "json" ? "a list of operations" : "a mapping"}`,
+        );
       }
       patches.push({ file: path, target, type, value });
     }

@@ -21,7 +21,10 @@ export interface StaticPod {
 const PROXY_VARIABLES = /^(http|https|no|all)_proxy$/i;
 
 /** A control plane's static pod as a plain object, in the shape that kubeadm writes (kubeadm controlplane/manifests.go). */
-export function staticPod(pod: StaticPod, environment: Record<string, string | undefined> = {}): Record<string, unknown> {
+export function staticPod(
+  pod: StaticPod,
+  environment: Record<string, string | undefined> = {},
+): Record<string, unknown> {
   const mounts = [...pod.mounts];
   for (const extra of pod.extraVolumes ?? []) {
     const same = mounts.findIndex((m) => m.name === extra.name);
@@ -33,7 +36,10 @@ export function staticPod(pod: StaticPod, environment: Record<string, string | u
     .filter((name) => PROXY_VARIABLES.test(name) && environment[name])
     .sort()
     .map((name) => ({ name, value: environment[name]! }));
-  const env: EnvVar[] = [...proxies.filter((p) => !pod.extraEnvs?.some((e) => e.name === p.name)), ...(pod.extraEnvs ?? [])];
+  const env: EnvVar[] = [
+    ...proxies.filter((p) => !pod.extraEnvs?.some((e) => e.name === p.name)),
+    ...(pod.extraEnvs ?? []),
+  ];
   return {
     apiVersion: "v1",
     kind: "Pod",
@@ -50,13 +56,27 @@ export function staticPod(pod: StaticPod, environment: Record<string, string | u
           ...(env.length > 0 ? { env } : {}),
           image: pod.image,
           imagePullPolicy: pod.imagePullPolicy,
-          livenessProbe: probe(pod, pod.probe.live, { failureThreshold: 8, initialDelaySeconds: 10, periodSeconds: 10 }),
+          livenessProbe: probe(pod, pod.probe.live, {
+            failureThreshold: 8,
+            initialDelaySeconds: 10,
+            periodSeconds: 10,
+          }),
           name: pod.component,
           ports: [{ containerPort: pod.probe.port, name: "probe-port", protocol: "TCP" }],
-          ...(pod.probe.ready ? { readinessProbe: probe(pod, pod.probe.ready, { failureThreshold: 3, periodSeconds: 1 }) } : {}),
+          ...(pod.probe.ready
+            ? { readinessProbe: probe(pod, pod.probe.ready, { failureThreshold: 3, periodSeconds: 1 }) }
+            : {}),
           resources: { requests: pod.requests },
-          startupProbe: probe(pod, pod.probe.startup, { failureThreshold: 24, initialDelaySeconds: 10, periodSeconds: 10 }),
-          volumeMounts: mounts.map((m) => ({ mountPath: m.mountPath, name: m.name, ...(m.readOnly ? { readOnly: true } : {}) })),
+          startupProbe: probe(pod, pod.probe.startup, {
+            failureThreshold: 24,
+            initialDelaySeconds: 10,
+            periodSeconds: 10,
+          }),
+          volumeMounts: mounts.map((m) => ({
+            mountPath: m.mountPath,
+            name: m.name,
+            ...(m.readOnly ? { readOnly: true } : {}),
+          })),
         },
       ],
       hostNetwork: true,

@@ -14,11 +14,14 @@ interface ProbedPod {
 
 /** The URL of a static pod's liveness probe as it lies on disk, patches included; undefined when it has none. */
 export function probeOf(files: Files, component: string): string | undefined {
-  const pod = parse(files.readText(`${MANIFESTS_DIR}/${component}.yaml`) ?? "", { maxAliasCount: 0 }) as ProbedPod | null;
+  const pod = parse(files.readText(`${MANIFESTS_DIR}/${component}.yaml`) ?? "", {
+    maxAliasCount: 0,
+  }) as ProbedPod | null;
   const container = pod?.spec?.containers?.[0];
   const get = container?.livenessProbe?.httpGet;
   if (!get) return undefined;
-  const port = typeof get.port === "number" ? get.port : container?.ports?.find((p) => p.name === get.port)?.containerPort;
+  const port =
+    typeof get.port === "number" ? get.port : container?.ports?.find((p) => p.name === get.port)?.containerPort;
   if (port === undefined) return undefined;
   return `${(get.scheme ?? "HTTP").toLowerCase()}://${joinHostPort(get.host ?? "127.0.0.1", port)}${get.path ?? "/"}`;
 }

@@ -46,8 +46,14 @@ export function findPhase<C>(phases: Phase<C>[], words: string[]): FlatPhase<C> 
   const all = flatten(phases);
   const found = all.find((p) => p.path === path);
   if (found) return found;
-  const near = suggest(path, all.map((p) => p.path));
-  throw new UsageError(`unknown phase "${path.replaceAll("/", " ")}"`, near ? `did you mean "${near.replaceAll("/", " ")}"?` : "kubestick init phase --help lists them");
+  const near = suggest(
+    path,
+    all.map((p) => p.path),
+  );
+  throw new UsageError(
+    `unknown phase "${path.replaceAll("/", " ")}"`,
+    near ? `did you mean "${near.replaceAll("/", " ")}"?` : "kubestick init phase --help lists them",
+  );
 }
 
 /** The full names that `--skip-phases` names. Throws UsageError for a name that is no phase. */
@@ -59,11 +65,20 @@ export function skipList<C>(phases: Phase<C>[], names: string[]): Set<string> {
  * Runs phases in order; a failure ends the run and is thrown after it is noted in `results`. Errors get the phase's
  * name before them.
  */
-export async function runPhases<C>(phases: FlatPhase<C>[], ctx: C, options: { skip: Set<string>; ui: Ui; results: PhaseResult[] }): Promise<void> {
+export async function runPhases<C>(
+  phases: FlatPhase<C>[],
+  ctx: C,
+  options: { skip: Set<string>; ui: Ui; results: PhaseResult[] },
+): Promise<void> {
   for (const { path, phase } of phases) await runOne(path, phase, ctx, options);
 }
 
-async function runOne<C>(path: string, phase: Phase<C>, ctx: C, options: { skip: Set<string>; ui: Ui; results: PhaseResult[] }): Promise<void> {
+async function runOne<C>(
+  path: string,
+  phase: Phase<C>,
+  ctx: C,
+  options: { skip: Set<string>; ui: Ui; results: PhaseResult[] },
+): Promise<void> {
   const { ui, results, skip } = options;
   const why = skip.has(path) ? "--skip-phases" : phase.skipIf?.(ctx);
   if (why !== undefined) {
@@ -79,7 +94,12 @@ async function runOne<C>(path: string, phase: Phase<C>, ctx: C, options: { skip:
     for (const child of phase.children ?? []) await runOne(`${path}/${child.name}`, child, ctx, options);
   } catch (error) {
     if (!results.some((r) => r.status === "failed")) {
-      results.push({ phase: path, status: "failed", reason: error instanceof Error ? error.message : String(error), milliseconds: took() });
+      results.push({
+        phase: path,
+        status: "failed",
+        reason: error instanceof Error ? error.message : String(error),
+        milliseconds: took(),
+      });
     }
     throw error instanceof KubestickError ? error : new Error(`phase ${path}: ${String(error)}`, { cause: error });
   }
@@ -91,6 +111,9 @@ export function phaseHelp<C>(phases: Phase<C>[]): string {
   const flat = flatten(phases);
   const width = Math.max(...flat.map((p) => p.depth * 2 + p.phase.name.length + (p.depth > 0 ? 1 : 0)));
   return flat
-    .map(({ phase, depth }) => `${`${"  ".repeat(depth)}${depth > 0 ? "/" : ""}${phase.name}`.padEnd(width + 2)}${phase.short}`)
+    .map(
+      ({ phase, depth }) =>
+        `${`${"  ".repeat(depth)}${depth > 0 ? "/" : ""}${phase.name}`.padEnd(width + 2)}${phase.short}`,
+    )
     .join("\n");
 }

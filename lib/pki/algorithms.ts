@@ -48,5 +48,7 @@ export function publicOf(privateKey: KeyObject): KeyObject {
 
 /** Whether two public keys are the same key. */
 export function samePublicKey(a: KeyObject, b: KeyObject): boolean {
-  return (a.export({ format: "der", type: "spki" }) as Buffer).equals(b.export({ format: "der", type: "spki" }) as Buffer);
+  return (a.export({ format: "der", type: "spki" }) as Buffer).equals(
+    b.export({ format: "der", type: "spki" }) as Buffer,
+  );
 }

@@ -1,7 +1,7 @@
 import { createHash, type KeyObject, randomBytes, sign, X509Certificate } from "node:crypto";
 import forge from "node-forge";
-import { CERTIFICATE_BACKDATE } from "../constants/durations.ts";
 import { ipBytes } from "../config/net.ts";
+import { CERTIFICATE_BACKDATE } from "../constants/durations.ts";
 
 const { asn1 } = forge;
 const { Class, Type } = asn1;
@@ -42,7 +42,8 @@ export interface Issuer {
   privateKey: KeyObject;
 }
 
-const der = (type: number, value: string | forge.asn1.Asn1[]) => asn1.create(Class.UNIVERSAL, type, Array.isArray(value), value);
+const der = (type: number, value: string | forge.asn1.Asn1[]) =>
+  asn1.create(Class.UNIVERSAL, type, Array.isArray(value), value);
 const sequence = (...items: forge.asn1.Asn1[]) => der(Type.SEQUENCE, items);
 const oid = (id: string) => der(Type.OID, asn1.oidToDer(id).getBytes());
 const octets = (value: string) => der(Type.OCTETSTRING, value);
@@ -72,7 +73,9 @@ export function newCertificate(
     sequence(time(new Date(content.notBefore.getTime() - CERTIFICATE_BACKDATE)), time(content.notAfter)),
     subject,
     spki,
-    context(3, true, [sequence(...extensions(content, publicKey, "selfKey" in issuer ? undefined : issuer.certificate))]),
+    context(3, true, [
+      sequence(...extensions(content, publicKey, "selfKey" in issuer ? undefined : issuer.certificate)),
+    ]),
   );
   const bytes = Buffer.from(asn1.toDer(tbs).getBytes(), "binary");
   const signature = sign(algorithm.hash, bytes, signer);
@@ -93,7 +96,8 @@ export function caPin(certificate: X509Certificate): string {
 }
 
 function signatureAlgorithm(key: KeyObject): { asn1: forge.asn1.Asn1; hash: string } {
-  if (key.asymmetricKeyType === "rsa") return { asn1: sequence(oid(OID.sha256WithRsa), der(Type.NULL, "")), hash: "sha256" };
+  if (key.asymmetricKeyType === "rsa")
+    return { asn1: sequence(oid(OID.sha256WithRsa), der(Type.NULL, "")), hash: "sha256" };
   const p384 = key.asymmetricKeyDetails?.namedCurve === "secp384r1";
   return { asn1: sequence(oid(p384 ? OID.ecdsaWithSha384 : OID.ecdsaWithSha256)), hash: p384 ? "sha384" : "sha256" };
 }
@@ -113,7 +117,12 @@ function name(commonName: string, organizations: string[]): forge.asn1.Asn1 {
   const attribute = (type: string, value: string) => sequence(oid(type), text(value));
   const sets: forge.asn1.Asn1[] = [];
   if (organizations.length > 0) {
-    sets.push(der(Type.SET, organizations.map((o) => attribute(OID.organization, o))));
+    sets.push(
+      der(
+        Type.SET,
+        organizations.map((o) => attribute(OID.organization, o)),
+      ),
+    );
   }
   sets.push(der(Type.SET, [attribute(OID.commonName, commonName)]));
   return sequence(...sets);
@@ -140,7 +149,9 @@ function keyId(publicKey: KeyObject): Buffer {
   const bits = (spki.value as forge.asn1.Asn1[])[1] as forge.asn1.Asn1 & { bitStringContents?: string };
   const value = bits.bitStringContents ?? bits.value;
   const content = typeof value === "string" ? value : asn1.toDer(bits).getBytes();
-  return createHash("sha1").update(Buffer.from(content.slice(1), "binary")).digest();
+  return createHash("sha1")
+    .update(Buffer.from(content.slice(1), "binary"))
+    .digest();
 }
 
 function subjectKeyIdOf(certificate: X509Certificate): string | undefined {
@@ -148,7 +159,7 @@ function subjectKeyIdOf(certificate: X509Certificate): string | undefined {
     const parsed = asn1.fromDer(binary(certificate.raw));
     const tbs = (parsed.value as forge.asn1.Asn1[])[0]!.value as forge.asn1.Asn1[];
     const wrapper = tbs.find((item) => item.tagClass === Class.CONTEXT_SPECIFIC && (item.type as number) === 3);
-    const list = (wrapper?.value as forge.asn1.Asn1[])[0]!.value as forge.asn1.Asn1[];
+    const list = (wrapper!.value as forge.asn1.Asn1[])[0]!.value as forge.asn1.Asn1[];
     for (const extension of list) {
       const parts = extension.value as forge.asn1.Asn1[];
       if (asn1.derToOid(parts[0]!.value as string) !== OID.subjectKeyId) continue;
@@ -160,7 +171,11 @@ function subjectKeyIdOf(certificate: X509Certificate): string | undefined {
   return undefined;
 }
 
-function extensions(content: CertificateContent, publicKey: KeyObject, issuer: X509Certificate | undefined): forge.asn1.Asn1[] {
+function extensions(
+  content: CertificateContent,
+  publicKey: KeyObject,
+  issuer: X509Certificate | undefined,
+): forge.asn1.Asn1[] {
   const extension = (id: string, critical: boolean, value: forge.asn1.Asn1) =>
     sequence(oid(id), ...(critical ? [der(Type.BOOLEAN, "\xff")] : []), octets(asn1.toDer(value).getBytes()));
   const out: forge.asn1.Asn1[] = [];
@@ -181,4 +196,3 @@ function extensions(content: CertificateContent, publicKey: KeyObject, issuer: X
   if (alternatives.length > 0) out.push(extension(OID.subjectAltName, false, sequence(...alternatives)));
   return out;
 }
-

@@ -31,16 +31,88 @@ const nodeName = (config: InitConfig) => config.nodeRegistration.name;
 
 /** kubeadm's ten certificates, each CA before what it signs (kubeadm certs/certlist.go). */
 export const CERTIFICATES: CertSpec[] = [
-  { name: "ca", short: "the self-signed Kubernetes CA to provision identities for other Kubernetes components", base: "ca", commonName: fixed("kubernetes") },
-  { name: "apiserver", short: "the certificate for serving the Kubernetes API", base: "apiserver", ca: "ca", commonName: fixed("kube-apiserver"), usages: ["server"], altNames: apiServerAltNames },
-  { name: "apiserver-kubelet-client", short: "the certificate for the API server to connect to kubelet", base: "apiserver-kubelet-client", ca: "ca", commonName: fixed("kube-apiserver-kubelet-client"), usages: ["client"] },
-  { name: "front-proxy-ca", short: "the self-signed CA to provision identities for front proxy", base: "front-proxy-ca", commonName: fixed("front-proxy-ca") },
-  { name: "front-proxy-client", short: "the certificate for the front proxy client", base: "front-proxy-client", ca: "front-proxy-ca", commonName: fixed("front-proxy-client"), usages: ["client"] },
-  { name: "etcd-ca", short: "the self-signed CA to provision identities for etcd", base: "etcd/ca", commonName: fixed("etcd-ca"), localEtcdOnly: true },
-  { name: "etcd-server", short: "the certificate for serving etcd", base: "etcd/server", ca: "etcd-ca", commonName: nodeName, usages: ["server", "client"], altNames: (c) => etcdAltNames(c, c.cluster.etcd.local?.serverCertSANs), localEtcdOnly: true },
-  { name: "etcd-peer", short: "the certificate for etcd nodes to communicate with each other", base: "etcd/peer", ca: "etcd-ca", commonName: nodeName, usages: ["server", "client"], altNames: (c) => etcdAltNames(c, c.cluster.etcd.local?.peerCertSANs), localEtcdOnly: true },
-  { name: "etcd-healthcheck-client", short: "the certificate for liveness probes to healthcheck etcd", base: "etcd/healthcheck-client", ca: "etcd-ca", commonName: fixed("kube-etcd-healthcheck-client"), usages: ["client"], localEtcdOnly: true },
-  { name: "apiserver-etcd-client", short: "the certificate the apiserver uses to access etcd", base: "apiserver-etcd-client", ca: "etcd-ca", commonName: fixed("kube-apiserver-etcd-client"), usages: ["client"], localEtcdOnly: true },
+  {
+    name: "ca",
+    short: "the self-signed Kubernetes CA to provision identities for other Kubernetes components",
+    base: "ca",
+    commonName: fixed("kubernetes"),
+  },
+  {
+    name: "apiserver",
+    short: "the certificate for serving the Kubernetes API",
+    base: "apiserver",
+    ca: "ca",
+    commonName: fixed("kube-apiserver"),
+    usages: ["server"],
+    altNames: apiServerAltNames,
+  },
+  {
+    name: "apiserver-kubelet-client",
+    short: "the certificate for the API server to connect to kubelet",
+    base: "apiserver-kubelet-client",
+    ca: "ca",
+    commonName: fixed("kube-apiserver-kubelet-client"),
+    usages: ["client"],
+  },
+  {
+    name: "front-proxy-ca",
+    short: "the self-signed CA to provision identities for front proxy",
+    base: "front-proxy-ca",
+    commonName: fixed("front-proxy-ca"),
+  },
+  {
+    name: "front-proxy-client",
+    short: "the certificate for the front proxy client",
+    base: "front-proxy-client",
+    ca: "front-proxy-ca",
+    commonName: fixed("front-proxy-client"),
+    usages: ["client"],
+  },
+  {
+    name: "etcd-ca",
+    short: "the self-signed CA to provision identities for etcd",
+    base: "etcd/ca",
+    commonName: fixed("etcd-ca"),
+    localEtcdOnly: true,
+  },
+  {
+    name: "etcd-server",
+    short: "the certificate for serving etcd",
+    base: "etcd/server",
+    ca: "etcd-ca",
+    commonName: nodeName,
+    usages: ["server", "client"],
+    altNames: (c) => etcdAltNames(c, c.cluster.etcd.local?.serverCertSANs),
+    localEtcdOnly: true,
+  },
+  {
+    name: "etcd-peer",
+    short: "the certificate for etcd nodes to communicate with each other",
+    base: "etcd/peer",
+    ca: "etcd-ca",
+    commonName: nodeName,
+    usages: ["server", "client"],
+    altNames: (c) => etcdAltNames(c, c.cluster.etcd.local?.peerCertSANs),
+    localEtcdOnly: true,
+  },
+  {
+    name: "etcd-healthcheck-client",
+    short: "the certificate for liveness probes to healthcheck etcd",
+    base: "etcd/healthcheck-client",
+    ca: "etcd-ca",
+    commonName: fixed("kube-etcd-healthcheck-client"),
+    usages: ["client"],
+    localEtcdOnly: true,
+  },
+  {
+    name: "apiserver-etcd-client",
+    short: "the certificate the apiserver uses to access etcd",
+    base: "apiserver-etcd-client",
+    ca: "etcd-ca",
+    commonName: fixed("kube-apiserver-etcd-client"),
+    usages: ["client"],
+    localEtcdOnly: true,
+  },
 ];
 
 /** The identity of a kubeconfig's client certificate (kubeadm kubeconfig.go). */
@@ -74,7 +146,14 @@ function apiServerAltNames(config: InitConfig): AltNames {
 }
 
 function etcdAltNames(config: InitConfig, extra: string[] | undefined): AltNames {
-  return altNames([nodeName(config), "localhost", config.localAPIEndpoint.advertiseAddress, "127.0.0.1", "::1", ...(extra ?? [])]);
+  return altNames([
+    nodeName(config),
+    "localhost",
+    config.localAPIEndpoint.advertiseAddress,
+    "127.0.0.1",
+    "::1",
+    ...(extra ?? []),
+  ]);
 }
 
 function altNames(names: string[]): AltNames {

@@ -62,7 +62,12 @@ export class CertificateStore {
       this.#checkKey(spec.base, existing, key);
       return "existing";
     }
-    if (spec.name === "ca" && this.#files.list(this.#config.cluster.certificatesDir).some((n) => n.endsWith(".crt") && n.startsWith("apiserver"))) {
+    if (
+      spec.name === "ca" &&
+      this.#files
+        .list(this.#config.cluster.certificatesDir)
+        .some((n) => n.endsWith(".crt") && n.startsWith("apiserver"))
+    ) {
       throw new KubestickError(`${crt} is missing, but certificates that it signed are there`, {
         hint: `restore ${crt} from a backup; a new CA would shut out every node`,
       });
@@ -92,22 +97,33 @@ export class CertificateStore {
     if (existing) {
       this.#checkDates(crt, existing);
       if (!issuedBy(existing, ca)) {
-        throw new KubestickError(`${crt} was not signed by the CA ${this.path(`${caSpec.base}.crt`)}`, { hint: MOVE_AWAY(crt) });
+        throw new KubestickError(`${crt} was not signed by the CA ${this.path(`${caSpec.base}.crt`)}`, {
+          hint: MOVE_AWAY(crt),
+        });
       }
       const missing = missingNames(existing, names);
       if (missing.length > 0) {
-        throw new KubestickError(`${crt} lacks the subject alternative name${missing.length > 1 ? "s" : ""} ${missing.join(", ")}`, { hint: MOVE_AWAY(crt) });
+        throw new KubestickError(
+          `${crt} lacks the subject alternative name${missing.length > 1 ? "s" : ""} ${missing.join(", ")}`,
+          { hint: MOVE_AWAY(crt) },
+        );
       }
       const key = this.#key(spec.base);
-      if (!key) throw new KubestickError(`${this.path(`${spec.base}.key`)} is missing; ${crt} is of no use without it`, { hint: MOVE_AWAY(crt) });
+      if (!key)
+        throw new KubestickError(`${this.path(`${spec.base}.key`)} is missing; ${crt} is of no use without it`, {
+          hint: MOVE_AWAY(crt),
+        });
       this.#checkKey(spec.base, existing, key);
       return "existing";
     }
     const caKey = this.#key(caSpec.base);
     if (!caKey) {
-      throw new KubestickError(`${crt} is missing, and the CA's key ${this.path(`${caSpec.base}.key`)} is not on this host to sign it`, {
-        hint: `external CA mode: sign the certificate elsewhere and copy ${crt} and its .key here, then run the same command again`,
-      });
+      throw new KubestickError(
+        `${crt} is missing, and the CA's key ${this.path(`${caSpec.base}.key`)} is not on this host to sign it`,
+        {
+          hint: `external CA mode: sign the certificate elsewhere and copy ${crt} and its .key here, then run the same command again`,
+        },
+      );
     }
     const key = this.#key(spec.base) ?? (await this.#newKey(spec.base)).privateKey;
     const content = {
@@ -137,11 +153,17 @@ export class CertificateStore {
   issuer(base: string): Issuer {
     const certificate = this.certificate(base);
     const privateKey = certificate && this.#key(base);
-    if (!certificate) throw new KubestickError(`${this.path(`${base}.crt`)} is not there`, { hint: "run first: kubestick init phase certs all" });
-    if (!privateKey) {
-      throw new KubestickError(`the CA's key ${this.path(`${base}.key`)} is not on this host, so nothing new can be signed`, {
-        hint: "external CA mode: make the kubeconfigs elsewhere and copy them here, then run the same command again",
+    if (!certificate)
+      throw new KubestickError(`${this.path(`${base}.crt`)} is not there`, {
+        hint: "run first: kubestick init phase certs all",
       });
+    if (!privateKey) {
+      throw new KubestickError(
+        `the CA's key ${this.path(`${base}.key`)} is not on this host, so nothing new can be signed`,
+        {
+          hint: "external CA mode: make the kubeconfigs elsewhere and copy them here, then run the same command again",
+        },
+      );
     }
     this.#checkKey(base, certificate, privateKey);
     return { certificate, privateKey };
@@ -163,7 +185,11 @@ export class CertificateStore {
   async clientCertificate(identity: ClientIdentity, keyName: string): Promise<{ certificate: string; key: string }> {
     const issuer = this.issuer("ca");
     const pair = await this.#newKey(keyName);
-    const content = { ...identity, usages: ["client" as const], ...this.#validity(this.#config.cluster.certificateValidityPeriod) };
+    const content = {
+      ...identity,
+      usages: ["client" as const],
+      ...this.#validity(this.#config.cluster.certificateValidityPeriod),
+    };
     const certificate = newCertificate(content, pair.publicKey, issuer);
     return { certificate: certificatePem(certificate), key: privateKeyPem(pair.privateKey) };
   }
@@ -199,14 +225,18 @@ export class CertificateStore {
     const [from, to] = [certificate.validFromDate, certificate.validToDate];
     if (to < this.#now) throw new KubestickError(`${path} expired on ${to.toISOString()}`, { hint: MOVE_AWAY(path) });
     if (from > this.#now) {
-      throw new KubestickError(`${path} is valid only from ${from.toISOString()}, and this host's clock says ${this.#now.toISOString()}`, {
-        hint: 'set the clock (date -s "YYYY-MM-DD HH:MM:SS"), then run the same command again',
-      });
+      throw new KubestickError(
+        `${path} is valid only from ${from.toISOString()}, and this host's clock says ${this.#now.toISOString()}`,
+        {
+          hint: 'set the clock (date -s "YYYY-MM-DD HH:MM:SS"), then run the same command again',
+        },
+      );
     }
   }
 }
 
-const MOVE_AWAY = (path: string) => `move it and its key away (mv ${path} ${path}.old) to have it made anew, or put the right one there`;
+const MOVE_AWAY = (path: string) =>
+  `move it and its key away (mv ${path} ${path}.old) to have it made anew, or put the right one there`;
 
 /** Whether a CA issued and signed a certificate. */
 export function issuedBy(certificate: X509Certificate, ca: X509Certificate): boolean {

@@ -31,12 +31,16 @@ export const warning = (message: string, fix?: string): Finding[] => [{ level: "
 export async function runChecks<C>(checks: Check<C>[], ctx: C, ui: Ui, ignored: Set<string>): Promise<void> {
   const ignore = new Set([...ignored].map((name) => name.toLowerCase()));
   for (const name of ignore) {
-    const known = name === "all" || checks.some((c) => name === c.name.toLowerCase() || name.startsWith(`${c.name.toLowerCase()}-`));
+    const known =
+      name === "all" ||
+      checks.some((c) => name === c.name.toLowerCase() || name.startsWith(`${c.name.toLowerCase()}-`));
     if (!known) ui.warn(`[preflight] --ignore-preflight-errors names no check: ${name}`);
   }
   const fatal: string[] = [];
   for (const check of checks) {
-    const findings = await Promise.resolve(check.run(ctx)).catch((e: unknown) => error(reason(e), (e as KubestickError).hint));
+    const findings = await Promise.resolve(check.run(ctx)).catch((e: unknown) =>
+      error(reason(e), (e as KubestickError).hint),
+    );
     for (const { level, message, fix, name = check.name } of findings) {
       const text = `[${name}] ${message}${fix ? `; ${fix}` : ""}`;
       const passed = ["all", check.name.toLowerCase(), name.toLowerCase()].some((n) => ignore.has(n));
@@ -45,8 +49,11 @@ export async function runChecks<C>(checks: Check<C>[], ctx: C, ui: Ui, ignored: 
     }
   }
   if (fatal.length === 0) return;
-  throw new KubestickError(`${fatal.length} preflight ${fatal.length === 1 ? "check" : "checks"} failed:\n${fatal.map((line) => `  ${line}`).join("\n")}`, {
-    exitCode: EXIT.preflight,
-    hint: "mend the above and run the same command again; --ignore-preflight-errors=NAME,... makes a check a warning",
-  });
+  throw new KubestickError(
+    `${fatal.length} preflight ${fatal.length === 1 ? "check" : "checks"} failed:\n${fatal.map((line) => `  ${line}`).join("\n")}`,
+    {
+      exitCode: EXIT.preflight,
+      hint: "mend the above and run the same command again; --ignore-preflight-errors=NAME,... makes a check a warning",
+    },
+  );
 }

@@ -125,9 +125,15 @@ export class Cri {
   /** Pulls an image. The limit is generous: boards have slow cards. */
   async pullImage(image: string): Promise<void> {
     try {
-      await this.#client.call("/runtime.v1.ImageService/PullImage", pb.encode([[1, pb.encode([[1, image]])]]), 15 * 60_000);
+      await this.#client.call(
+        "/runtime.v1.ImageService/PullImage",
+        pb.encode([[1, pb.encode([[1, image]])]]),
+        15 * 60_000,
+      );
     } catch (error) {
-      throw new KubestickError(`cannot pull ${image}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      throw new KubestickError(`cannot pull ${image}: ${error instanceof Error ? error.message : String(error)}`, {
+        cause: error,
+      });
     }
   }
 }

@@ -14,9 +14,15 @@ export async function describeContainer(cri: Cri, name: string): Promise<string>
     const container = all.find((c) => c.state === "exited") ?? all[0];
     if (!container) return `${name}: the kubelet has made no container; is its image there? see: crictl images`;
     const status = await cri.containerStatus(container.id);
-    const how = status.state === "exited" ? `exited with code ${status.exitCode}${status.reason ? ` (${status.reason})` : ""}` : status.state;
+    const how =
+      status.state === "exited"
+        ? `exited with code ${status.exitCode}${status.reason ? ` (${status.reason})` : ""}`
+        : status.state;
     const log = tail(status.logPath);
-    return [`${name}: container ${container.id.slice(0, 13)} ${how}; ${status.message || `its log is ${status.logPath}`}`, ...log.map((line) => `    ${line}`)].join("\n");
+    return [
+      `${name}: container ${container.id.slice(0, 13)} ${how}; ${status.message || `its log is ${status.logPath}`}`,
+      ...log.map((line) => `    ${line}`),
+    ].join("\n");
   } catch (error) {
     return `${name}: ${reason(error)}`;
   }

@@ -53,7 +53,8 @@ export class GrpcClient {
         stream?.close();
       }, timeoutMs);
       if (this.#failure) return fail(-1, this.#failure.message);
-      this.#session.once("error", (error: Error) => fail(-1, error.message));
+      const onSessionError = (error: Error) => fail(-1, error.message);
+      this.#session.once("error", onSessionError);
       const stream = this.#session.request({
         ":method": "POST",
         ":path": method,
@@ -78,9 +79,11 @@ export class GrpcClient {
       });
       stream.on("error", (error: Error) => fail(-1, error.message));
       stream.on("close", () => {
+        this.#session.off("error", onSessionError);
         if (status !== 0) return fail(status, message || "the connection ended without an answer");
         const body = Buffer.concat(chunks);
-        if (body.length < 5 || body[0] !== 0 || body.readUInt32BE(1) !== body.length - 5) return fail(-1, "malformed reply");
+        if (body.length < 5 || body[0] !== 0 || body.readUInt32BE(1) !== body.length - 5)
+          return fail(-1, "malformed reply");
         if (settled) return;
         settled = true;
         clearTimeout(timer);

@@ -2,7 +2,12 @@ import type { Files } from "../host/files.ts";
 import { run, tryRun } from "../host/process.ts";
 import type { ServiceManagerControl, ServiceSpec } from "./service.ts";
 
-const UNIT_DIRS = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system", "/usr/local/lib/systemd/system"];
+const UNIT_DIRS = [
+  "/etc/systemd/system",
+  "/usr/lib/systemd/system",
+  "/lib/systemd/system",
+  "/usr/local/lib/systemd/system",
+];
 
 /** A service's unit file, in the shape of the Kubernetes packages' kubelet.service. */
 export function systemdUnit(spec: ServiceSpec): string {

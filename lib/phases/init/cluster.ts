@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { kubeProxyObjects } from "../../addons/kube-proxy.ts";
 import { corednsConfigMap, corednsDeployment, corednsRbac, corednsService } from "../../addons/coredns.ts";
+import { kubeProxyObjects } from "../../addons/kube-proxy.ts";
 import { ApiError } from "../../api/errors.ts";
 import { serviceAccount } from "../../api/rbac.ts";
 import type { KubeObject } from "../../api/resources.ts";
@@ -9,7 +9,7 @@ import { apiServerKubeletClient, nodeBootstrapRbac } from "../../bootstrap/rbac.
 import { newToken, signingToken, splitToken, tokenSecret } from "../../bootstrap/token.ts";
 import { certificateSecret, newCertificateKey, sharedCertificates } from "../../bootstrap/upload-certs.ts";
 import { kubeadmConfigObjects, kubeletConfigObjects } from "../../bootstrap/uploaded-config.ts";
-import { parseDuration, formatDuration } from "../../config/schema.ts";
+import { formatDuration, parseDuration } from "../../config/schema.ts";
 import type { Taint } from "../../config/types.ts";
 import { API_CALL_TIMEOUT, UPLOADED_CERTS_TTL } from "../../constants/durations.ts";
 import { LABEL_CONTROL_PLANE, LABEL_EXCLUDE_LB, NAMESPACE_SYSTEM, SECRET_TOKEN_PREFIX } from "../../constants/names.ts";
@@ -35,7 +35,10 @@ export const uploadConfigPhase: InitPhase = {
       short: "Upload the kubeadm ClusterConfiguration to a ConfigMap",
       live: true,
       run: async (ctx) => {
-        ctx.ui.step("upload-config", `Storing the configuration used in ConfigMap "kubeadm-config" in the "${NAMESPACE_SYSTEM}" Namespace`);
+        ctx.ui.step(
+          "upload-config",
+          `Storing the configuration used in ConfigMap "kubeadm-config" in the "${NAMESPACE_SYSTEM}" Namespace`,
+        );
         await ctx.apply(kubeadmConfigObjects(ctx.config.cluster));
       },
     },
@@ -44,7 +47,10 @@ export const uploadConfigPhase: InitPhase = {
       short: "Upload the kubelet component config to a ConfigMap",
       live: true,
       run: async (ctx) => {
-        ctx.ui.step("upload-config", `Creating a ConfigMap "kubelet-config" in namespace ${NAMESPACE_SYSTEM} with the configuration for the kubelets in the cluster`);
+        ctx.ui.step(
+          "upload-config",
+          `Creating a ConfigMap "kubelet-config" in namespace ${NAMESPACE_SYSTEM} with the configuration for the kubelets in the cluster`,
+        );
         await ctx.apply(kubeletConfigObjects(await ctx.kubelet()));
       },
     },
@@ -64,15 +70,26 @@ export const uploadCertsPhase: InitPhase = {
     const files: Record<string, Buffer> = {};
     for (const [name, path] of Object.entries(sharedCertificates(ctx.config))) {
       const data = ctx.files.read(path);
-      if (!data) throw new KubestickError(`${path} is not there, so another control plane cannot get it`, { hint: "with an external CA, copy the certificates by hand and leave --upload-certs out" });
+      if (!data)
+        throw new KubestickError(`${path} is not there, so another control plane cannot get it`, {
+          hint: "with an external CA, copy the certificates by hand and leave --upload-certs out",
+        });
       files[name] = data;
     }
     const cluster = await ctx.cluster();
     // The uploaded Secret belongs to this token and is collected with it when it expires.
-    const token = { token: newToken(), ttl: formatDuration(UPLOADED_CERTS_TTL), usages: [], groups: [], description: "Proxy for managing TTL for the kubeadm-certs secret" };
+    const token = {
+      token: newToken(),
+      ttl: formatDuration(UPLOADED_CERTS_TTL),
+      usages: [],
+      groups: [],
+      description: "Proxy for managing TTL for the kubeadm-certs secret",
+    };
     const owner = await cluster.apply(tokenSecret(token, ctx.facts.now) as KubeObject);
     const uid = String(owner.metadata["uid"] ?? "");
-    await ctx.apply(certificateSecret(files, key, { name: `${SECRET_TOKEN_PREFIX}${splitToken(token.token).id}`, uid }));
+    await ctx.apply(
+      certificateSecret(files, key, { name: `${SECRET_TOKEN_PREFIX}${splitToken(token.token).id}`, uid }),
+    );
     ctx.ui.step("upload-certs", 'Storing the certificates in Secret "kubeadm-certs" in the "kube-system" Namespace');
     if (!ctx.options.skipCertificateKeyPrint) ctx.ui.step("upload-certs", `Using certificate key:\n${key}`);
   },
@@ -88,9 +105,15 @@ export const markControlPlanePhase: InitPhase = {
     const { name } = ctx.config.nodeRegistration;
     const taints = ctx.config.nodeRegistration.taints ?? [CONTROL_PLANE_TAINT];
     const labels = { [LABEL_CONTROL_PLANE]: "", [LABEL_EXCLUDE_LB]: "" };
-    ctx.ui.step("mark-control-plane", `Marking the node ${name} as control-plane by adding the labels: [${Object.keys(labels).join(" ")}]`);
+    ctx.ui.step(
+      "mark-control-plane",
+      `Marking the node ${name} as control-plane by adding the labels: [${Object.keys(labels).join(" ")}]`,
+    );
     if (taints.length > 0) {
-      ctx.ui.step("mark-control-plane", `Marking the node ${name} as control-plane by adding the taints [${taints.map((t) => `${t.key}:${t.effect}`).join(" ")}]`);
+      ctx.ui.step(
+        "mark-control-plane",
+        `Marking the node ${name} as control-plane by adding the taints [${taints.map((t) => `${t.key}:${t.effect}`).join(" ")}]`,
+      );
     }
     const cluster = await ctx.cluster();
     const timeout = ctx.config.timeouts?.kubernetesAPICall;
@@ -101,17 +124,24 @@ export const markControlPlanePhase: InitPhase = {
       try {
         if (current) {
           const spec = (current["spec"] ?? {}) as { taints?: Taint[] };
-          const kept = (spec.taints ?? []).filter((t) => !taints.some((ours) => ours.key === t.key && ours.effect === t.effect));
+          const kept = (spec.taints ?? []).filter(
+            (t) => !taints.some((ours) => ours.key === t.key && ours.effect === t.effect),
+          );
           // The resource version makes the API server refuse if the node's taints changed in between.
           const { resourceVersion } = current.metadata as { resourceVersion?: string };
-          await cluster.mergePatch(node, { metadata: { labels, ...(resourceVersion ? { resourceVersion } : {}) }, spec: { taints: [...kept, ...taints] } });
+          await cluster.mergePatch(node, {
+            metadata: { labels, ...(resourceVersion ? { resourceVersion } : {}) },
+            spec: { taints: [...kept, ...taints] },
+          });
           return;
         }
       } catch (error) {
         if (!(error instanceof ApiError) || error.status !== 409) throw error;
       }
       if (Date.now() > deadline) {
-        throw new KubestickError(`the kubelet has not registered the node ${name} with the API server`, { hint: `look at its log: ${ctx.services.logCommand("kubelet")}` });
+        throw new KubestickError(`the kubelet has not registered the node ${name} with the API server`, {
+          hint: `look at its log: ${ctx.services.logCommand("kubelet")}`,
+        });
       }
       await sleep(100);
     }
@@ -126,20 +156,25 @@ export const bootstrapTokenPhase: InitPhase = {
   flags: ["token", "token-ttl", "skip-token-print"],
   run: async (ctx) => {
     const cluster = await ctx.cluster();
-    if (!ctx.options.skipTokenPrint) ctx.ui.detail(`bootstrap token ids: ${ctx.config.bootstrapTokens.map((t) => splitToken(t.token).id).join(", ")}`);
+    if (!ctx.options.skipTokenPrint)
+      ctx.ui.detail(`bootstrap token ids: ${ctx.config.bootstrapTokens.map((t) => splitToken(t.token).id).join(", ")}`);
     ctx.ui.step("bootstrap-token", "Configuring bootstrap tokens, cluster-info ConfigMap, RBAC Roles");
     const now = new Date();
     for (const token of ctx.config.bootstrapTokens) await cluster.apply(tokenSecret(token, now) as KubeObject);
     await ctx.apply([...nodeBootstrapRbac(), apiServerKubeletClient()]);
     const ca = ctx.pki.certificate("ca");
-    if (!ca) throw new KubestickError(`${ctx.pki.path("ca.crt")} is not there`, { hint: "run first: kubestick init phase certs ca" });
+    if (!ca)
+      throw new KubestickError(`${ctx.pki.path("ca.crt")} is not there`, {
+        hint: "run first: kubestick init phase certs ca",
+      });
     const { items } = await cluster.list<{ type?: string; data?: Record<string, string> }>("v1", "Secret", {
       namespace: NAMESPACE_SYSTEM,
       query: { fieldSelector: "type=bootstrap.kubernetes.io/token" },
     });
     const signing = items.map((secret) => signingToken(secret, now)).filter((t) => t !== undefined);
     ctx.ui.step("bootstrap-token", 'Creating the "cluster-info" ConfigMap in the "kube-public" namespace');
-    if (!ctx.options.dryRun) await cluster.createIfAbsent({ apiVersion: "v1", kind: "Namespace", metadata: { name: "kube-public" } });
+    if (!ctx.options.dryRun)
+      await cluster.createIfAbsent({ apiVersion: "v1", kind: "Namespace", metadata: { name: "kube-public" } });
     const info = clusterInfo(discoveryKubeconfig(ctx.clusterServer, certificatePem(ca)), signing);
     await ctx.apply([serviceAccount("bootstrap-signer"), info, ...clusterInfoRbac()]);
   },
@@ -162,10 +197,15 @@ export const addonPhase: InitPhase = {
       run: async (ctx) => {
         const path = String((await ctx.kubelet())["resolvConf"] ?? HOST_RESOLV_CONF);
         const forward = usableNameservers(readResolvConf(ctx.files, path)).length > 0;
-        if (!forward) ctx.ui.step("addon", `CoreDNS forwards to nobody (because ${path} has no nameserver that pods could reach)`);
+        if (!forward)
+          ctx.ui.step("addon", `CoreDNS forwards to nobody (because ${path} has no nameserver that pods could reach)`);
         const cluster = await ctx.cluster();
         await cluster.createIfAbsent(corednsConfigMap(ctx.config, forward) as KubeObject);
-        await ctx.apply([...corednsRbac(), applyPatches(corednsDeployment(ctx.config), "corednsdeployment", ctx.patches), corednsService(ctx.config)]);
+        await ctx.apply([
+          ...corednsRbac(),
+          applyPatches(corednsDeployment(ctx.config), "corednsdeployment", ctx.patches),
+          corednsService(ctx.config),
+        ]);
         ctx.ui.step("addon", "Applied essential addon: CoreDNS");
       },
     },
@@ -173,7 +213,13 @@ export const addonPhase: InitPhase = {
       name: "kube-proxy",
       short: "Install the kube-proxy addon to a Kubernetes cluster",
       live: true,
-      flags: [...ADDON_FLAGS, "apiserver-advertise-address", "apiserver-bind-port", "control-plane-endpoint", "pod-network-cidr"],
+      flags: [
+        ...ADDON_FLAGS,
+        "apiserver-advertise-address",
+        "apiserver-bind-port",
+        "control-plane-endpoint",
+        "pod-network-cidr",
+      ],
       skipIf: (ctx) => (ctx.config.cluster.proxy.disabled ? "proxy.disabled is set" : undefined),
       run: async (ctx) => {
         await ctx.apply(kubeProxyObjects(ctx.config, ctx.clusterServer, ctx.kubeProxy()));

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { kubeProxyConfig } from "../../addons/kube-proxy.ts";
 import { ApiClient } from "../../api/client.ts";
 import { type Cluster, DryRunCluster } from "../../api/cluster.ts";
 import type { KubeObject } from "../../api/resources.ts";
@@ -12,7 +13,6 @@ import { KubestickError } from "../../host/errors.ts";
 import type { HostFacts } from "../../host/facts.ts";
 import type { Files } from "../../host/files.ts";
 import { Ledger } from "../../host/ledger.ts";
-import { kubeProxyConfig } from "../../addons/kube-proxy.ts";
 import { type Connection, readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
 import { type Adaptation, kubeletConfig } from "../../kubelet/config.ts";
 import { readPatches } from "../../manifests/patches.ts";
@@ -127,7 +127,8 @@ export class InitContext {
   connection(name: string): Connection {
     const path = `${KUBERNETES_DIR}/${name}`;
     const text = this.files.readText(path);
-    if (text === undefined) throw new KubestickError(`${path} is not there`, { hint: "run first: kubestick init phase kubeconfig all" });
+    if (text === undefined)
+      throw new KubestickError(`${path} is not there`, { hint: "run first: kubestick init phase kubeconfig all" });
     return { ...readKubeconfig(text, path, (file) => this.files.readText(file)), server: this.localServer };
   }
 
@@ -135,7 +136,9 @@ export class InitContext {
   get client(): ApiClient {
     const name = this.files.exists(`${KUBERNETES_DIR}/super-admin.conf`) ? "super-admin.conf" : "admin.conf";
     const timeout = this.config.timeouts?.kubernetesAPICall;
-    this.#client ??= new ApiClient(this.connection(name), { callTimeoutMs: timeout ? parseDuration(timeout) : API_CALL_TIMEOUT });
+    this.#client ??= new ApiClient(this.connection(name), {
+      callTimeoutMs: timeout ? parseDuration(timeout) : API_CALL_TIMEOUT,
+    });
     return this.#client;
   }
 

@@ -1,8 +1,13 @@
-import { kubeconfig, toYaml, readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
 import { GROUP_MASTERS, GROUP_NODES, USER_NODE_PREFIX } from "../../constants/names.ts";
 import { KUBERNETES_DIR, MANIFESTS_DIR } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
-import { CA_CERTIFICATE_DIRS, type ComponentName, componentPod, CONTROL_PLANE_COMPONENTS } from "../../manifests/control-plane.ts";
+import { kubeconfig, readKubeconfig, toYaml } from "../../kubeconfig/kubeconfig.ts";
+import {
+  CA_CERTIFICATE_DIRS,
+  CONTROL_PLANE_COMPONENTS,
+  type ComponentName,
+  componentPod,
+} from "../../manifests/control-plane.ts";
 import { applyPatches, sortedYaml } from "../../manifests/patches.ts";
 import { certificatePem } from "../../pki/certificate.ts";
 import { ADMIN_IDENTITY, CERTIFICATES, type ClientIdentity } from "../../pki/kubeadm-certs.ts";
@@ -38,7 +43,10 @@ const KUBECONFIGS: KubeconfigSpec[] = [
     name: "kubelet",
     file: "kubelet.conf",
     short: "Generate a kubeconfig file for the kubelet to use *only* for cluster bootstrapping purposes",
-    identity: (ctx) => ({ commonName: `${USER_NODE_PREFIX}${ctx.config.nodeRegistration.name}`, organizations: [GROUP_NODES] }),
+    identity: (ctx) => ({
+      commonName: `${USER_NODE_PREFIX}${ctx.config.nodeRegistration.name}`,
+      organizations: [GROUP_NODES],
+    }),
     local: true,
   },
   {
@@ -63,8 +71,27 @@ const SAID: Record<Outcome, string> = {
   external: "Using the existing, without its key (external CA mode):",
 };
 
-const CERT_FLAGS = ["cert-dir", "kubernetes-version", "apiserver-advertise-address", "apiserver-cert-extra-sans", "control-plane-endpoint", "service-cidr", "service-dns-domain"];
-const MANIFEST_FLAGS = ["cert-dir", "kubernetes-version", "image-repository", "patches", "apiserver-advertise-address", "apiserver-bind-port", "control-plane-endpoint", "pod-network-cidr", "service-cidr", "feature-gates"];
+const CERT_FLAGS = [
+  "cert-dir",
+  "kubernetes-version",
+  "apiserver-advertise-address",
+  "apiserver-cert-extra-sans",
+  "control-plane-endpoint",
+  "service-cidr",
+  "service-dns-domain",
+];
+const MANIFEST_FLAGS = [
+  "cert-dir",
+  "kubernetes-version",
+  "image-repository",
+  "patches",
+  "apiserver-advertise-address",
+  "apiserver-bind-port",
+  "control-plane-endpoint",
+  "pod-network-cidr",
+  "service-cidr",
+  "feature-gates",
+];
 
 /** init's phase `certs`: ten certificates and the service account key. */
 export const certsPhase: InitPhase = {
@@ -84,7 +111,10 @@ export const certsPhase: InitPhase = {
           const names = spec.altNames?.(ctx.config);
           ctx.ui.step("certs", `${SAID[outcome]} "${spec.base}" certificate and key`);
           if (names && outcome === "created") {
-            ctx.ui.step("certs", `${spec.base} serves ${names.dnsNames.join(", ")} and ${names.ipAddresses.join(", ")}`);
+            ctx.ui.step(
+              "certs",
+              `${spec.base} serves ${names.dnsNames.join(", ")} and ${names.ipAddresses.join(", ")}`,
+            );
           }
         },
       }),
@@ -93,7 +123,8 @@ export const certsPhase: InitPhase = {
       name: "sa",
       short: "Generate a private key for signing service account tokens along with its public key",
       flags: CERT_FLAGS,
-      run: async (ctx) => ctx.ui.step("certs", `${SAID[await ctx.pki.ensureServiceAccountKey()]} "sa" key and public key`),
+      run: async (ctx) =>
+        ctx.ui.step("certs", `${SAID[await ctx.pki.ensureServiceAccountKey()]} "sa" key and public key`),
     },
   ],
 };
@@ -110,11 +141,25 @@ function missingKubeconfigs(ctx: InitContext): string[] {
 export const kubeconfigPhase: InitPhase = {
   name: "kubeconfig",
   short: "Generate all kubeconfig files necessary to establish the control plane and the admin kubeconfig file",
-  flags: ["cert-dir", "apiserver-advertise-address", "apiserver-bind-port", "control-plane-endpoint", "kubernetes-version", "node-name"],
+  flags: [
+    "cert-dir",
+    "apiserver-advertise-address",
+    "apiserver-bind-port",
+    "control-plane-endpoint",
+    "kubernetes-version",
+    "node-name",
+  ],
   children: KUBECONFIGS.map((spec) => ({
     name: spec.name,
     short: spec.short,
-    flags: ["cert-dir", "apiserver-advertise-address", "apiserver-bind-port", "control-plane-endpoint", "kubernetes-version", "node-name"],
+    flags: [
+      "cert-dir",
+      "apiserver-advertise-address",
+      "apiserver-bind-port",
+      "control-plane-endpoint",
+      "kubernetes-version",
+      "node-name",
+    ],
     run: (ctx) => writeKubeconfig(ctx, spec),
   })),
 };
@@ -123,23 +168,36 @@ async function writeKubeconfig(ctx: InitContext, spec: KubeconfigSpec): Promise<
   const path = `${KUBERNETES_DIR}/${spec.file}`;
   const server = spec.local ? ctx.localServer : ctx.clusterServer;
   const ca = ctx.pki.certificate("ca");
-  if (!ca) throw new KubestickError(`${ctx.pki.path("ca.crt")} is not there`, { hint: "run first: kubestick init phase certs ca" });
+  if (!ca)
+    throw new KubestickError(`${ctx.pki.path("ca.crt")} is not there`, {
+      hint: "run first: kubestick init phase certs ca",
+    });
   const existing = ctx.files.readText(path);
   if (existing !== undefined) {
     // The kubelet's own file names a certificate that appears only once the kubelet has run.
     const found = readKubeconfig(existing, path, (file) => ctx.files.readText(file) ?? "");
     if (found.ca.trim() !== certificatePem(ca).trim()) {
-      throw new KubestickError(`${path} belongs to another cluster: its CA is not ${ctx.pki.path("ca.crt")}`, { hint: `move it away (mv ${path} ${path}.old) and run the same command again` });
+      throw new KubestickError(`${path} belongs to another cluster: its CA is not ${ctx.pki.path("ca.crt")}`, {
+        hint: `move it away (mv ${path} ${path}.old) and run the same command again`,
+      });
     }
     if (found.server !== server) {
-      throw new KubestickError(`${path} points to ${found.server}, but this control plane is at ${server}`, { hint: `move it away (mv ${path} ${path}.old) and run the same command again` });
+      throw new KubestickError(`${path} points to ${found.server}, but this control plane is at ${server}`, {
+        hint: `move it away (mv ${path} ${path}.old) and run the same command again`,
+      });
     }
     ctx.ui.step("kubeconfig", `Using the existing "${spec.file}" kubeconfig file`);
     return;
   }
   const identity = spec.identity(ctx);
   const credentials = await ctx.pki.clientCertificate(identity, spec.file);
-  const content = kubeconfig(ctx.config.cluster.clusterName, identity.commonName, server, certificatePem(ca), credentials);
+  const content = kubeconfig(
+    ctx.config.cluster.clusterName,
+    identity.commonName,
+    server,
+    certificatePem(ca),
+    credentials,
+  );
   ctx.ledger.write(path, toYaml(content), { mode: 0o600, secret: true });
   ctx.ui.step("kubeconfig", `Writing "${spec.file}" kubeconfig file`);
 }

@@ -1,10 +1,16 @@
-import { INIT_CHECKS } from "../../preflight/init.ts";
-import { runChecks } from "../../preflight/check.ts";
-import { caPin } from "../../pki/certificate.ts";
 import { KUBERNETES_DIR } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
+import { caPin } from "../../pki/certificate.ts";
+import { runChecks } from "../../preflight/check.ts";
+import { INIT_CHECKS } from "../../preflight/init.ts";
 import type { Phase } from "../runner.ts";
-import { addonPhase, bootstrapTokenPhase, markControlPlanePhase, uploadCertsPhase, uploadConfigPhase } from "./cluster.ts";
+import {
+  addonPhase,
+  bootstrapTokenPhase,
+  markControlPlanePhase,
+  uploadCertsPhase,
+  uploadConfigPhase,
+} from "./cluster.ts";
 import type { InitContext } from "./context.ts";
 import { certsPhase, controlPlanePhase, etcdPhase, kubeconfigPhase } from "./files.ts";
 import { kubeletFinalizePhase, kubeletStartPhase } from "./kubelet.ts";
@@ -52,7 +58,10 @@ Then you can join any number of worker nodes by running the following on each as
 /** The commands that join a worker and, when the certificates were uploaded, a control plane; kubeadm's own takes the same flags. */
 export function joinCommands(ctx: InitContext): { command: string; controlPlane?: string } {
   const ca = ctx.pki.certificate("ca");
-  if (!ca) throw new KubestickError(`${ctx.pki.path("ca.crt")} is not there`, { hint: "run first: kubestick init phase certs ca" });
+  if (!ca)
+    throw new KubestickError(`${ctx.pki.path("ca.crt")} is not there`, {
+      hint: "run first: kubestick init phase certs ca",
+    });
   const token = ctx.options.skipTokenPrint ? "<value withheld>" : ctx.config.bootstrapTokens[0]!.token;
   const command = `kubeadm join ${ctx.clusterServer.slice("https://".length)} --token ${token} --discovery-token-ca-cert-hash ${caPin(ca)}`;
   if (!ctx.options.uploadCerts || !ctx.certificateKey) return { command };

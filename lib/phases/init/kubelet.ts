@@ -1,5 +1,12 @@
-import { EMPTY_RESOLV_CONF, KUBELET_CLIENT_CURRENT, KUBELET_CONFIG_FILE, KUBELET_FLAGS_FILE, KUBELET_INSTANCE_CONFIG_FILE, KUBELET_KUBECONFIG } from "../../constants/paths.ts";
 import { USER_NODE_PREFIX } from "../../constants/names.ts";
+import {
+  EMPTY_RESOLV_CONF,
+  KUBELET_CLIENT_CURRENT,
+  KUBELET_CONFIG_FILE,
+  KUBELET_FLAGS_FILE,
+  KUBELET_INSTANCE_CONFIG_FILE,
+  KUBELET_KUBECONFIG,
+} from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
 import { findProgram } from "../../host/facts.ts";
 import { kubeconfig, readKubeconfig, toYaml } from "../../kubeconfig/kubeconfig.ts";
@@ -23,11 +30,20 @@ export const kubeletStartPhase: Phase<InitContext> = {
     const shared = await ctx.kubelet();
     if (shared["resolvConf"] === EMPTY_RESOLV_CONF) {
       // A file with no option at all makes containerd fall back to the host's own resolv.conf.
-      const text = "# Written by kubestick: this host has no nameserver that pods could use.\noptions timeout:1 attempts:1\n";
+      const text =
+        "# Written by kubestick: this host has no nameserver that pods could use.\noptions timeout:1 attempts:1\n";
       ledger.write(EMPTY_RESOLV_CONF, text, { mode: 0o644 });
     }
-    const instance = { apiVersion: shared["apiVersion"], kind: shared["kind"], containerRuntimeEndpoint: node.criSocket };
-    const local = applyPatches({ ...shared, containerRuntimeEndpoint: node.criSocket }, "kubeletconfiguration", ctx.patches);
+    const instance = {
+      apiVersion: shared["apiVersion"],
+      kind: shared["kind"],
+      containerRuntimeEndpoint: node.criSocket,
+    };
+    const local = applyPatches(
+      { ...shared, containerRuntimeEndpoint: node.criSocket },
+      "kubeletconfiguration",
+      ctx.patches,
+    );
     // The kubelet package leaves a default configuration at this path, which kubeadm replaces as well.
     ledger.replace(KUBELET_FLAGS_FILE, kubeletFlags(node, ctx.facts.hostname, false), { mode: 0o644 });
     ledger.replace(KUBELET_INSTANCE_CONFIG_FILE, sortedYaml(instance), { mode: 0o644 });
@@ -40,7 +56,9 @@ export const kubeletStartPhase: Phase<InitContext> = {
     }
     const program = findProgram("kubelet");
     if (!program) {
-      throw new KubestickError("there is no kubelet on this host (looked in PATH)", { hint: "install the kubelet of the version shown by: kubestick version" });
+      throw new KubestickError("there is no kubelet on this host (looked in PATH)", {
+        hint: "install the kubelet of the version shown by: kubestick version",
+      });
     }
     ctx.services.install(kubeletService(program));
     await ctx.services.restart("kubelet");
@@ -65,13 +83,21 @@ export const kubeletFinalizePhase: Phase<InitContext> = {
       flags: ["cert-dir"],
       run: async (ctx) => {
         if ((await ctx.kubelet())["rotateCertificates"] !== true) {
-          ctx.ui.step("kubelet-finalize", "The kubelet does not rotate its certificate (rotateCertificates); its kubeconfig is left as it is");
+          ctx.ui.step(
+            "kubelet-finalize",
+            "The kubelet does not rotate its certificate (rotateCertificates); its kubeconfig is left as it is",
+          );
           return;
         }
         const text = ctx.files.readText(KUBELET_KUBECONFIG);
-        if (text === undefined) throw new KubestickError(`${KUBELET_KUBECONFIG} is not there`, { hint: "run first: kubestick init phase kubeconfig kubelet" });
+        if (text === undefined)
+          throw new KubestickError(`${KUBELET_KUBECONFIG} is not there`, {
+            hint: "run first: kubestick init phase kubeconfig kubelet",
+          });
         if (!ctx.options.dryRun && !ctx.files.exists(KUBELET_CLIENT_CURRENT)) {
-          throw new KubestickError(`the kubelet has not written ${KUBELET_CLIENT_CURRENT}`, { hint: `look at its log: ${ctx.services.logCommand("kubelet")}` });
+          throw new KubestickError(`the kubelet has not written ${KUBELET_CLIENT_CURRENT}`, {
+            hint: `look at its log: ${ctx.services.logCommand("kubelet")}`,
+          });
         }
         const current = readKubeconfig(text, KUBELET_KUBECONFIG, (file) => ctx.files.readText(file) ?? "");
         const user = `${USER_NODE_PREFIX}${ctx.config.nodeRegistration.name}`;
@@ -81,7 +107,10 @@ export const kubeletFinalizePhase: Phase<InitContext> = {
         });
         if (text === toYaml(rotating)) return;
         ctx.ledger.replace(KUBELET_KUBECONFIG, toYaml(rotating), { mode: 0o600, secret: true });
-        ctx.ui.step("kubelet-finalize", `Updating "${KUBELET_KUBECONFIG}" to point to a rotatable kubelet client certificate and key`);
+        ctx.ui.step(
+          "kubelet-finalize",
+          `Updating "${KUBELET_KUBECONFIG}" to point to a rotatable kubelet client certificate and key`,
+        );
         if (!ctx.options.dryRun) await ctx.services.restart("kubelet");
       },
     },

@@ -5,8 +5,8 @@ import { formatDuration, parseDuration } from "../../config/schema.ts";
 import { CONTROL_PLANE_TIMEOUT, KUBELET_HEALTH_TIMEOUT } from "../../constants/durations.ts";
 import { KUBE_CONTROLLER_MANAGER_PORT, KUBE_SCHEDULER_PORT } from "../../constants/ports.ts";
 import { KubestickError, reason } from "../../host/errors.ts";
-import { describeContainer } from "../../runtime/diagnose.ts";
 import { probeOf } from "../../manifests/probe.ts";
+import { describeContainer } from "../../runtime/diagnose.ts";
 import type { Phase } from "../runner.ts";
 import type { InitContext } from "./context.ts";
 
@@ -36,7 +36,9 @@ export const waitControlPlanePhase: Phase<InitContext> = {
     const health = joinHostPort(String(kubelet["healthzBindAddress"]), Number(kubelet["healthzPort"]));
     const kubeletLimit = limits?.kubeletHealthCheck ? parseDuration(limits.kubeletHealthCheck) : KUBELET_HEALTH_TIMEOUT;
     await waitFor(ctx, [{ name: "kubelet", url: `http://${health}/healthz` }], kubeletLimit);
-    const limit = limits?.controlPlaneComponentHealthCheck ? parseDuration(limits.controlPlaneComponentHealthCheck) : CONTROL_PLANE_TIMEOUT;
+    const limit = limits?.controlPlaneComponentHealthCheck
+      ? parseDuration(limits.controlPlaneComponentHealthCheck)
+      : CONTROL_PLANE_TIMEOUT;
     await waitFor(ctx, controlPlaneTargets(ctx), limit);
   },
 };
@@ -73,11 +75,19 @@ async function waitFor(ctx: InitContext, targets: Target[], limitMs: number): Pr
           }
           healthy.add(target.name);
           states.set(target.name, "healthy");
-          ctx.ui.step("wait-control-plane", `${target.name} is healthy after ${formatDuration(Math.round((Date.now() - started) / 10) * 10)}`);
+          ctx.ui.step(
+            "wait-control-plane",
+            `${target.name} is healthy after ${formatDuration(Math.round((Date.now() - started) / 10) * 10)}`,
+          );
         }),
       );
       if (healthy.size === targets.length) return;
-      if (Date.now() - started > limitMs) throw await explain(ctx, targets.filter((t) => !healthy.has(t.name)), limitMs);
+      if (Date.now() - started > limitMs)
+        throw await explain(
+          ctx,
+          targets.filter((t) => !healthy.has(t.name)),
+          limitMs,
+        );
       if (Date.now() - lastLook > LOOK_MS) {
         lastLook = Date.now();
         await look(ctx, targets, healthy, states);
@@ -101,7 +111,12 @@ async function ask(url: string, dispatcher: Agent): Promise<string> {
   }
 }
 
-async function look(ctx: InitContext, targets: Target[], healthy: Set<string>, states: Map<string, string>): Promise<void> {
+async function look(
+  ctx: InitContext,
+  targets: Target[],
+  healthy: Set<string>,
+  states: Map<string, string>,
+): Promise<void> {
   if (targets.every((t) => t.container === undefined)) {
     states.set("kubelet", ctx.services.isActive("kubelet") ? "started" : "not running");
     return;
@@ -110,7 +125,12 @@ async function look(ctx: InitContext, targets: Target[], healthy: Set<string>, s
   for (const target of targets) {
     if (healthy.has(target.name) || target.container === undefined) continue;
     const newest = containers.find((c) => c.name === target.container && c.namespace === "kube-system");
-    states.set(target.name, newest ? `container ${newest.state}${newest.attempt > 0 ? `, restarted ${newest.attempt} times` : ""}` : "no container yet");
+    states.set(
+      target.name,
+      newest
+        ? `container ${newest.state}${newest.attempt > 0 ? `, restarted ${newest.attempt} times` : ""}`
+        : "no container yet",
+    );
   }
 }
 
@@ -118,7 +138,11 @@ async function look(ctx: InitContext, targets: Target[], healthy: Set<string>, s
 async function explain(ctx: InitContext, missing: Target[], limitMs: number): Promise<KubestickError> {
   const lines = [`not healthy after ${formatDuration(limitMs)}: ${missing.map((t) => t.name).join(", ")}`];
   for (const target of missing) {
-    lines.push(target.container ? await describeContainer(ctx.cri, target.container) : `kubelet: ${ctx.services.isActive("kubelet") ? "runs, but does not answer" : "does not run"} at ${target.url}`);
+    lines.push(
+      target.container
+        ? await describeContainer(ctx.cri, target.container)
+        : `kubelet: ${ctx.services.isActive("kubelet") ? "runs, but does not answer" : "does not run"} at ${target.url}`,
+    );
   }
   const check = missing.some((t) => t.container) ? "crictl ps -a, then " : "";
   return new KubestickError(lines.join("\n"), {

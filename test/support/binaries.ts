@@ -1,0 +1,99 @@
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { compareVersions, parseVersion } from "../../lib/config/version.ts";
+import { ETCD_IMAGE_TAG, KUBERNETES_VERSION, MINIMUM_CONTROL_PLANE_VERSION } from "../../lib/constants/versions.ts";
+import { findProgram } from "../../lib/host/facts.ts";
+import { tryRun } from "../../lib/host/process.ts";
+import { buildImages, type ImageSpec } from "./images.ts";
+
+/** Where the real components lie that the end-to-end tests run. */
+export const E2E_BIN = process.env["KUBESTICK_E2E_BIN"] ?? "/opt/kubestick-e2e/bin";
+
+/** Without these there is no cluster; kubeadm and coredns are needed only by the tests about them. */
+const REQUIRED = [
+  "kube-apiserver",
+  "kube-controller-manager",
+  "kube-scheduler",
+  "kubelet",
+  "kube-proxy",
+  "kubectl",
+  "etcd",
+  "pause",
+];
+const HOST_PROGRAMS = ["containerd", "runc", "ctr", "ip", "nsenter", "unshare", "mount", "openssl"];
+
+/** The path of a component. */
+export const binary = (name: string) => join(E2E_BIN, name);
+
+/** Whether a component is there. */
+export const hasBinary = (name: string) => fs.existsSync(binary(name));
+
+/** Why no cluster can be run here; undefined when one can. */
+export function missingForCluster(): string | undefined {
+  if (process.getuid?.() !== 0) return "this is not root";
+  const binaries = REQUIRED.filter((name) => !hasBinary(name));
+  if (binaries.length > 0) return `${E2E_BIN} lacks ${binaries.join(", ")}`;
+  const programs = HOST_PROGRAMS.filter((name) => !findProgram(name));
+  return programs.length > 0 ? `this machine lacks ${programs.join(", ")}` : undefined;
+}
+
+/** The versions of the components, and whether kubestick supports them; older ones run with that check ignored. */
+export function componentVersions(): { kubernetes: string; etcdTag: string; supported: boolean } {
+  const kubernetes =
+    /v\d+\.\d+\.\d+\S*/.exec(tryRun(binary("kube-apiserver"), ["--version"]).stdout)?.[0] ?? KUBERNETES_VERSION;
+  const etcd = /etcd Version: (\S+)/.exec(tryRun(binary("etcd"), ["--version"]).stdout)?.[1];
+  const supported = compareVersions(parseVersion(kubernetes)!, parseVersion(MINIMUM_CONTROL_PLANE_VERSION)!) >= 0;
+  return { kubernetes, etcdTag: etcd ? `${etcd}-0` : ETCD_IMAGE_TAG, supported };
+}
+
+/** The sandbox image of the test nodes' containerd. */
+export const PAUSE_IMAGE = "registry.k8s.io/pause:3.10";
+
+/** Makes the control plane's images out of the components, once a work directory; gives the tar's path. */
+export function componentImages(work: string): string {
+  const target = join(work, "images.tar");
+  if (fs.existsSync(target)) return target;
+  fs.mkdirSync(work, { recursive: true });
+  const { kubernetes, etcdTag } = componentVersions();
+  const tag = kubernetes.replace("+", "_");
+  const single = (name: string, image: string): ImageSpec => ({
+    name: image,
+    files: { [`/usr/local/bin/${name}`]: binary(name) },
+  });
+  const specs = [
+    single("kube-apiserver", `registry.k8s.io/kube-apiserver:${tag}`),
+    single("kube-controller-manager", `registry.k8s.io/kube-controller-manager:${tag}`),
+    single("kube-scheduler", `registry.k8s.io/kube-scheduler:${tag}`),
+    single("etcd", `registry.k8s.io/etcd:${etcdTag}`),
+    { name: PAUSE_IMAGE, files: { "/pause": binary("pause") }, entrypoint: ["/pause"] },
+    kubeProxy(`registry.k8s.io/kube-proxy:${tag}`),
+  ];
+  if (hasBinary("coredns"))
+    specs.push({
+      name: "registry.k8s.io/coredns/coredns:v1.14.2",
+      files: { "/coredns": binary("coredns") },
+      entrypoint: ["/coredns"],
+    });
+  buildImages(specs, `${target}.new`, join(work, "build"));
+  fs.renameSync(`${target}.new`, target);
+  return target;
+}
+
+/** kube-proxy's image also holds the packet filter's programs and their extensions. */
+function kubeProxy(name: string): ImageSpec {
+  const files: Record<string, string> = { "/usr/local/bin/kube-proxy": binary("kube-proxy") };
+  const multi = findProgram("xtables-nft-multi");
+  for (const tool of ["iptables", "ip6tables"]) {
+    for (const suffix of ["", "-save", "-restore"]) if (multi) files[`/usr/sbin/${tool}${suffix}`] = multi;
+  }
+  for (const tool of ["conntrack", "nft"]) {
+    const path = findProgram(tool);
+    if (path) files[`/usr/sbin/${tool}`] = path;
+  }
+  const extensions = ["/usr/lib/x86_64-linux-gnu/xtables", "/usr/lib/aarch64-linux-gnu/xtables"].find((dir) =>
+    fs.existsSync(dir),
+  );
+  if (extensions)
+    for (const file of fs.readdirSync(extensions)) files[`${extensions}/${file}`] = `${extensions}/${file}`;
+  return { name, files };
+}

@@ -1,0 +1,40 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { initConfig, parseConfig } from "../../lib/config/load.ts";
+import type { InitConfig } from "../../lib/config/types.ts";
+import type { HostFacts } from "../../lib/host/facts.ts";
+
+/** A host like the reference's: cgroup v1, no swap, a nameserver that pods can reach. */
+export const FACTS: HostFacts = {
+  hostname: "cp1",
+  arch: "amd64",
+  root: true,
+  cpus: 4,
+  memoryBytes: 8 * 1024 ** 3,
+  cgroupVersion: 2,
+  swap: false,
+  serviceManager: "none",
+  addresses: [{ interface: "eth0", address: "10.99.0.11", family: 4 }],
+  defaultInterface: "eth0",
+  hostResolvConf: { path: "/etc/resolv.conf", nameservers: ["10.0.0.1"] },
+  resolvConf: { path: "/etc/resolv.conf", nameservers: ["10.0.0.1"] },
+  conntrack: { max: true, timeouts: true },
+  now: new Date("2026-11-24T08:47:27Z"),
+};
+
+/** A configuration read from text, with fixed defaults. Throws ConfigError. */
+export function configFrom(text: string, file = "test.yaml"): InitConfig {
+  return initConfig(parseConfig(text, file), {
+    hostname: () => "cp1",
+    advertiseAddress: () => "10.99.0.11",
+    newToken: () => "abcdef.0123456789abcdef",
+  });
+}
+
+/** The smallest configuration. */
+export const MINIMAL = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nnetworking: {podSubnet: 10.244.0.0/16}\n";
+
+/** A file of what real kubeadm v1.36.2 wrote, kept with the tests. */
+export function reference(name: string): string {
+  return readFileSync(join(import.meta.dir, "../data/kubeadm-v1.36.2", name), "utf8");
+}
