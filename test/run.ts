@@ -31,7 +31,9 @@ process.exitCode = total.fail > 0 || total.pass === 0 ? 1 : 0;
 
 function bunTest(path: string, timeoutMs: number): Promise<{ output: string; code: number }> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, ["test", `./${path}`, "--timeout", String(timeoutMs)], { stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(process.execPath, ["test", `./${path}`, "--timeout", String(timeoutMs)], {
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     let output = "";
     const collect = (chunk: Buffer) => {
       output += chunk.toString();

@@ -32,7 +32,8 @@ export function configFrom(text: string, file = "test.yaml"): InitConfig {
 }
 
 /** The smallest configuration. */
-export const MINIMAL = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nnetworking: {podSubnet: 10.244.0.0/16}\n";
+export const MINIMAL =
+  "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nnetworking: {podSubnet: 10.244.0.0/16}\n";
 
 /** A file of what real kubeadm v1.36.2 wrote, kept with the tests. */
 export function reference(name: string): string {

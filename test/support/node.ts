@@ -206,6 +206,11 @@ exec sleep infinity
     return this.exec(["kubectl", ...args], 60_000, true).stdout;
   }
 
+  /** Writes a file in one of the node's own directories. */
+  write(path: string, text: string): void {
+    fs.writeFileSync(join(this.dir, path), text);
+  }
+
   /** A file of the node. */
   file(path: string): string {
     return this.exec(["cat", path], 10_000, true).stdout;

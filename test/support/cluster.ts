@@ -1,0 +1,43 @@
+import { join } from "node:path";
+import { componentVersions, hasBinary } from "./binaries.ts";
+import type { TestNode } from "./node.ts";
+
+/** The source that `kubestick` runs from in tests. */
+export const KUBESTICK = [process.execPath, join(import.meta.dir, "../../cmd/main.ts")];
+
+/** The token of every test cluster. */
+export const TOKEN = "abcdef.0123456789abcdef";
+
+/** A configuration for a test node: the components' own versions, and a cgroup root that no other kubelet uses. */
+export function nodeConfig(node: TestNode, extra = ""): string {
+  const { kubernetes, etcdTag } = componentVersions();
+  return `apiVersion: kubeadm.k8s.io/v1beta4
+kind: InitConfiguration
+bootstrapTokens:
+- token: ${TOKEN}
+nodeRegistration:
+  name: ${node.name}
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+kubernetesVersion: ${kubernetes}
+networking: {podSubnet: 10.244.0.0/16}
+etcd: {local: {imageTag: ${etcdTag}, dataDir: /var/lib/etcd}}
+dns: {disabled: false}
+${extra}---
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+cgroupRoot: /${node.cgroup}
+`;
+}
+
+/** The command that runs init on a node. Checks that the available components cannot pass are made warnings. */
+export function initCommand(node: TestNode, ...flags: string[]): string[] {
+  const ignored = [
+    ...(componentVersions().supported ? [] : ["KubernetesVersion"]),
+    ...(hasBinary("coredns") ? [] : ["ImagePull"]),
+  ];
+  const ignore = ignored.length > 0 ? [`--ignore-preflight-errors=${ignored.join(",")}`] : [];
+  node.write("/etc/kubernetes/kubestick.yaml", nodeConfig(node));
+  return [...KUBESTICK, "init", "--config", "/etc/kubernetes/kubestick.yaml", ...ignore, ...flags];
+}
