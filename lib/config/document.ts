@@ -98,7 +98,7 @@ export class ConfigDocument {
 
   #object(node: unknown, schema: Schema & { kind: "object" }, path: string, depth: number): unknown {
     const out = this.#entries(node, path, (key, value, at) => {
-      const field = schema.fields[key];
+      const field = Object.hasOwn(schema.fields, key) ? schema.fields[key] : undefined;
       if (field) return this.#walk(value, field, at, depth + 1);
       const near = suggest(key, Object.keys(schema.fields));
       const fix = near ? `did you mean "${near}"?` : `known here: ${Object.keys(schema.fields).sort().join(", ")}`;

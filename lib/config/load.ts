@@ -137,7 +137,7 @@ function schemaOf(doc: ConfigDocument, problems: Problem[], warnings: string[]):
   if (apiVersion === undefined || apiVersion === "")
     return reject("apiVersion", 'needs "apiVersion", such as kubeadm.k8s.io/v1beta4');
   if (kind === undefined || kind === "") return reject("kind", 'needs "kind", such as ClusterConfiguration');
-  const kinds = SCHEMAS[apiVersion];
+  const kinds = Object.hasOwn(SCHEMAS, apiVersion) ? SCHEMAS[apiVersion] : undefined;
   if (!kinds) {
     const near = suggest(apiVersion, Object.keys(SCHEMAS));
     return reject(

@@ -1,4 +1,5 @@
 import { isAbsolute } from "node:path";
+import { SERVICE_SUBNET } from "../constants/names.ts";
 import { TOKEN_GROUP_PATTERN, TOKEN_PATTERN } from "../constants/tokens.ts";
 import * as net from "./net.ts";
 import { parseDuration } from "./schema.ts";
@@ -95,7 +96,8 @@ export function validateCluster(c: Deep<ClusterConfiguration>, report: Report): 
 const NODE_MASK = { 4: 24, 6: 64 } as const;
 
 function validateSubnets(c: Deep<ClusterConfiguration>, report: Report): void {
-  const services = cidrs(c.networking?.serviceSubnet, "networking.serviceSubnet", report);
+  const serviceSubnet = c.networking?.serviceSubnet || SERVICE_SUBNET;
+  const services = cidrs(serviceSubnet, "networking.serviceSubnet", report);
   const pods = cidrs(c.networking?.podSubnet, "networking.podSubnet", report);
   for (const cidr of services) {
     if (net.hostBits(cidr) > 20) {
@@ -129,7 +131,7 @@ function validateSubnets(c: Deep<ClusterConfiguration>, report: Report): void {
     if (services.some((service) => net.overlaps(service, pod))) {
       report(
         "networking.podSubnet",
-        `${c.networking?.podSubnet} overlaps the service subnet ${c.networking?.serviceSubnet}; choose ranges that share no address, such as 10.244.0.0/16 and 10.96.0.0/12`,
+        `${c.networking?.podSubnet} overlaps the service subnet ${serviceSubnet}; choose ranges that share no address, such as 10.244.0.0/16 and 10.96.0.0/12`,
       );
     }
   }

@@ -22,6 +22,8 @@ export const LEDGER_FILE = "/var/lib/kubestick/ledger.json";
 export const SERVICES_DIR = "/var/lib/kubestick/services";
 export const RUN_DIR = "/run/kubestick";
 export const LOG_DIR = "/var/log/kubestick";
+/** There while the kubelet must be restarted to read its new configuration. */
+export const KUBELET_RESTART_MARK = "/var/lib/kubestick/kubelet-restart";
 /** The kubelet's resolv.conf on a host that has no usable nameserver of its own. */
 export const EMPTY_RESOLV_CONF = "/var/lib/kubestick/resolv.conf";
 /** Where a dry run with `--rootfs` leaves the API objects that it would have created. */

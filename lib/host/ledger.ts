@@ -61,14 +61,18 @@ export class Ledger {
         });
       }
     }
-    this.replace(path, data, options);
-    return true;
+    return this.replace(path, data, options);
   }
 
-  /** Writes a file that belongs to kubestick whatever was there. The ledger is written first, so a crash between the two loses nothing. */
-  replace(path: string, data: string | Buffer, options: WriteOptions = {}): void {
+  /**
+   * Writes a file that belongs to kubestick whatever was there; returns whether that changed it. The ledger is written
+   * first, so a crash between the two loses nothing.
+   */
+  replace(path: string, data: string | Buffer, options: WriteOptions = {}): boolean {
     this.#note(path, digest(data));
+    if (this.#files.read(path)?.equals(Buffer.from(data as Buffer))) return false;
     this.#files.write(path, data, options);
+    return true;
   }
 
   #note(path: string, value: string): void {

@@ -37,8 +37,10 @@ export function openrc(files: Files): ServiceManagerControl {
     name: "OpenRC",
     install(spec) {
       const path = `/etc/init.d/${spec.name}`;
-      if (!files.exists(path)) files.write(path, openrcScript(spec), { mode: 0o755 });
+      const missing = !files.exists(path);
+      if (missing) files.write(path, openrcScript(spec), { mode: 0o755 });
       run("rc-update", ["add", spec.name, "default"]);
+      return missing;
     },
     async restart(name) {
       run("rc-service", [name, "restart"], 90_000);

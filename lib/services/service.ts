@@ -15,8 +15,11 @@ export interface ServiceSpec {
 export interface ServiceManagerControl {
   /** What it is, for messages. */
   readonly name: string;
-  /** Makes the service known and enabled; leaves a definition that somebody else made alone. */
-  install(spec: ServiceSpec): void;
+  /**
+   * Makes the service known and enabled; leaves a definition that somebody else made alone. Returns whether the
+   * definition is new or changed.
+   */
+  install(spec: ServiceSpec): boolean;
   /** Starts it, or starts it anew so that it reads its configuration again. */
   restart(name: string): Promise<void>;
   stop(name: string): Promise<void>;

@@ -29,7 +29,9 @@ export function supervisor(files: Files): ServiceManagerControl {
     name: "kubestick's own supervisor",
     install(spec) {
       const text = `${JSON.stringify(spec, null, 1)}\n`;
-      if (files.readText(specFile(spec.name)) !== text) files.write(specFile(spec.name), text, { mode: 0o644 });
+      if (files.readText(specFile(spec.name)) === text) return false;
+      files.write(specFile(spec.name), text, { mode: 0o644 });
+      return true;
     },
     async restart(name) {
       const pid = supervisorPid(name);
@@ -82,6 +84,7 @@ export async function superviseForever(name: string): Promise<void> {
   fs.mkdirSync(LOG_DIR, { recursive: true, mode: 0o755 });
   let child: ChildProcess | undefined;
   let stopping = false;
+  let restartNow = false;
   let wake = new AbortController();
   const endChild = () => {
     const ending = child;
@@ -98,7 +101,6 @@ export async function superviseForever(name: string): Promise<void> {
     endChild();
     wake.abort();
   });
-  let restartNow = false;
   // The pid file is the last step: whoever sees it can already send signals.
   fs.writeFileSync(pidFile(name), `${process.pid}\n`, { mode: 0o644 });
   const rotation = setInterval(() => rotate(logFile(name)), 60_000);

@@ -42,6 +42,7 @@ export function systemd(files: Files): ServiceManagerControl {
         run("systemctl", ["daemon-reload"]);
       }
       run("systemctl", ["enable", spec.name]);
+      return !foreign;
     },
     async restart(name) {
       run("systemctl", ["daemon-reload"]);

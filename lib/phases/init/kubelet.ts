@@ -6,6 +6,7 @@ import {
   KUBELET_FLAGS_FILE,
   KUBELET_INSTANCE_CONFIG_FILE,
   KUBELET_KUBECONFIG,
+  KUBELET_RESTART_MARK,
 } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
 import { findProgram } from "../../host/facts.ts";
@@ -44,13 +45,19 @@ export const kubeletStartPhase: Phase<InitContext> = {
       "kubeletconfiguration",
       ctx.patches,
     );
+    const wanted: [string, string][] = [
+      [KUBELET_FLAGS_FILE, kubeletFlags(node, ctx.facts.hostname, false)],
+      [KUBELET_INSTANCE_CONFIG_FILE, sortedYaml(instance)],
+      [KUBELET_CONFIG_FILE, sortedYaml(local)],
+    ];
+    // The mark outlives a crash between writing and restarting, so that a kubelet never goes on with an old configuration.
+    if (wanted.some(([path, text]) => ctx.files.readText(path) !== text)) ctx.files.write(KUBELET_RESTART_MARK, "");
     // The kubelet package leaves a default configuration at this path, which kubeadm replaces as well.
-    ledger.replace(KUBELET_FLAGS_FILE, kubeletFlags(node, ctx.facts.hostname, false), { mode: 0o644 });
-    ledger.replace(KUBELET_INSTANCE_CONFIG_FILE, sortedYaml(instance), { mode: 0o644 });
-    ledger.replace(KUBELET_CONFIG_FILE, sortedYaml(local), { mode: 0o644 });
+    for (const [path, text] of wanted) ledger.replace(path, text, { mode: 0o644 });
     ui.step("kubelet-start", `Writing kubelet environment file with flags to file "${KUBELET_FLAGS_FILE}"`);
     ui.step("kubelet-start", `Writing kubelet configuration to file "${KUBELET_CONFIG_FILE}"`);
     if (ctx.options.dryRun) {
+      ctx.files.remove(KUBELET_RESTART_MARK);
       ui.step("kubelet-start", `Would start the kubelet under ${ctx.services.name}`);
       return;
     }
@@ -60,8 +67,13 @@ export const kubeletStartPhase: Phase<InitContext> = {
         hint: "install the kubelet of the version shown by: kubestick version",
       });
     }
-    ctx.services.install(kubeletService(program));
+    const installed = ctx.services.install(kubeletService(program));
+    if (!installed && !ctx.files.exists(KUBELET_RESTART_MARK) && ctx.services.isActive("kubelet")) {
+      ui.step("kubelet-start", "The kubelet already runs with this configuration");
+      return;
+    }
     await ctx.services.restart("kubelet");
+    ctx.files.remove(KUBELET_RESTART_MARK);
     ui.step("kubelet-start", `Starting the kubelet under ${ctx.services.name}`);
   },
   live: true,

@@ -1,0 +1,139 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { chooseAdvertiseAddress, defaultInterface, readResolvConf, usableNameservers } from "../../lib/host/facts.ts";
+import { Files } from "../../lib/host/files.ts";
+import { Ledger } from "../../lib/host/ledger.ts";
+import { listeningInodes } from "../../lib/preflight/ports.ts";
+
+let root: string;
+beforeEach(() => {
+  root = fs.mkdtempSync(join(tmpdir(), "kubestick-files-"));
+});
+afterEach(() => fs.rmSync(root, { recursive: true, force: true }));
+
+describe("files below a root", () => {
+  test("links and .. never lead outside", () => {
+    const files = new Files(root);
+    fs.mkdirSync(join(root, "etc"));
+    fs.symlinkSync("/etc", join(root, "escape"));
+    fs.symlinkSync("../../../../tmp", join(root, "etc/up"));
+    fs.symlinkSync("loop", join(root, "loop"));
+    expect(files.real("/escape/passwd")).toBe(join(root, "etc/passwd"));
+    expect(files.real("/etc/up/x")).toBe(join(root, "tmp/x"));
+    expect(files.real("/../../x")).toBe(join(root, "x"));
+    expect(() => files.real("/loop/x")).toThrow("too many symbolic links");
+    files.write("/escape/new", "text");
+    expect(fs.readFileSync(join(root, "etc/new"), "utf8")).toBe("text");
+  });
+
+  test("a write replaces the whole file with its mode, and leaves nothing else behind", () => {
+    const files = new Files(root);
+    files.write("/a/b/secret", "one", { secret: true });
+    files.write("/a/b/secret", "two", { mode: 0o644 });
+    expect(fs.readdirSync(join(root, "a/b"))).toEqual(["secret"]);
+    expect(fs.statSync(join(root, "a/b/secret")).mode & 0o777).toBe(0o644);
+    expect(files.readText("/a/b/secret")).toBe("two");
+  });
+
+  test("a write that cannot be says why and leaves the old file", () => {
+    const files = new Files(root);
+    fs.writeFileSync(join(root, "file"), "old");
+    expect(() => files.write("/file/below", "new")).toThrow("cannot write /file/below");
+    expect(files.readText("/file")).toBe("old");
+  });
+
+  test("an overlay touches nothing and reads back what it wrote", () => {
+    const files = new Files(root, { overlay: true });
+    fs.writeFileSync(join(root, "there"), "real");
+    files.write("/there", "changed");
+    files.write("/new", "new");
+    files.remove("/new");
+    files.write("/dir/entry", "x");
+    expect(files.readText("/there")).toBe("changed");
+    expect(files.exists("/new")).toBe(false);
+    expect(files.list("/dir")).toEqual(["entry"]);
+    expect(fs.readdirSync(root)).toEqual(["there"]);
+    expect(fs.readFileSync(join(root, "there"), "utf8")).toBe("real");
+  });
+});
+
+describe("the ledger", () => {
+  test("refuses what somebody else wrote or changed, and takes its own", () => {
+    const files = new Files(root);
+    const ledger = new Ledger(files);
+    expect(ledger.begun).toBe(false);
+    expect(ledger.write("/etc/one", "1")).toBe(true);
+    expect(ledger.write("/etc/one", "1")).toBe(false);
+    expect(new Ledger(files).write("/etc/one", "2")).toBe(true);
+    fs.writeFileSync(join(root, "etc/one"), "edited");
+    expect(() => new Ledger(files).write("/etc/one", "3")).toThrow("kubestick did not write it");
+    fs.writeFileSync(join(root, "etc/foreign"), "x");
+    expect(() => ledger.write("/etc/foreign", "y")).toThrow("kubestick did not write it");
+    expect(files.readText("/etc/foreign")).toBe("x");
+  });
+
+  test("still owns a file when a crash came between noting a write and doing it", () => {
+    const files = new Files(root);
+    new Ledger(files).write("/etc/one", "1");
+    const ledger = new Ledger(files);
+    ledger.write("/etc/one", "2");
+    fs.writeFileSync(join(root, "etc/one"), "1");
+    expect(new Ledger(files).owns("/etc/one")).toBe(true);
+  });
+
+  test("a damaged ledger owns nothing", () => {
+    const files = new Files(root);
+    new Ledger(files).write("/etc/one", "1");
+    files.write("/var/lib/kubestick/ledger.json", '{"/etc/one": 5');
+    expect(new Ledger(files).owns("/etc/one")).toBe(false);
+  });
+});
+
+describe("facts", () => {
+  const HEADER = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\n";
+  test("the default route with the lowest metric wins", () => {
+    const table = `${HEADER}wlan0\t00000000\t0101A8C0\t0003\t0\t0\t600\t00000000\neth0\t00000000\t0100000A\t0003\t0\t0\t100\t00000000\neth0\t0000000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\n`;
+    expect(defaultInterface(table, "")).toBe("eth0");
+    const v6 = `${"0".repeat(32)} 00 ${"0".repeat(32)} 00 fe800000000000000000000000000001 00000400 00000001 00000000 00000003 eth1\n`;
+    expect(defaultInterface(HEADER, v6)).toBe("eth1");
+    expect(defaultInterface(HEADER, "")).toBeUndefined();
+  });
+
+  test("without a default route the only address is taken, and several are not guessed among", () => {
+    const address = (a: string, family: 4 | 6 = 4) => ({ interface: "eth0", address: a, family });
+    expect(
+      chooseAdvertiseAddress({ addresses: [address("10.0.0.2"), address("fd00::2", 6)], defaultInterface: undefined }),
+    ).toBe("10.0.0.2");
+    expect(
+      chooseAdvertiseAddress({ addresses: [address("10.0.0.2"), address("10.1.0.2")], defaultInterface: undefined }),
+    ).toBeUndefined();
+    expect(
+      chooseAdvertiseAddress({
+        addresses: [{ ...address("10.0.0.2"), interface: "eth1" }, address("10.1.0.2")],
+        defaultInterface: "eth1",
+      }),
+    ).toBe("10.0.0.2");
+    expect(chooseAdvertiseAddress({ addresses: [], defaultInterface: "eth0" })).toBeUndefined();
+  });
+
+  test("loopback nameservers are of no use to pods", () => {
+    const files = new Files(root);
+    files.write(
+      "/etc/resolv.conf",
+      "# nameserver 9.9.9.9\nnameserver 127.0.0.53\n nameserver ::1\nnameserver 10.0.0.1\nsearch lan\n",
+    );
+    const conf = readResolvConf(files, "/etc/resolv.conf");
+    expect(conf.nameservers).toEqual(["127.0.0.53", "::1", "10.0.0.1"]);
+    expect(usableNameservers(conf)).toEqual(["10.0.0.1"]);
+    expect(readResolvConf(files, "/none").nameservers).toEqual([]);
+  });
+
+  test("listeners are found in the kernel's table", () => {
+    const table =
+      "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   0: 0100007F:192B 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12345 1\n   1: 0100007F:192B 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 777 1\n";
+    expect(listeningInodes(table, 6443)).toEqual(["12345"]);
+    expect(listeningInodes(table, 80)).toEqual([]);
+  });
+});
