@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { clusterRoleBinding, role, roleBinding, serviceAccount } from "../api/rbac.ts";
 import { kubeProxySchema } from "../config/kube-proxy-schema.ts";
-import { parseIp } from "../config/net.ts";
 import { withZeros } from "../config/schema.ts";
 import type { ComponentConfig, InitConfig } from "../config/types.ts";
 import { ANNOTATION_CONFIG_HASH, CM_KUBE_PROXY, GROUP_BOOTSTRAPPERS, NAMESPACE_SYSTEM } from "../constants/names.ts";
 import type { HostFacts } from "../host/facts.ts";
+import { parseIp } from "../host/net.ts";
 import type { Adaptation } from "../kubelet/config.ts";
 import { kubernetesImage } from "../manifests/images.ts";
 import { sortedYaml } from "../manifests/patches.ts";

@@ -4,7 +4,7 @@ import * as paths from "../constants/paths.ts";
 import { API_SERVER_PORT } from "../constants/ports.ts";
 import { TOKEN_USAGES } from "../constants/tokens.ts";
 import { DEFAULT_IMAGE_REPOSITORY, KUBERNETES_VERSION } from "../constants/versions.ts";
-import { canonicalIp } from "./net.ts";
+import { canonicalIp } from "../host/net.ts";
 import { formatDuration } from "./schema.ts";
 import type { BootstrapToken, ClusterConfiguration, InitConfiguration } from "./types.ts";
 

@@ -1,10 +1,10 @@
+import * as net from "../host/net.ts";
 import { convertV1beta3 } from "./convert.ts";
 import { defaultCluster, defaultInit, type HostDefaults } from "./defaults.ts";
 import { type ConfigDocument, readDocuments } from "./document.ts";
 import { kubeProxySchema } from "./kube-proxy-schema.ts";
 import { kubeadmSchemas } from "./kubeadm-schema.ts";
 import { kubeletSchema } from "./kubelet-schema.ts";
-import * as net from "./net.ts";
 import { ConfigError, type Problem, suggest } from "./problems.ts";
 import type { Schema } from "./schema.ts";
 import type {

@@ -1,7 +1,7 @@
 import { isAbsolute } from "node:path";
 import { SERVICE_SUBNET } from "../constants/names.ts";
 import { TOKEN_GROUP_PATTERN, TOKEN_PATTERN } from "../constants/tokens.ts";
-import * as net from "./net.ts";
+import * as net from "../host/net.ts";
 import { parseDuration } from "./schema.ts";
 import type {
   Arg,

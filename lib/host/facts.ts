@@ -1,9 +1,9 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import { delimiter, join } from "node:path";
-import { isLoopback } from "../config/net.ts";
 import { HOST_RESOLV_CONF, SYSTEMD_RESOLVED_CONF } from "../constants/paths.ts";
 import type { Files } from "./files.ts";
+import { isLoopback } from "./net.ts";
 
 /** Which program starts services on a host; `none` where nothing does. */
 export type ServiceManager = "systemd" | "openrc" | "none";

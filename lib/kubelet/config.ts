@@ -1,10 +1,10 @@
 import { kubeletSchema } from "../config/kubelet-schema.ts";
-import { indexedIp, parseCidr } from "../config/net.ts";
 import { withZeros } from "../config/schema.ts";
 import type { ComponentConfig, InitConfig } from "../config/types.ts";
 import { EMPTY_RESOLV_CONF, HOST_RESOLV_CONF, MANIFESTS_DIR } from "../constants/paths.ts";
 import { KUBELET_HEALTHZ_PORT } from "../constants/ports.ts";
 import type { HostFacts } from "../host/facts.ts";
+import { indexedIp, parseCidr } from "../host/net.ts";
 
 /** A setting that was chosen because of the host, and why; each is printed. */
 export interface Adaptation {

@@ -1,4 +1,3 @@
-import { joinHostPort, parseIp } from "../config/net.ts";
 import type { HostPathMount, InitConfig } from "../config/types.ts";
 import { compareVersions, parseVersion } from "../config/version.ts";
 import { ANNOTATION_APISERVER_ENDPOINT, ANNOTATION_ETCD_CLIENT_URLS } from "../constants/names.ts";
@@ -11,6 +10,7 @@ import {
   KUBE_SCHEDULER_PORT,
 } from "../constants/ports.ts";
 import { ETCD_STABLE_FLAGS_VERSION } from "../constants/versions.ts";
+import { joinHostPort, parseIp } from "../host/net.ts";
 import { etcdImage, etcdImageTag, kubernetesImage } from "./images.ts";
 import { type StaticPod, staticPod } from "./pod.ts";
 

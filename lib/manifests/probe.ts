@@ -1,7 +1,7 @@
 import { parse } from "yaml";
-import { joinHostPort } from "../config/net.ts";
 import { MANIFESTS_DIR } from "../constants/paths.ts";
 import type { Files } from "../host/files.ts";
+import { joinHostPort } from "../host/net.ts";
 
 interface ProbedPod {
   spec?: {

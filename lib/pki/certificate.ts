@@ -1,7 +1,7 @@
 import { createHash, type KeyObject, randomBytes, sign, X509Certificate } from "node:crypto";
 import forge from "node-forge";
-import { ipBytes } from "../config/net.ts";
 import { CERTIFICATE_BACKDATE } from "../constants/durations.ts";
+import { ipBytes } from "../host/net.ts";
 
 const { asn1 } = forge;
 const { Class, Type } = asn1;

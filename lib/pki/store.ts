@@ -1,10 +1,10 @@
 import { type KeyObject, X509Certificate } from "node:crypto";
 import { join } from "node:path";
-import { canonicalIp } from "../config/net.ts";
 import { parseDuration } from "../config/schema.ts";
 import type { InitConfig } from "../config/types.ts";
 import { KubestickError, reason } from "../host/errors.ts";
 import type { Files } from "../host/files.ts";
+import { canonicalIp } from "../host/net.ts";
 import { newKeyPair, privateKeyPem, publicKeyPem, publicOf, readPrivateKey, samePublicKey } from "./algorithms.ts";
 import { certificatePem, type Issuer, newCertificate } from "./certificate.ts";
 import { type AltNames, CERTIFICATES, type CertSpec, type ClientIdentity } from "./kubeadm-certs.ts";

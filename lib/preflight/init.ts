@@ -1,5 +1,5 @@
 import * as fs from "node:fs";
-import { isDnsSubdomain } from "../config/net.ts";
+import type { InitConfig } from "../config/types.ts";
 import { compareVersions, parseVersion } from "../config/version.ts";
 import { MANIFESTS_DIR } from "../constants/paths.ts";
 import {
@@ -15,10 +15,14 @@ import {
   KUBERNETES_VERSION,
   MINIMUM_CONTROL_PLANE_VERSION,
 } from "../constants/versions.ts";
-import { findProgram } from "../host/facts.ts";
+import { findProgram, type HostFacts } from "../host/facts.ts";
+import type { Files } from "../host/files.ts";
+import type { Ledger } from "../host/ledger.ts";
+import { isDnsSubdomain } from "../host/net.ts";
 import { tryRun } from "../host/process.ts";
 import { requiredImages } from "../manifests/images.ts";
-import type { InitContext } from "../phases/init/context.ts";
+import type { Cri } from "../runtime/cri.ts";
+import type { Ui } from "../ui/ui.ts";
 import { type Check, error, type Finding, warning } from "./check.ts";
 import { listeners } from "./ports.ts";
 
@@ -35,7 +39,18 @@ const OWN_LISTENERS = [
   "etcd",
 ];
 
-type InitCheck = Check<InitContext>;
+/** What the checks look at. */
+export interface PreflightContext {
+  config: InitConfig;
+  facts: HostFacts;
+  files: Files;
+  ledger: Ledger;
+  cri: Cri;
+  ui: Ui;
+  options: { dryRun: boolean };
+}
+
+type InitCheck = Check<PreflightContext>;
 
 /** init's preflight checks (kubeadm preflight/checks.go), with kubestick's own: Clock and KubernetesVersion. */
 export const INIT_CHECKS: InitCheck[] = [
@@ -203,7 +218,7 @@ export const INIT_CHECKS: InitCheck[] = [
   { name: "ImagePull", why: "an image that is missing later stops the control plane half-way", run: checkImages },
 ];
 
-function checkHostname({ config, facts }: InitContext): Finding[] {
+function checkHostname({ config, facts }: PreflightContext): Finding[] {
   const { name } = config.nodeRegistration;
   if (!isDnsSubdomain(name))
     return error(`the node name ${JSON.stringify(name)} is not a lower case host name`, "give one with --node-name");
@@ -218,7 +233,7 @@ function checkHostname({ config, facts }: InitContext): Finding[] {
       );
 }
 
-function checkKubelet({ config, options }: InitContext): Finding[] {
+function checkKubelet({ config, options }: PreflightContext): Finding[] {
   const program = findProgram("kubelet");
   if (!program)
     return options.dryRun
@@ -244,7 +259,7 @@ function checkKubelet({ config, options }: InitContext): Finding[] {
   return [];
 }
 
-async function checkImages({ config, cri, options, ui }: InitContext): Promise<Finding[]> {
+async function checkImages({ config, cri, options, ui }: PreflightContext): Promise<Finding[]> {
   if (options.dryRun) return [];
   const policy = config.nodeRegistration.imagePullPolicy;
   const findings: Finding[] = [];

@@ -17,13 +17,13 @@ bootstrapTokens:
 - token: ${TOKEN}
 nodeRegistration:
   name: ${node.name}
+  imagePullPolicy: Never
 ---
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
 kubernetesVersion: ${kubernetes}
 networking: {podSubnet: 10.244.0.0/16}
 etcd: {local: {imageTag: ${etcdTag}, dataDir: /var/lib/etcd}}
-dns: {disabled: false}
 ${extra}---
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration

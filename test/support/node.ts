@@ -33,6 +33,8 @@ export interface NodeOptions {
   resolvConf?: string;
   /** Whether it has a route beyond the bridge. */
   defaultRoute?: boolean;
+  /** Whether containerd runs in it, with the images; default true. */
+  containerd?: boolean;
 }
 
 /**
@@ -99,6 +101,7 @@ export class TestNode {
       10_000,
       `node ${this.name}: ${fs.readFileSync(join(this.dir, "hold.log"), "utf8")}`,
     );
+    if (options.containerd === false) return this;
     await this.#startContainerd();
     this.exec(["ctr", "-n", "k8s.io", "images", "import", componentImages(work)], 180_000, true);
     return this;
@@ -160,7 +163,7 @@ exec sleep infinity
     const child = spawn("nsenter", [...this.#enter(), "containerd"], {
       detached: true,
       stdio: ["ignore", log, log],
-      env: this.#env(),
+      env: this.env,
     });
     child.unref();
     await until(
@@ -178,7 +181,8 @@ exec sleep infinity
     return ["-t", this.#pid, "-m", "-u", "-n", "--"];
   }
 
-  #env(): Record<string, string> {
+  /** The environment of every program in the node. */
+  get env(): Record<string, string> {
     return {
       PATH: `${E2E_BIN}:${process.env["PATH"]}`,
       HOME: "/root",
@@ -189,16 +193,21 @@ exec sleep infinity
 
   /** Runs a program in the node to its end. With `check`, a failure throws with its output. */
   exec(command: string[], timeoutMs = 60_000, check = false): Output {
-    const env = Object.entries(this.#env()).map(([k, v]) => `${k}=${v}`);
+    const env = Object.entries(this.env).map(([k, v]) => `${k}=${v}`);
     const out = tryRun("nsenter", [...this.#enter(), "env", ...env, ...command], timeoutMs);
     if (check && out.status !== 0)
       throw new Error(`${this.name}: ${command.join(" ")} failed (${out.status}):\n${out.stdout}\n${out.stderr}`);
     return out;
   }
 
+  /** The command of this machine that runs a program in the node. */
+  command(command: string[]): string[] {
+    return ["nsenter", ...this.#enter(), ...command];
+  }
+
   /** Starts a program in the node and gives the process, its output piped. */
   start(command: string[]): ChildProcess {
-    return spawn("nsenter", [...this.#enter(), ...command], { stdio: ["ignore", "pipe", "pipe"], env: this.#env() });
+    return spawn("nsenter", [...this.#enter(), ...command], { stdio: ["ignore", "pipe", "pipe"], env: this.env });
   }
 
   /** What `kubectl` prints in the node. */

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici/index.js";
-import { joinHostPort } from "../../config/net.ts";
 import { formatDuration, parseDuration } from "../../config/schema.ts";
 import { CONTROL_PLANE_TIMEOUT, KUBELET_HEALTH_TIMEOUT } from "../../constants/durations.ts";
 import { KUBE_CONTROLLER_MANAGER_PORT, KUBE_SCHEDULER_PORT } from "../../constants/ports.ts";
 import { KubestickError, reason } from "../../host/errors.ts";
+import { joinHostPort } from "../../host/net.ts";
 import { probeOf } from "../../manifests/probe.ts";
 import { describeContainer } from "../../runtime/diagnose.ts";
 import type { Phase } from "../runner.ts";

@@ -1,0 +1,113 @@
+// Compares kubestick with real kubeadm on this machine, in pairs: `npm run bench [files|init] [rounds]`.
+import { join } from "node:path";
+import { binary, componentVersions, hasBinary, missingForCluster } from "../support/binaries.ts";
+import { initCommand } from "../support/cluster.ts";
+import { TestNode } from "../support/node.ts";
+import { kubeadmConfig, type Measurement, measure, missingKubeadm, report } from "./support.ts";
+
+const WORK = "/var/tmp/kubestick-bench";
+const [what = "all", rounds = "3"] = process.argv.slice(2);
+const missing = missingForCluster() ?? missingKubeadm();
+if (missing !== undefined) {
+  console.log(`skipped, because ${missing}`);
+  process.exit(0);
+}
+
+const executable = join(import.meta.dir, "../../build/kubestick-linux-amd64");
+if (!(await Bun.file(executable).exists())) {
+  console.error(`error: ${executable} is not there\nwhat to do: npm run build`);
+  process.exit(1);
+}
+
+/** The phases that need a running host; without them init makes its PKI, kubeconfigs and manifests. */
+const NOT_FILES = [
+  "preflight",
+  "kubelet-start",
+  "wait-control-plane",
+  "upload-config",
+  "upload-certs",
+  "mark-control-plane",
+  "bootstrap-token",
+  "kubelet-finalize",
+  "addon",
+];
+const kubestickSkips = [...NOT_FILES, "show-join-command"].join(",");
+const versions = componentVersions();
+console.log(`kubeadm and components ${versions.kubernetes}, ${rounds} pairs`);
+
+/** Starts the kubelet whenever it has a configuration, as a service manager would: kubeadm brings none. */
+const KUBELET_LOOP = `while sleep 0.1; do [ -f /var/lib/kubelet/config.yaml ] && . /var/lib/kubelet/kubeadm-flags.env 2>/dev/null
+kubelet --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf --kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml $KUBELET_KUBEADM_ARGS; done`;
+
+async function onNode(images: boolean, run: (node: TestNode) => Promise<Measurement>): Promise<Measurement> {
+  const node = new TestNode("bench", 20, WORK);
+  try {
+    await node.up(WORK, { containerd: images });
+    return await run(node);
+  } finally {
+    node.down();
+  }
+}
+
+async function files(): Promise<void> {
+  const clear = ["bash", "-c", "rm -rf /etc/kubernetes/* /var/lib/etcd/* /var/lib/kubestick/*"];
+  for (const [title, algorithm] of [
+    ["PKI and files of init, each with its default keys", undefined],
+    ["PKI and files of init, both RSA-2048", "RSA-2048"],
+  ] as const) {
+    const pairs: { kubestick: Measurement[]; kubeadm: Measurement[] } = { kubestick: [], kubeadm: [] };
+    await onNode(false, async (node) => {
+      for (let i = 0; i < Number(rounds) * 3; i++) {
+        for (const side of ["kubestick", "kubeadm"] as const) {
+          node.exec(clear, 10_000, true);
+          const own = initCommand(node, `--skip-phases=${kubestickSkips}`).slice(2);
+          if (algorithm)
+            node.write(
+              "/etc/kubernetes/kubestick.yaml",
+              node
+                .file("/etc/kubernetes/kubestick.yaml")
+                .replace("networking:", `encryptionAlgorithm: ${algorithm}\nnetworking:`),
+            );
+          node.write("/etc/kubernetes/kubeadm.yaml", kubeadmConfig(node));
+          const peer = [
+            binary("kubeadm"),
+            "init",
+            "--config",
+            "/etc/kubernetes/kubeadm.yaml",
+            `--skip-phases=${NOT_FILES.join(",")}`,
+          ];
+          pairs[side].push(await measure(node, side === "kubestick" ? [executable, ...own] : peer));
+        }
+      }
+      return pairs.kubestick[0]!;
+    });
+    report(title, pairs);
+  }
+}
+
+async function wholeInit(): Promise<void> {
+  const pairs: { kubestick: Measurement[]; kubeadm: Measurement[] } = { kubestick: [], kubeadm: [] };
+  for (let i = 0; i < Number(rounds); i++) {
+    pairs.kubestick.push(await onNode(true, (node) => measure(node, [executable, ...initCommand(node).slice(2)])));
+    pairs.kubeadm.push(
+      await onNode(true, async (node) => {
+        const kubelet = node.start(["bash", "-c", KUBELET_LOOP]);
+        node.write("/etc/kubernetes/kubeadm.yaml", kubeadmConfig(node));
+        const result = await measure(node, [
+          binary("kubeadm"),
+          "init",
+          "--config",
+          "/etc/kubernetes/kubeadm.yaml",
+          "--ignore-preflight-errors=all",
+        ]);
+        kubelet.kill("SIGKILL");
+        return result;
+      }),
+    );
+  }
+  report("whole init on a fresh node", pairs);
+}
+
+if (!hasBinary("coredns")) console.log("no coredns here: both sides leave its pods waiting for their image");
+if (what === "all" || what === "files") await files();
+if (what === "all" || what === "init") await wholeInit();
