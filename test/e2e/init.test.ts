@@ -2,11 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHash, X509Certificate } from "node:crypto";
 import { ApiClient } from "../../lib/api/client.ts";
 import type { ApiError } from "../../lib/api/errors.ts";
+import { openCertificate } from "../../lib/bootstrap/upload-certs.ts";
 import { INIT_PHASES } from "../../lib/phases/init/init.ts";
 import { flatten } from "../../lib/phases/runner.ts";
 import { caPin } from "../../lib/pki/certificate.ts";
 import { componentVersions, hasBinary } from "../support/binaries.ts";
-import { initCommand, TOKEN } from "../support/cluster.ts";
+import { initCommand, KUBESTICK, TOKEN } from "../support/cluster.ts";
 import { TestNode, until } from "../support/node.ts";
 
 const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
@@ -129,6 +130,48 @@ describe("init", () => {
     await until(() => read()["jws-kubeconfig-abcdef"] !== undefined, 60_000, "the bootstrap signer signs again");
     expect(read()["jws-kubeconfig-abcdef"]).toBe(own);
   });
+});
+
+test("uploaded certificates are the host's, encrypted, and go with their token", () => {
+  const key = "ab".repeat(32);
+  const out = cp1.exec(
+    [
+      ...KUBESTICK,
+      "init",
+      "phase",
+      "upload-certs",
+      "--upload-certs",
+      `--certificate-key=${key}`,
+      "--config=/etc/kubernetes/kubestick.yaml",
+    ],
+    60_000,
+  );
+  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stderr }).toEqual({ status: 0, stderr: "" });
+  const secret = JSON.parse(cp1.kubectl("get", "secret", "-n", "kube-system", "kubeadm-certs", "-o", "json")) as {
+    data: Record<string, string>;
+    metadata: { ownerReferences: { name: string; uid: string }[] };
+  };
+  expect(Object.keys(secret.data).sort()).toEqual([
+    "ca.crt",
+    "ca.key",
+    "etcd-ca.crt",
+    "etcd-ca.key",
+    "front-proxy-ca.crt",
+    "front-proxy-ca.key",
+    "sa.key",
+    "sa.pub",
+  ]);
+  for (const [name, sealed] of Object.entries(secret.data)) {
+    const opened = openCertificate(Buffer.from(sealed, "base64"), key).toString();
+    expect({ name, same: opened === cp1.file(`/etc/kubernetes/pki/${name.replace("etcd-", "etcd/")}`) }).toEqual({
+      name,
+      same: true,
+    });
+  }
+  const owner = secret.metadata.ownerReferences[0]!;
+  expect(cp1.kubectl("get", "secret", "-n", "kube-system", owner.name, "-o", "jsonpath={.metadata.uid}")).toBe(
+    owner.uid,
+  );
 });
 
 describe("joining", () => {

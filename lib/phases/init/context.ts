@@ -10,7 +10,7 @@ import { API_CALL_TIMEOUT } from "../../constants/durations.ts";
 import { KUBERNETES_DIR } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
 import type { HostFacts } from "../../host/facts.ts";
-import type { Files } from "../../host/files.ts";
+import { Files } from "../../host/files.ts";
 import { Ledger } from "../../host/ledger.ts";
 import { joinHostPort } from "../../host/net.ts";
 import { type Connection, readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
@@ -69,7 +69,7 @@ export class InitContext {
   /** The user's patches; none where no directory is given. Patches are read from this machine, not from `--rootfs`. */
   get patches(): ReturnType<typeof readPatches> {
     const directory = this.config.patches?.directory;
-    this.#patches ??= directory ? readPatches(this.files, directory) : [];
+    this.#patches ??= directory ? readPatches(new Files("/"), directory) : [];
     return this.#patches;
   }
 

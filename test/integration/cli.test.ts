@@ -1,0 +1,197 @@
+import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
+import * as fs from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { main } from "../../cmd/main.ts";
+import { INIT_PHASES } from "../../lib/phases/init/init.ts";
+import { flatten } from "../../lib/phases/runner.ts";
+import { MINIMAL } from "../support/config.ts";
+
+let dir: string;
+beforeEach(() => {
+  dir = fs.mkdtempSync(join(tmpdir(), "kubestick-cli-"));
+});
+afterEach(() => fs.rmSync(dir, { recursive: true }));
+
+async function kubestick(...args: string[]) {
+  let [stdout, stderr] = ["", ""];
+  const out = spyOn(process.stdout, "write").mockImplementation((chunk) => {
+    stdout += String(chunk);
+    return true;
+  });
+  const err = spyOn(process.stderr, "write").mockImplementation((chunk) => {
+    stderr += String(chunk);
+    return true;
+  });
+  try {
+    return { code: await main(args), stdout, stderr };
+  } finally {
+    out.mockRestore();
+    err.mockRestore();
+  }
+}
+
+describe("usage", () => {
+  test("help names every phase that runs, and each phase has help of its own", async () => {
+    const { code, stdout } = await kubestick("init", "--help");
+    expect(code).toBe(0);
+    for (const { phase } of flatten(INIT_PHASES)) expect(stdout).toContain(phase.name);
+    for (const { path, phase } of flatten(INIT_PHASES)) {
+      const help = await kubestick("init", "phase", ...path.split("/"), "--help");
+      expect({ path, code: help.code, described: help.stdout.includes(phase.short) }).toEqual({
+        path,
+        code: 0,
+        described: true,
+      });
+    }
+    expect((await kubestick("--help")).stdout).toContain("init");
+  });
+
+  test("what is not known is refused with a suggestion and exit code 2", async () => {
+    for (const [args, hint] of [
+      [["intt"], 'did you mean "kubestick init"?'],
+      [["init", "--pod-network-cird=10.0.0.0/8"], "did you mean --pod-network-cidr?"],
+      [["init", "phase", "cert", "ca"], "certs ca"],
+      [["init", "--skip-phases=addons"], 'did you mean "addon"?'],
+      [["init", "extra"], "unknown command"],
+      [["init", "--output=yaml"], "--output is text or json"],
+      [["init", "--apiserver-bind-port=70000"], "a port from 1 to 65535"],
+      [["init", "--token"], "--token needs a value"],
+      [["init", "--token=short", "--dry-run"], "--token: must be six characters"],
+      [["init", "--service-cidr=10.0.0.0/33"], "--service-cidr"],
+      [["init", "--config=/none.yaml"], "cannot read the configuration /none.yaml"],
+      [
+        ["init", "--config=/none.yaml", "--pod-network-cidr=10.0.0.0/8"],
+        "can not mix '--config' with arguments [--pod-network-cidr]",
+      ],
+      [["init", "--rootfs=/tmp/x"], "add --dry-run"],
+      [["init", "phase"], "which phase?"],
+    ] as const) {
+      const { code, stderr } = await kubestick(...args);
+      expect({ args, code, hinted: stderr.includes(hint) ? hint : stderr }).toEqual({ args, code: 2, hinted: hint });
+    }
+  });
+
+  test("version, as text and JSON", async () => {
+    expect((await kubestick("version")).stdout).toMatch(/^kubestick v\S+ \(Kubernetes v1\.\d+\.\d+, linux\/\w+/);
+    expect(JSON.parse((await kubestick("version", "-o", "json")).stdout)).toHaveProperty("kubernetesVersion");
+  });
+});
+
+describe("dry runs and single phases", () => {
+  test("a dry run prints every file and object, no secret, and changes nothing", async () => {
+    const before = fs.existsSync("/etc/kubernetes") ? fs.readdirSync("/etc/kubernetes") : undefined;
+    const { code, stdout } = await kubestick(
+      "init",
+      "--dry-run",
+      "--pod-network-cidr=10.244.0.0/16",
+      "--apiserver-advertise-address=192.0.2.10",
+      "--ignore-preflight-errors=all",
+      "--skip-token-print",
+    );
+    expect(code).toBe(0);
+    for (const text of [
+      "Would write /etc/kubernetes/pki/ca.crt",
+      "Would write /etc/kubernetes/manifests/etcd.yaml (mode 0600",
+      "Would apply ConfigMap kube-public/cluster-info",
+      "--advertise-address=192.0.2.10",
+    ]) {
+      expect(stdout).toContain(text);
+    }
+    expect(stdout).not.toContain("PRIVATE KEY");
+    expect(stdout).not.toContain("client-key-data");
+    expect(stdout).not.toMatch(/[a-z0-9]{6}\.[a-z0-9]{16}\b/);
+    expect(fs.existsSync("/etc/kubernetes") ? fs.readdirSync("/etc/kubernetes") : undefined).toEqual(before as never);
+  });
+
+  test("the JSON report has every phase with its outcome, the files and the objects, and nothing else on standard output", async () => {
+    const { stdout } = await kubestick(
+      "init",
+      "--dry-run",
+      "--rootfs",
+      dir,
+      "--output=json",
+      "--skip-phases=addon/coredns",
+      "--skip-phases=etcd,bootstrap-token",
+    );
+    const report = JSON.parse(stdout) as {
+      phases: { phase: string; status: string }[];
+      files: { path: string }[];
+      objects: string[];
+    };
+    const status = Object.fromEntries(report.phases.map((p) => [p.phase, p.status]));
+    expect(status).toMatchObject({
+      "certs/ca": "done",
+      etcd: "skipped",
+      "addon/coredns": "skipped",
+      "addon/kube-proxy": "done",
+      "bootstrap-token": "skipped",
+      "show-join-command": "done",
+    });
+    expect(report.files.map((f) => f.path)).not.toContain("/etc/kubernetes/manifests/etcd.yaml");
+    expect(report.objects).toContain("DaemonSet kube-system/kube-proxy");
+  });
+
+  test("phases that only write files work on another root, one at a time, as kubeadm's do", async () => {
+    const file = join(dir, "config.yaml");
+    const root = join(dir, "root");
+    fs.writeFileSync(file, MINIMAL);
+    const phase = async (...words: string[]) => {
+      const { code, stderr } = await kubestick(
+        "init",
+        "phase",
+        ...words,
+        "--config",
+        file,
+        "--rootfs",
+        root,
+        "--node-name=board",
+      );
+      expect({ words, code, stderr }).toEqual({ words, code: 0, stderr: "" });
+    };
+    await phase("certs", "ca");
+    expect(fs.readdirSync(join(root, "etc/kubernetes/pki")).sort()).toEqual(["ca.crt", "ca.key"]);
+    await phase("certs", "all");
+    await phase("kubeconfig", "admin");
+    await phase("kubeconfig", "all");
+    await phase("control-plane", "apiserver");
+    await phase("control-plane", "all");
+    await phase("etcd", "local");
+    expect(fs.readdirSync(join(root, "etc/kubernetes/manifests")).sort()).toEqual([
+      "etcd.yaml",
+      "kube-apiserver.yaml",
+      "kube-controller-manager.yaml",
+      "kube-scheduler.yaml",
+    ]);
+    expect(fs.readFileSync(join(root, "etc/kubernetes/manifests/etcd.yaml"), "utf8")).toContain("--name=board");
+    expect((await kubestick("init", "phase", "kubelet-start", "--config", file, "--rootfs", root)).code).toBe(2);
+  });
+
+  test("a manifest that somebody else wrote, or edited, is not overwritten", async () => {
+    const manifest = join(dir, "etc/kubernetes/manifests/etcd.yaml");
+    expect((await kubestick("init", "phase", "etcd", "local", "--rootfs", dir)).code).toBe(0);
+    fs.appendFileSync(manifest, "# mine\n");
+    const { code, stderr } = await kubestick("init", "phase", "etcd", "local", "--rootfs", dir, "--node-name=other");
+    expect(code).toBe(1);
+    expect(stderr).toContain("/etc/kubernetes/manifests/etcd.yaml is already there, and kubestick did not write it");
+    expect(fs.readFileSync(manifest, "utf8")).toEndWith("# mine\n");
+  });
+
+  test("patches change what is written", async () => {
+    const patches = join(dir, "patches");
+    fs.mkdirSync(patches);
+    fs.writeFileSync(
+      join(patches, "kube-apiserver0+json.yaml"),
+      '- {op: add, path: "/spec/containers/0/command/-", value: "--v=4"}\n',
+    );
+    fs.writeFileSync(join(patches, "kubeletconfiguration0.yaml"), "maxPods: 20\n");
+    const { code } = await kubestick("init", "--dry-run", "--rootfs", join(dir, "root"), "--patches", patches);
+    expect({
+      code,
+      apiserver: fs
+        .readFileSync(join(dir, "root/etc/kubernetes/manifests/kube-apiserver.yaml"), "utf8")
+        .includes("- --v=4"),
+    }).toEqual({ code: 0, apiserver: true });
+    expect(fs.readFileSync(join(dir, "root/var/lib/kubelet/config.yaml"), "utf8")).toContain("maxPods: 20");
+  });
+});
