@@ -103,7 +103,7 @@ export async function main(argv: string[]): Promise<number> {
     process.stderr.write(
       `error: ${error instanceof Error ? error.message : String(error)}\nwhat to do: this is a defect of kubestick; run it again with -v and report what it printed\n`,
     );
-    if (process.env["KUBESTICK_TRACE"]) process.stderr.write(`${(error as Error).stack}\n`);
+    if (argv.some((word) => /^--?v(=|$)/.test(word))) process.stderr.write(`${(error as Error).stack}\n`);
     return EXIT.failed;
   }
 }

@@ -37,3 +37,8 @@ export function errno(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === "string" ? code : undefined;
 }
+
+/** The advice to move a file away that is in kubestick's way. */
+export function moveAway(path: string, purpose = ""): string {
+  return `move it away (mv ${path} ${path}.old)${purpose ? ` ${purpose}` : ""} and run the same command again`;
+}

@@ -4,6 +4,7 @@ import { delimiter, join } from "node:path";
 import { HOST_RESOLV_CONF, SYSTEMD_RESOLVED_CONF } from "../constants/paths.ts";
 import type { Files } from "./files.ts";
 import { isLoopback } from "./net.ts";
+import { readSystemFile } from "./system-files.ts";
 
 /** Which program starts services on a host; `none` where nothing does. */
 export type ServiceManager = "systemd" | "openrc" | "none";
@@ -54,10 +55,10 @@ export function readFacts(files: Files): HostFacts {
     cpus: os.availableParallelism(),
     memoryBytes: os.totalmem(),
     cgroupVersion: fs.existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1,
-    swap: (readProc("/proc/swaps") ?? "").trim().split("\n").length > 1,
+    swap: readSystemFile("/proc/swaps").trim().split("\n").length > 1,
     serviceManager: serviceManager(),
     addresses: hostAddresses(),
-    defaultInterface: defaultInterface(readProc("/proc/net/route") ?? "", readProc("/proc/net/ipv6_route") ?? ""),
+    defaultInterface: defaultInterface(readSystemFile("/proc/net/route"), readSystemFile("/proc/net/ipv6_route")),
     hostResolvConf,
     resolvConf: [hostResolvConf, readResolvConf(files, SYSTEMD_RESOLVED_CONF)].find(
       (r) => usableNameservers(r).length > 0,
@@ -145,14 +146,6 @@ function serviceManager(): ServiceManager {
   if (fs.existsSync("/run/systemd/system")) return "systemd";
   if (fs.existsSync("/run/openrc/softlevel")) return "openrc";
   return "none";
-}
-
-function readProc(path: string): string | undefined {
-  try {
-    return fs.readFileSync(path, "utf8");
-  } catch {
-    return undefined;
-  }
 }
 
 function writable(path: string): boolean {

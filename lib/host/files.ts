@@ -1,5 +1,5 @@
 import * as fs from "node:fs";
-import { dirname, isAbsolute, join, normalize } from "node:path";
+import { basename, dirname, isAbsolute, join, normalize } from "node:path";
 import { errno, KubestickError, reason } from "./errors.ts";
 
 /** How to write a file. `secret` contents are never shown, whatever their mode. */
@@ -114,9 +114,12 @@ export class Files {
       return;
     }
     const target = this.real(path);
-    const temporary = `${target}.kubestick-${process.pid}`;
+    // Hidden, because the kubelet runs whatever else it finds in its manifest directory.
+    const temporary = join(dirname(target), `.${basename(target)}.kubestick`);
     try {
       fs.mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
+      // What a crash left of an earlier write.
+      fs.rmSync(temporary, { force: true });
       const fd = fs.openSync(
         temporary,
         fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW,
@@ -132,7 +135,7 @@ export class Files {
       fs.renameSync(temporary, target);
       syncDirectory(dirname(target));
     } catch (error) {
-      if (errno(error) !== "EEXIST") fs.rmSync(temporary, { force: true });
+      removeQuietly(temporary);
       throw new KubestickError(`cannot write ${path}: ${reason(error)}`, {
         cause: error,
         hint: WRITE_HINTS[errno(error) ?? ""],
@@ -167,6 +170,14 @@ const WRITE_HINTS: Record<string, string> = {
   ENOSPC: "free some space (df -h shows what is full), then run the same command again",
   EROFS: "the file system is read-only; remount it writable (mount -o remount,rw) and run the same command again",
 };
+
+function removeQuietly(path: string): void {
+  try {
+    fs.rmSync(path, { force: true });
+  } catch {
+    // The error that led here is the one to report.
+  }
+}
 
 function readLink(path: string): string | undefined {
   try {

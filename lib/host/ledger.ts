@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { LEDGER_FILE } from "../constants/paths.ts";
-import { KubestickError } from "./errors.ts";
+import { KubestickError, moveAway } from "./errors.ts";
 import type { Files, WriteOptions } from "./files.ts";
 
 /** Stands in the place of a digest for a directory. */
@@ -57,7 +57,7 @@ export class Ledger {
       }
       if (!this.owns(path)) {
         throw new KubestickError(`${path} is already there, and kubestick did not write it`, {
-          hint: `look at it, then move it away (mv ${path} ${path}.old) and run the same command again`,
+          hint: `look at it, then ${moveAway(path)}`,
         });
       }
     }

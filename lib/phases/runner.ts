@@ -1,5 +1,5 @@
 import { suggest } from "../config/problems.ts";
-import { KubestickError, UsageError } from "../host/errors.ts";
+import { reason, UsageError } from "../host/errors.ts";
 import type { Ui } from "../ui/ui.ts";
 
 /** A step of a command, as data: one list gives the order of running, `--skip-phases`, `phase X` and the help text. */
@@ -62,8 +62,7 @@ export function skipList<C>(phases: Phase<C>[], names: string[]): Set<string> {
 }
 
 /**
- * Runs phases in order; a failure ends the run and is thrown after it is noted in `results`. Errors get the phase's
- * name before them.
+ * Runs phases in order; a failure ends the run and is thrown after it is noted in `results`.
  */
 export async function runPhases<C>(
   phases: FlatPhase<C>[],
@@ -93,15 +92,11 @@ async function runOne<C>(
     await phase.run?.(ctx);
     for (const child of phase.children ?? []) await runOne(`${path}/${child.name}`, child, ctx, options);
   } catch (error) {
+    // The innermost phase is the one that failed; those around it only pass the error on.
     if (!results.some((r) => r.status === "failed")) {
-      results.push({
-        phase: path,
-        status: "failed",
-        reason: error instanceof Error ? error.message : String(error),
-        milliseconds: took(),
-      });
+      results.push({ phase: path, status: "failed", reason: reason(error), milliseconds: took() });
     }
-    throw error instanceof KubestickError ? error : new Error(`phase ${path}: ${String(error)}`, { cause: error });
+    throw error;
   }
   results.push({ phase: path, status: "done", milliseconds: took() });
 }

@@ -1,4 +1,3 @@
-import * as fs from "node:fs";
 import type { InitConfig } from "../config/types.ts";
 import { compareVersions, parseVersion } from "../config/version.ts";
 import { MANIFESTS_DIR } from "../constants/paths.ts";
@@ -15,11 +14,13 @@ import {
   KUBERNETES_VERSION,
   MINIMUM_CONTROL_PLANE_VERSION,
 } from "../constants/versions.ts";
+import { moveAway } from "../host/errors.ts";
 import { findProgram, type HostFacts } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
 import type { Ledger } from "../host/ledger.ts";
 import { isDnsSubdomain } from "../host/net.ts";
 import { tryRun } from "../host/process.ts";
+import { readSystemFile } from "../host/system-files.ts";
 import { requiredImages } from "../manifests/images.ts";
 import type { Cri } from "../runtime/cri.ts";
 import type { Ui } from "../ui/ui.ts";
@@ -113,14 +114,14 @@ export const INIT_CHECKS: InitCheck[] = [
     why: "containers need these kernel parts",
     run: ({ facts }) => {
       const problems: Finding[] = [];
-      const filesystems = read("/proc/filesystems");
+      const filesystems = readSystemFile("/proc/filesystems");
       if (!/\boverlay\b/.test(filesystems) && tryRun("modprobe", ["-n", "overlay"]).status !== 0)
         problems.push(...error("this kernel has no overlayfs"));
       const needed = ["cpu", "cpuset", "devices", "freezer", "memory", "pids"];
       const have =
         facts.cgroupVersion === 2
-          ? read("/sys/fs/cgroup/cgroup.controllers").trim().split(/\s+/)
-          : cgroupV1Controllers(read("/proc/cgroups"));
+          ? readSystemFile("/sys/fs/cgroup/cgroup.controllers").trim().split(/\s+/)
+          : cgroupV1Controllers(readSystemFile("/proc/cgroups"));
       // In v2, devices and freezer are part of the kernel's core.
       const missing = needed.filter(
         (c) => !have.includes(c) && !(facts.cgroupVersion === 2 && (c === "devices" || c === "freezer")),
@@ -141,7 +142,7 @@ export const INIT_CHECKS: InitCheck[] = [
     run: ({ config }) => {
       const v6 = config.localAPIEndpoint.advertiseAddress.includes(":");
       const path = v6 ? "/proc/sys/net/ipv6/conf/default/forwarding" : "/proc/sys/net/ipv4/ip_forward";
-      return read(path).trim() === "1"
+      return readSystemFile(path).trim() === "1"
         ? []
         : error(
             `${path} is not 1`,
@@ -199,7 +200,7 @@ export const INIT_CHECKS: InitCheck[] = [
       const dir = config.cluster.etcd.local?.dataDir;
       if (!dir || ledger.claimed(dir) || files.list(dir).filter((name) => name !== "lost+found").length === 0)
         return [];
-      return error(`${dir} is not empty, and kubestick did not begin it`, `move it away: mv ${dir} ${dir}.old`);
+      return error(`${dir} is not empty, and kubestick did not begin it`, moveAway(dir));
     },
   },
   {
@@ -222,7 +223,7 @@ function checkHostname({ config, facts }: PreflightContext): Finding[] {
   const { name } = config.nodeRegistration;
   if (!isDnsSubdomain(name))
     return error(`the node name ${JSON.stringify(name)} is not a lower case host name`, "give one with --node-name");
-  const known = [...read("/etc/hosts").matchAll(/^\s*[^#\s]+\s+(.*)$/gm)].some((line) =>
+  const known = [...readSystemFile("/etc/hosts").matchAll(/^\s*[^#\s]+\s+(.*)$/gm)].some((line) =>
     line[1]!.split(/\s+/).includes(name),
   );
   return known || name === facts.hostname
@@ -295,12 +296,4 @@ function cgroupV1Controllers(table: string): string[] {
     .map((line) => line.split("\t"))
     .filter((f) => f[3] === "1")
     .map((f) => f[0]!);
-}
-
-function read(path: string): string {
-  try {
-    return fs.readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }

@@ -1,17 +1,18 @@
 import * as fs from "node:fs";
+import { readSystemFile } from "../host/system-files.ts";
 
 /** The programs that listen on a TCP port of this host, by name; `?` where the program cannot be seen. */
 export function listeners(port: number): string[] {
   const inodes = new Set<string>();
   for (const table of ["/proc/net/tcp", "/proc/net/tcp6"]) {
-    for (const inode of listeningInodes(read(table), port)) inodes.add(inode);
+    for (const inode of listeningInodes(readSystemFile(table), port)) inodes.add(inode);
   }
   if (inodes.size === 0) return [];
   const names = new Set<string>();
   for (const pid of fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     for (const fd of list(`/proc/${pid}/fd`)) {
       const inode = /^socket:\[(\d+)\]$/.exec(readLink(`/proc/${pid}/fd/${fd}`))?.[1];
-      if (inode && inodes.has(inode)) names.add(read(`/proc/${pid}/comm`).trim());
+      if (inode && inodes.has(inode)) names.add(readSystemFile(`/proc/${pid}/comm`).trim());
     }
   }
   return names.size > 0 ? [...names] : ["?"];
@@ -25,14 +26,6 @@ export function listeningInodes(table: string, port: number): string[] {
     .map((line) => line.trim().split(/\s+/))
     .filter((f) => f[1]?.endsWith(`:${hex}`) && f[3] === "0A")
     .map((f) => f[9]!);
-}
-
-function read(path: string): string {
-  try {
-    return fs.readFileSync(path, "utf8");
-  } catch {
-    return "";
-  }
 }
 
 function readLink(path: string): string {

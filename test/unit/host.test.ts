@@ -37,6 +37,20 @@ describe("files below a root", () => {
     expect(files.readText("/a/b/secret")).toBe("two");
   });
 
+  test("what a crash left of a write is hidden from the kubelet, and cleared by the next one", async () => {
+    const files = new Files(root);
+    fs.mkdirSync(join(root, "manifests"));
+    const seen: string[] = [];
+    const watcher = fs.watch(join(root, "manifests"), (_event, name) => void seen.push(String(name)));
+    fs.writeFileSync(join(root, "manifests/.etcd.yaml.kubestick"), "half a pod");
+    files.write("/manifests/etcd.yaml", "a pod");
+    await Bun.sleep(50);
+    watcher.close();
+    expect(fs.readdirSync(join(root, "manifests"))).toEqual(["etcd.yaml"]);
+    expect(seen).toContain(".etcd.yaml.kubestick");
+    expect(seen.filter((name) => name !== "etcd.yaml" && !name.startsWith("."))).toEqual([]);
+  });
+
   test("a write that cannot be says why and leaves the old file", () => {
     const files = new Files(root);
     fs.writeFileSync(join(root, "file"), "old");

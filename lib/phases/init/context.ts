@@ -12,7 +12,7 @@ import { KubestickError } from "../../host/errors.ts";
 import type { HostFacts } from "../../host/facts.ts";
 import { Files } from "../../host/files.ts";
 import { Ledger } from "../../host/ledger.ts";
-import { joinHostPort } from "../../host/net.ts";
+import { joinHostPort, splitHostPort } from "../../host/net.ts";
 import { type Connection, readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
 import { type Adaptation, kubeletConfig } from "../../kubelet/config.ts";
 import { readPatches } from "../../manifests/patches.ts";
@@ -83,8 +83,8 @@ export class InitContext {
   get clusterServer(): string {
     const endpoint = this.config.cluster.controlPlaneEndpoint;
     if (!endpoint) return this.localServer;
-    const port = /(?:\]|^[^:]*):(\d+)$/.exec(endpoint)?.[1];
-    return port ? `https://${endpoint}` : `https://${joinHostPort(endpoint, this.config.localAPIEndpoint.bindPort)}`;
+    const { host, port } = splitHostPort(endpoint)!;
+    return `https://${joinHostPort(host, port ?? this.config.localAPIEndpoint.bindPort)}`;
   }
 
   /** The kubelet's configuration for this host; what was fitted to it is told once, with the reason. */

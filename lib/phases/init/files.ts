@@ -1,6 +1,7 @@
+import { X509Certificate } from "node:crypto";
 import { GROUP_MASTERS, GROUP_NODES, USER_NODE_PREFIX } from "../../constants/names.ts";
 import { KUBERNETES_DIR, MANIFESTS_DIR } from "../../constants/paths.ts";
-import { KubestickError } from "../../host/errors.ts";
+import { KubestickError, moveAway } from "../../host/errors.ts";
 import { kubeconfig, readKubeconfig, toYaml } from "../../kubeconfig/kubeconfig.ts";
 import {
   CA_CERTIFICATE_DIRS,
@@ -178,12 +179,18 @@ async function writeKubeconfig(ctx: InitContext, spec: KubeconfigSpec): Promise<
     const found = readKubeconfig(existing, path, (file) => ctx.files.readText(file) ?? "");
     if (found.ca.trim() !== certificatePem(ca).trim()) {
       throw new KubestickError(`${path} belongs to another cluster: its CA is not ${ctx.pki.path("ca.crt")}`, {
-        hint: `move it away (mv ${path} ${path}.old) and run the same command again`,
+        hint: moveAway(path),
       });
     }
     if (found.server !== server) {
       throw new KubestickError(`${path} points to ${found.server}, but this control plane is at ${server}`, {
-        hint: `move it away (mv ${path} ${path}.old) and run the same command again`,
+        hint: moveAway(path),
+      });
+    }
+    const expiry = expiryOf(found.clientCertificate);
+    if (expiry && expiry < ctx.facts.now) {
+      throw new KubestickError(`the client certificate in ${path} expired on ${expiry.toISOString()}`, {
+        hint: moveAway(path, "to have it made anew"),
       });
     }
     ctx.ui.step("kubeconfig", `Using the existing "${spec.file}" kubeconfig file`);
@@ -200,6 +207,11 @@ async function writeKubeconfig(ctx: InitContext, spec: KubeconfigSpec): Promise<
   );
   ctx.ledger.write(path, toYaml(content), { mode: 0o600, secret: true });
   ctx.ui.step("kubeconfig", `Writing "${spec.file}" kubeconfig file`);
+}
+
+/** The kubelet's certificate may not be there yet; then there is nothing to expire. */
+function expiryOf(pem: string | undefined): Date | undefined {
+  return pem ? new X509Certificate(pem).validToDate : undefined;
 }
 
 /** init's phase `etcd`: the static pod of a local etcd. */

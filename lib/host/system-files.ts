@@ -1,0 +1,10 @@
+import { readFileSync } from "node:fs";
+
+/** The text of a file of this machine's kernel or its own configuration; empty where it cannot be read. */
+export function readSystemFile(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
