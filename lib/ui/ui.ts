@@ -12,11 +12,9 @@ export interface Ui {
   detail(text: string): void;
   /** The result, to standard output: plain text that scripts may read. */
   print(text: string): void;
-  /** A line that replaces itself on a terminal; elsewhere each different one is printed once. */
-  live(phase: string, text: string): void;
+  /** Lines that replace themselves on a terminal, one a component; elsewhere each is printed when it changes. */
+  live(phase: string, lines: string[]): void;
 }
-
-const CLEAR_LINE = "\r\x1b[2K";
 
 /** The console's Ui. With `json`, words go to standard error, so that standard output holds only the report. */
 export function consoleUi(options: { json: boolean; verbosity: number }): Ui {
@@ -27,10 +25,11 @@ export function consoleUi(options: { json: boolean; verbosity: number }): Ui {
     stderr: process.stderr,
     formatOptions: { date: false, colors: stream.isTTY },
   });
-  let lastLive = "";
+  let shown: string[] = [];
   const endLive = () => {
-    if (lastLive !== "" && stream.isTTY) stream.write(CLEAR_LINE);
-    lastLive = "";
+    // Up to the first of the live lines, then clear to the end of the screen (ECMA-48 CUU and ED).
+    if (shown.length > 0 && stream.isTTY) stream.write(`\x1b[${shown.length}A\x1b[J`);
+    if (stream.isTTY) shown = [];
   };
   return {
     json: options.json,
@@ -52,11 +51,12 @@ export function consoleUi(options: { json: boolean; verbosity: number }): Ui {
       endLive();
       if (!options.json) process.stdout.write(`${text}\n`);
     },
-    live(phase, text) {
-      if (text === lastLive) return;
-      if (stream.isTTY) stream.write(`${CLEAR_LINE}[${phase}] ${text}`.slice(0, stream.columns || 120));
-      else stream.write(`[${phase}] ${text}\n`);
-      lastLive = text;
+    live(phase, lines) {
+      const changed = lines.filter((line) => !shown.includes(line));
+      if (stream.isTTY) endLive();
+      for (const line of stream.isTTY ? lines : changed)
+        stream.write(`${`[${phase}] ${line}`.slice(0, (stream.columns || 120) - 1)}\n`);
+      shown = lines;
     },
   };
 }

@@ -91,7 +91,10 @@ async function waitFor(ctx: InitContext, targets: Target[], limitMs: number): Pr
       if (Date.now() - lastLook > LOOK_MS) {
         lastLook = Date.now();
         await look(ctx, targets, healthy, states);
-        ctx.ui.live("wait-control-plane", targets.map((t) => `${t.name}: ${states.get(t.name)}`).join(", "));
+        ctx.ui.live(
+          "wait-control-plane",
+          targets.filter((t) => !healthy.has(t.name)).map((t) => `${t.name}: ${states.get(t.name)}`),
+        );
       }
       await sleep(POLL_MS);
     }
