@@ -212,7 +212,7 @@ export function flagConfig(given: Given): FlagConfig {
   const ttl = given.get("token-ttl");
   if (given.has("token") || ttl !== undefined) {
     const token: Partial<BootstrapToken> = { token: given.get("token") ?? newToken() };
-    if (ttl !== undefined) token.ttl = duration(ttl);
+    if (ttl !== undefined) token.ttl = durationFlag("token-ttl", ttl);
     init["bootstrapTokens"] = [token];
     flagOf["bootstrapTokens[0].token"] = "--token";
     flagOf["bootstrapTokens[0].ttl"] = "--token-ttl";
@@ -254,12 +254,13 @@ function gates(pairs: string[]): Record<string, boolean> {
   );
 }
 
-function duration(value: string): string {
+/** A flag's duration as Go prints it; a bare 0 is taken too. Throws UsageError naming the flag. */
+export function durationFlag(name: string, value: string): string {
   try {
     return formatDuration(parseDuration(value === "0" ? "0s" : value));
   } catch {
     throw new UsageError(
-      `--token-ttl is a duration such as ${formatDuration(2 * HOUR + 30 * MINUTE)} or ${formatDuration(DAY)}, not ${JSON.stringify(value)}`,
+      `--${name} is a duration such as ${formatDuration(2 * HOUR + 30 * MINUTE)} or ${formatDuration(DAY)}, not ${JSON.stringify(value)}`,
     );
   }
 }

@@ -9,6 +9,14 @@ import { formatError } from "../lib/ui/ui.ts";
 import { argsDef, type Flag, GLOBAL_FLAGS, normalizeFlags } from "./flags.ts";
 import { runInit } from "./init.ts";
 import { INIT_FLAGS, PHASE_FLAGS } from "./init-flags.ts";
+import {
+  createTokenCommand,
+  deleteTokensCommand,
+  generateTokenCommand,
+  listTokensCommand,
+  TOKEN_CREATE_FLAGS,
+  TOKEN_FLAGS,
+} from "./token.ts";
 import { runVersion } from "./version.ts";
 
 /** One command of the tree: its words, flags and what it runs. */
@@ -60,6 +68,41 @@ const COMMANDS: Command[] = [
     description: "Print the version of kubestick and of the Kubernetes it installs",
     flags: GLOBAL_FLAGS,
     run: runVersion,
+  },
+  {
+    words: ["token"],
+    description: "Manage bootstrap tokens",
+    flags: GLOBAL_FLAGS,
+    help: () => "Commands: token create, token delete, token generate, token list\n",
+    run: () => {
+      throw new UsageError("which of create, delete, generate, list?", "kubestick token create --help shows its flags");
+    },
+  },
+  {
+    words: ["token", "create"],
+    description: "Create bootstrap tokens on the server",
+    flags: TOKEN_CREATE_FLAGS,
+    positionals: 1,
+    run: createTokenCommand,
+  },
+  {
+    words: ["token", "delete"],
+    description: "Delete bootstrap tokens on the server",
+    flags: TOKEN_FLAGS,
+    positionals: Number.POSITIVE_INFINITY,
+    run: deleteTokensCommand,
+  },
+  {
+    words: ["token", "generate"],
+    description: "Generate and print a bootstrap token, but do not create it on the server",
+    flags: GLOBAL_FLAGS,
+    run: generateTokenCommand,
+  },
+  {
+    words: ["token", "list"],
+    description: "List bootstrap tokens on the server",
+    flags: TOKEN_FLAGS,
+    run: listTokensCommand,
   },
   {
     words: ["supervise"],

@@ -159,6 +159,17 @@ export class ApiClient {
     });
   }
 
+  /** Removes an object. Returns false when there was none. */
+  async delete(apiVersion: string, kind: string, name: string, namespace?: string): Promise<boolean> {
+    try {
+      await this.call("DELETE", objectPath(apiVersion, kind, name, namespace), { what: `delete ${kind} ${name}` });
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 404) return false;
+      throw error;
+    }
+  }
+
   /** Every object of a kind, read in pages. `resourceVersion` is where a watch can begin. */
   async list<T = KubeObject>(
     apiVersion: string,

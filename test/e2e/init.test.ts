@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHash, X509Certificate } from "node:crypto";
 import { ApiClient } from "../../lib/api/client.ts";
 import type { ApiError } from "../../lib/api/errors.ts";
+import { verifyDetached } from "../../lib/bootstrap/jws.ts";
 import { openCertificate } from "../../lib/bootstrap/upload-certs.ts";
 import { INIT_PHASES } from "../../lib/phases/init/init.ts";
 import { flatten } from "../../lib/phases/runner.ts";
@@ -172,6 +173,50 @@ test("uploaded certificates are the host's, encrypted, and go with their token",
   expect(cp1.kubectl("get", "secret", "-n", "kube-system", owner.name, "-o", "jsonpath={.metadata.uid}")).toBe(
     owner.uid,
   );
+});
+
+test("a token made later works at once: listed, signed, accepted, and gone when it is deleted", async () => {
+  const token = (...args: string[]) => cp1.exec([...KUBESTICK, "token", ...args], 30_000);
+  const made = token("create", "fedcba.0123456789abcdef", "--ttl=2h", "--description=a board", "--print-join-command");
+  expect(made.stdout.trim()).toBe(
+    `kubeadm join 10.99.0.11:6443 --token fedcba.0123456789abcdef --discovery-token-ca-cert-hash ${caPin(new X509Certificate(cp1.file("/etc/kubernetes/pki/ca.crt")))}`,
+  );
+  const info = () =>
+    (
+      JSON.parse(cp1.kubectl("get", "configmap", "-n", "kube-public", "cluster-info", "-o", "json")) as {
+        data: Record<string, string>;
+      }
+    ).data;
+  const published = info();
+  expect(
+    verifyDetached(published["jws-kubeconfig-fedcba"] ?? "", published["kubeconfig"]!, "fedcba", "0123456789abcdef"),
+  ).toBe(true);
+  expect(published["jws-kubeconfig-abcdef"]).toBeDefined();
+  expect(token("list").stdout).toMatch(
+    /fedcba\.0123456789abcdef +1h59m\d+s +\S+Z +signing,authentication +a board +system:bootstrappers/,
+  );
+  const client = new ApiClient({
+    server: "https://10.99.0.11:6443",
+    ca: cp1.file("/etc/kubernetes/pki/ca.crt"),
+    token: "fedcba.0123456789abcdef",
+  });
+  expect(await client.text("/api/v1/namespaces/kube-system/configmaps/kubelet-config")).toContain(
+    "KubeletConfiguration",
+  );
+  expect(token("create", "fedcba.0000000000000000").stderr).toContain("already a token with the id fedcba");
+  expect(token("delete", "fedcba").stdout).toContain('"fedcba" deleted');
+  expect(info()["jws-kubeconfig-fedcba"]).toBeUndefined();
+  await until(
+    () =>
+      client.text("/api/v1/namespaces/kube-system/configmaps/kubelet-config").then(
+        () => false,
+        (e: ApiError) => e.status === 401,
+      ),
+    10_000,
+    "the deleted token is refused",
+  );
+  await client.close();
+  expect(token("delete", "fedcba").status).toBe(1);
 });
 
 describe("joining", () => {

@@ -4,9 +4,10 @@ import { kubeProxyObjects } from "../../addons/kube-proxy.ts";
 import { ApiError } from "../../api/errors.ts";
 import { serviceAccount } from "../../api/rbac.ts";
 import type { KubeObject } from "../../api/resources.ts";
-import { clusterInfo, clusterInfoRbac, discoveryKubeconfig } from "../../bootstrap/cluster-info.ts";
+import { clusterInfoRbac, discoveryKubeconfig } from "../../bootstrap/cluster-info.ts";
 import { apiServerKubeletClient, nodeBootstrapRbac } from "../../bootstrap/rbac.ts";
-import { newToken, signingToken, splitToken, tokenSecret } from "../../bootstrap/token.ts";
+import { newToken, splitToken, tokenSecret } from "../../bootstrap/token.ts";
+import { signClusterInfo } from "../../bootstrap/tokens.ts";
 import { certificateSecret, newCertificateKey, sharedCertificates } from "../../bootstrap/upload-certs.ts";
 import { kubeadmConfigObjects, kubeletConfigObjects } from "../../bootstrap/uploaded-config.ts";
 import { formatDuration, parseDuration } from "../../config/schema.ts";
@@ -167,16 +168,11 @@ export const bootstrapTokenPhase: InitPhase = {
       throw new KubestickError(`${ctx.pki.path("ca.crt")} is not there`, {
         hint: "run first: kubestick init phase certs ca",
       });
-    const { items } = await cluster.list<{ type?: string; data?: Record<string, string> }>("v1", "Secret", {
-      namespace: NAMESPACE_SYSTEM,
-      query: { fieldSelector: "type=bootstrap.kubernetes.io/token" },
-    });
-    const signing = items.map((secret) => signingToken(secret, now)).filter((t) => t !== undefined);
     ctx.ui.step("bootstrap-token", 'Creating the "cluster-info" ConfigMap in the "kube-public" namespace');
     if (!ctx.options.dryRun)
       await cluster.createIfAbsent({ apiVersion: "v1", kind: "Namespace", metadata: { name: "kube-public" } });
-    const info = clusterInfo(discoveryKubeconfig(ctx.clusterServer, certificatePem(ca)), signing);
-    await ctx.apply([serviceAccount("bootstrap-signer"), info, ...clusterInfoRbac()]);
+    await signClusterInfo(cluster, discoveryKubeconfig(ctx.clusterServer, certificatePem(ca)), now);
+    await ctx.apply([serviceAccount("bootstrap-signer"), ...clusterInfoRbac()]);
   },
 };
 

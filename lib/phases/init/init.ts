@@ -1,3 +1,4 @@
+import { joinCommand } from "../../bootstrap/join-command.ts";
 import { KUBERNETES_DIR } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
 import { caPin } from "../../pki/certificate.ts";
@@ -63,7 +64,7 @@ export function joinCommands(ctx: InitContext): { command: string; controlPlane?
       hint: "run first: kubestick init phase certs ca",
     });
   const token = ctx.options.skipTokenPrint ? "<value withheld>" : ctx.config.bootstrapTokens[0]!.token;
-  const command = `kubeadm join ${ctx.clusterServer.slice("https://".length)} --token ${token} --discovery-token-ca-cert-hash ${caPin(ca)}`;
+  const command = joinCommand(ctx.clusterServer, token, caPin(ca));
   if (!ctx.options.uploadCerts || !ctx.certificateKey) return { command };
   const key = ctx.options.skipCertificateKeyPrint ? "<value withheld>" : ctx.certificateKey;
   return { command, controlPlane: `${command} --control-plane --certificate-key ${key}` };

@@ -1,0 +1,190 @@
+import { X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { ApiClient } from "../lib/api/client.ts";
+import { joinCommand } from "../lib/bootstrap/join-command.ts";
+import { newToken, splitToken } from "../lib/bootstrap/token.ts";
+import {
+  createToken,
+  deleteToken,
+  type ListedToken,
+  listTokens,
+  publishedKubeconfig,
+} from "../lib/bootstrap/tokens.ts";
+import { defaultToken } from "../lib/config/defaults.ts";
+import { parseFlags } from "../lib/config/load.ts";
+import { ConfigError } from "../lib/config/problems.ts";
+import { formatDuration } from "../lib/config/schema.ts";
+import { ADMIN_KUBECONFIG } from "../lib/constants/paths.ts";
+import { TOKEN_PATTERN } from "../lib/constants/tokens.ts";
+import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
+import { readKubeconfig } from "../lib/kubeconfig/kubeconfig.ts";
+import { caPin } from "../lib/pki/certificate.ts";
+import { type Flag, GLOBAL_FLAGS, listValue } from "./flags.ts";
+import { durationFlag } from "./init-flags.ts";
+
+type Given = Map<string, string>;
+
+/** Flags of every `token` command that talks to the cluster. */
+export const TOKEN_FLAGS: Flag[] = [
+  {
+    name: "kubeconfig",
+    description: `The kubeconfig file to use when talking to the cluster (default ${ADMIN_KUBECONFIG}).`,
+    valueHint: "file",
+  },
+  ...GLOBAL_FLAGS,
+];
+
+/** Flags of `token create`; names, meanings and defaults are kubeadm's. */
+export const TOKEN_CREATE_FLAGS: Flag[] = [
+  { name: "description", description: "A human friendly description of how this token is used.", valueHint: "text" },
+  {
+    name: "groups",
+    description: "Extra groups that this token will authenticate as.",
+    valueHint: "groups",
+    list: true,
+  },
+  {
+    name: "print-join-command",
+    description: "Instead of printing only the token, print the full join command.",
+    type: "boolean",
+  },
+  {
+    name: "ttl",
+    description: "The duration before the token is deleted (e.g. 1s, 2m, 3h). '0' never expires (default 24h0m0s).",
+    valueHint: "duration",
+  },
+  {
+    name: "usages",
+    description: "The ways in which this token can be used: signing, authentication.",
+    valueHint: "usages",
+    list: true,
+  },
+  ...TOKEN_FLAGS,
+];
+
+/** `token generate`: prints a new random token and does nothing else. */
+export function generateTokenCommand(): void {
+  process.stdout.write(`${newToken()}\n`);
+}
+
+/** `token create [token]`: makes a token that works at once. */
+export async function createTokenCommand(given: Given, [text]: string[]): Promise<void> {
+  const ttl = given.get("ttl");
+  const token = defaultToken({
+    token: text ?? newToken(),
+    ...(ttl === undefined ? {} : { ttl: durationFlag("ttl", ttl) }),
+    ...(given.has("description") ? { description: given.get("description") } : {}),
+    usages: listValue(given, "usages"),
+    groups: listValue(given, "groups"),
+  });
+  const flagOf = {
+    "bootstrapTokens[0].token": "token",
+    "bootstrapTokens[0].ttl": "--ttl",
+    "bootstrapTokens[0].groups": "--groups",
+  };
+  const { problems } = parseFlags({ init: { bootstrapTokens: [token] }, cluster: {}, flagOf });
+  if (problems.length > 0) throw new ConfigError(problems);
+  const usage = token.usages.find((u) => u !== "signing" && u !== "authentication");
+  if (usage !== undefined)
+    throw new UsageError(`--usages takes signing and authentication, not ${JSON.stringify(usage)}`);
+  await withCluster(given, async (client) => {
+    await createToken(client, token, new Date());
+    const command = await joinCommandFor(client, token.token);
+    if (given.get("output") === "json")
+      process.stdout.write(`${JSON.stringify({ token: token.token, joinCommand: command }, null, 2)}\n`);
+    else process.stdout.write(`${given.get("print-join-command") === "true" ? command : token.token}\n`);
+  });
+}
+
+/** `token list`: a table, or JSON. */
+export async function listTokensCommand(given: Given): Promise<void> {
+  await withCluster(given, async (client) => {
+    const tokens = await listTokens(client);
+    const now = new Date();
+    process.stdout.write(
+      given.get("output") === "json"
+        ? `${JSON.stringify(
+            tokens.map((t) => ({ ...t, ttl: timeLeft(t, now) })),
+            null,
+            2,
+          )}\n`
+        : table(tokens, now),
+    );
+  });
+}
+
+/** `token delete TOKEN...`: by id or whole token. */
+export async function deleteTokensCommand(given: Given, names: string[]): Promise<void> {
+  const ids = names.map((name) => {
+    if (TOKEN_PATTERN.test(name)) return splitToken(name).id;
+    if (/^[a-z0-9]{6}$/.test(name)) return name;
+    throw new UsageError(
+      "a token is named by its id (six characters) or written whole",
+      "kubestick token list shows them",
+    );
+  });
+  if (ids.length === 0) throw new UsageError("which token?", "kubestick token list shows them");
+  await withCluster(given, async (client) => {
+    for (const id of ids) {
+      if (!(await deleteToken(client, id, new Date()))) {
+        throw new KubestickError(`there is no token with the id ${id}`, {
+          hint: "kubestick token list shows those there are",
+        });
+      }
+      process.stdout.write(`bootstrap token "${id}" deleted\n`);
+    }
+  });
+}
+
+async function withCluster(given: Given, use: (client: ApiClient) => Promise<void>): Promise<void> {
+  const path = given.get("kubeconfig") ?? process.env["KUBECONFIG"] ?? ADMIN_KUBECONFIG;
+  const read = (file: string) => {
+    try {
+      return readFileSync(file, "utf8");
+    } catch (error) {
+      throw new KubestickError(`cannot read ${file}: ${reason(error)}`, {
+        hint: "run this on a control plane node as root, or name a kubeconfig with --kubeconfig",
+      });
+    }
+  };
+  const client = new ApiClient(readKubeconfig(read(path), path, read));
+  try {
+    await use(client);
+  } finally {
+    await client.close();
+  }
+}
+
+async function joinCommandFor(client: ApiClient, token: string): Promise<string> {
+  const published = readKubeconfig(await publishedKubeconfig(client), "cluster-info", () => undefined);
+  return joinCommand(published.server, token, caPin(new X509Certificate(published.ca)));
+}
+
+function timeLeft({ expires }: ListedToken, now: Date): string {
+  if (!expires) return "<forever>";
+  const left = Math.round((expires.getTime() - now.getTime()) / 1000) * 1000;
+  return left > 0 ? formatDuration(left) : "<invalid>";
+}
+
+function table(tokens: ListedToken[], now: Date): string {
+  const rows = [
+    ["TOKEN", "TTL", "EXPIRES", "USAGES", "DESCRIPTION", "EXTRA GROUPS"],
+    ...tokens.map((t) => [
+      t.token,
+      timeLeft(t, now),
+      t.expires?.toISOString().replace(/\.\d+Z$/, "Z") ?? "<never>",
+      t.usages.join(",") || "<none>",
+      t.description || "<none>",
+      t.groups.join(",") || "<none>",
+    ]),
+  ];
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
+  return `${rows
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i]!))
+        .join("   ")
+        .trimEnd(),
+    )
+    .join("\n")}\n`;
+}

@@ -1,0 +1,102 @@
+import type { ApiClient } from "../api/client.ts";
+import type { Cluster } from "../api/cluster.ts";
+import type { KubeObject } from "../api/resources.ts";
+import type { BootstrapToken } from "../config/types.ts";
+import {
+  CM_CLUSTER_INFO,
+  NAMESPACE_PUBLIC,
+  NAMESPACE_SYSTEM,
+  SECRET_TOKEN_PREFIX,
+  SECRET_TOKEN_TYPE,
+} from "../constants/names.ts";
+import { TOKEN_PATTERN, TOKEN_USAGES } from "../constants/tokens.ts";
+import { KubestickError } from "../host/errors.ts";
+import { clusterInfo } from "./cluster-info.ts";
+import { signingToken, tokenSecret } from "./token.ts";
+
+/** A bootstrap token as it stands in the cluster. `expires` is undefined for one that never does. */
+export interface ListedToken {
+  token: string;
+  expires: Date | undefined;
+  usages: string[];
+  groups: string[];
+  description: string;
+}
+
+type TokenSecret = { metadata: { name: string }; type?: string; data?: Record<string, string> };
+
+async function tokenSecrets(cluster: Pick<Cluster, "list">): Promise<TokenSecret[]> {
+  const query = { fieldSelector: `type=${SECRET_TOKEN_TYPE}` };
+  const { items } = await cluster.list<TokenSecret>("v1", "Secret", { namespace: NAMESPACE_SYSTEM, query });
+  return items;
+}
+
+/** Every bootstrap token of a cluster, in order of their ids. Secrets that hold none are left out, as kubeadm does. */
+export async function listTokens(cluster: Pick<Cluster, "list">): Promise<ListedToken[]> {
+  const tokens: ListedToken[] = [];
+  for (const { data } of await tokenSecrets(cluster)) {
+    const field = (name: string) => Buffer.from(data?.[name] ?? "", "base64").toString("utf8");
+    const token = `${field("token-id")}.${field("token-secret")}`;
+    if (!TOKEN_PATTERN.test(token)) continue;
+    tokens.push({
+      token,
+      expires: field("expiration") === "" ? undefined : new Date(field("expiration")),
+      usages: TOKEN_USAGES.filter((usage) => field(`usage-bootstrap-${usage}`) === "true"),
+      groups: field("auth-extra-groups").split(",").filter(Boolean),
+      description: field("description"),
+    });
+  }
+  return tokens.sort((a, b) => (a.token < b.token ? -1 : 1));
+}
+
+/** Signs cluster-info with every token that may sign now, so that nobody has to wait for a controller to do it. */
+export async function signClusterInfo(
+  cluster: Pick<Cluster, "list" | "apply">,
+  kubeconfig: string,
+  now: Date,
+): Promise<void> {
+  const signing = (await tokenSecrets(cluster))
+    .map((secret) => signingToken(secret, now))
+    .filter((t) => t !== undefined);
+  await cluster.apply(clusterInfo(kubeconfig, signing) as KubeObject);
+}
+
+/** The kubeconfig that cluster-info shows. Throws KubestickError when the cluster has none. */
+export async function publishedKubeconfig(cluster: Pick<Cluster, "get">): Promise<string> {
+  const info = await cluster.get<{ data?: Record<string, string> }>(
+    "v1",
+    "ConfigMap",
+    CM_CLUSTER_INFO,
+    NAMESPACE_PUBLIC,
+  );
+  const text = info?.data?.["kubeconfig"];
+  if (text) return text;
+  throw new KubestickError(
+    `the ConfigMap ${NAMESPACE_PUBLIC}/${CM_CLUSTER_INFO} is not there, so no node can find this cluster`,
+    {
+      hint: "make it: kubestick init phase bootstrap-token",
+    },
+  );
+}
+
+/** Makes a token that works at once: for authentication, and for the signature of cluster-info. Throws when its id is taken. */
+export async function createToken(client: ApiClient, token: BootstrapToken, now: Date): Promise<void> {
+  const secret = tokenSecret(token, now) as KubeObject;
+  const { name, namespace } = secret.metadata;
+  if (await client.get("v1", "Secret", name, namespace)) {
+    const id = name.slice(SECRET_TOKEN_PREFIX.length);
+    throw new KubestickError(`there is already a token with the id ${id}`, {
+      hint: `delete it first: kubestick token delete ${id}`,
+    });
+  }
+  const kubeconfig = await publishedKubeconfig(client);
+  await client.createIfAbsent(secret);
+  await signClusterInfo(client, kubeconfig, now);
+}
+
+/** Removes a token by its id, and its signature. Returns false when there was none. */
+export async function deleteToken(client: ApiClient, id: string, now: Date): Promise<boolean> {
+  const removed = await client.delete("v1", "Secret", `${SECRET_TOKEN_PREFIX}${id}`, NAMESPACE_SYSTEM);
+  if (removed) await signClusterInfo(client, await publishedKubeconfig(client), now);
+  return removed;
+}
