@@ -17,38 +17,70 @@ export function dnsAddresses(config: InitConfig): string[] {
   return config.cluster.networking.serviceSubnet.split(",").map((subnet) => indexedIp(parseCidr(subnet)!, 10)!);
 }
 
+/** What fitting a kubelet to a host looks at. */
+export type KubeletFacts = Pick<HostFacts, "cgroupVersion" | "swap" | "resolvConf" | "hostResolvConf">;
+type CgroupDriver = "systemd" | "cgroupfs" | undefined;
+
+/** Settings that belong to one node and stay out of the cluster's ConfigMap, as with kubeadm (KubeletConfiguration Mutate). */
+const NODE_LOCAL = new Set(["resolvConf"]);
+
+/** The kubelet settings that a host asks for, each with the reason. */
+export function hostSettings(
+  facts: KubeletFacts,
+  driver: CgroupDriver,
+): { field: string; value: unknown; why: string }[] {
+  const settings: { field: string; value: unknown; why: string }[] = [];
+  const add = (field: string, value: unknown, why: string) => settings.push({ field, value, why });
+  if (facts.cgroupVersion === 1) {
+    add("failCgroupV1", false, "this kernel runs cgroup v1, which the kubelet refuses unless told otherwise");
+  }
+  if (facts.swap) add("failSwapOn", false, "swap is on; pods get none of it, but the kubelet must not refuse to start");
+  if (driver) add("cgroupDriver", driver, "that is what the container runtime uses");
+  if (!facts.resolvConf) {
+    const why = facts.hostResolvConf.nameservers.length === 0 ? "has no nameserver" : "has only loopback nameservers";
+    add("resolvConf", EMPTY_RESOLV_CONF, `${facts.hostResolvConf.path} ${why}, and a pod that asks itself loops`);
+  } else if (facts.resolvConf.path !== HOST_RESOLV_CONF) {
+    const why = `${HOST_RESOLV_CONF} points to a loopback stub, and this file has the real nameservers`;
+    add("resolvConf", facts.resolvConf.path, why);
+  }
+  return settings;
+}
+
+const told = (field: string, value: unknown, why: string): Adaptation => ({
+  setting: `kubelet ${field}: ${JSON.stringify(value)}`,
+  why,
+});
+
+/** The cluster's kubelet configuration on a joining node: fitted to this host, where the administrator's would not run. */
+export function fitKubeletConfig(
+  shared: ComponentConfig,
+  facts: KubeletFacts,
+  driver: CgroupDriver,
+): { local: ComponentConfig; adaptations: Adaptation[] } {
+  const local = { ...shared };
+  const adaptations: Adaptation[] = [];
+  for (const { field, value, why } of hostSettings(facts, driver)) {
+    const decided = NODE_LOCAL.has(field) && shared[field] !== undefined;
+    if (decided || shared[field] === value) continue;
+    local[field] = value;
+    adaptations.push(told(field, value, why));
+  }
+  return { local: withZeros(local, kubeletSchema) as ComponentConfig, adaptations };
+}
+
 /**
- * The KubeletConfiguration that kubeadm would keep in the cluster (kubeadm componentconfigs/kubelet.go), fitted to this
- * host where the user has not decided otherwise.
+ * The KubeletConfiguration that kubeadm would keep in the cluster (`shared`; kubeadm componentconfigs/kubelet.go) and
+ * the one that runs on this host (`local`), fitted to it where the user has not decided otherwise.
  */
 export function kubeletConfig(
   config: InitConfig,
-  facts: Pick<HostFacts, "cgroupVersion" | "swap" | "resolvConf" | "hostResolvConf">,
-  cgroupDriver: "systemd" | "cgroupfs" | undefined,
-): { config: ComponentConfig; adaptations: Adaptation[] } {
+  facts: KubeletFacts,
+  driver: CgroupDriver,
+): { shared: ComponentConfig; local: ComponentConfig; adaptations: Adaptation[] } {
   const user = config.kubelet ?? {};
-  const adaptations: Adaptation[] = [];
-  const chosen: ComponentConfig = {};
-  const adapt = (field: string, value: unknown, why: string) => {
-    if (user[field] !== undefined) return;
-    chosen[field] = value;
-    adaptations.push({ setting: `kubelet ${field}: ${JSON.stringify(value)}`, why });
-  };
-  if (facts.cgroupVersion === 1)
-    adapt("failCgroupV1", false, "this kernel runs cgroup v1, which the kubelet refuses unless told otherwise");
-  if (facts.swap)
-    adapt("failSwapOn", false, "swap is on; pods get none of it, but the kubelet must not refuse to start");
-  if (cgroupDriver) adapt("cgroupDriver", cgroupDriver, "that is what the container runtime uses");
-  if (!facts.resolvConf) {
-    const why = facts.hostResolvConf.nameservers.length === 0 ? "has no nameserver" : "has only loopback nameservers";
-    adapt("resolvConf", EMPTY_RESOLV_CONF, `${facts.hostResolvConf.path} ${why}, and a pod that asks itself loops`);
-  } else if (facts.resolvConf.path !== HOST_RESOLV_CONF) {
-    adapt(
-      "resolvConf",
-      facts.resolvConf.path,
-      `${HOST_RESOLV_CONF} points to a loopback stub, and this file has the real nameservers`,
-    );
-  }
+  const settings = hostSettings(facts, driver).filter(({ field }) => user[field] === undefined);
+  const chosen = (local: boolean) =>
+    Object.fromEntries(settings.filter(({ field }) => NODE_LOCAL.has(field) === local).map((s) => [s.field, s.value]));
   const merged: ComponentConfig = {
     apiVersion: "kubelet.config.k8s.io/v1beta1",
     kind: "KubeletConfiguration",
@@ -59,7 +91,7 @@ export function kubeletConfig(
     healthzBindAddress: "127.0.0.1",
     healthzPort: KUBELET_HEALTHZ_PORT,
     rotateCertificates: true,
-    ...chosen,
+    ...chosen(false),
     ...user,
     authentication: mergeObject(
       {
@@ -71,7 +103,11 @@ export function kubeletConfig(
     ),
     authorization: mergeObject({ mode: "Webhook" }, user["authorization"]),
   };
-  return { config: withZeros(merged, kubeletSchema) as ComponentConfig, adaptations };
+  return {
+    shared: withZeros(merged, kubeletSchema) as ComponentConfig,
+    local: withZeros({ ...merged, ...chosen(true) }, kubeletSchema) as ComponentConfig,
+    adaptations: settings.map(({ field, value, why }) => told(field, value, why)),
+  };
 }
 
 function mergeObject(defaults: ComponentConfig, user: unknown): ComponentConfig {

@@ -308,10 +308,7 @@ describe("joining", () => {
         data: { kubelet: string };
       }
     ).data.kubelet;
-    w1.write(
-      "/var/lib/kubelet/config.yaml",
-      shared.replaceAll(cp1.cgroup, w1.cgroup).replace("/var/lib/kubestick/resolv.conf", "/etc/resolv.conf"),
-    );
+    w1.write("/var/lib/kubelet/config.yaml", shared.replaceAll(cp1.cgroup, w1.cgroup));
     const kubelet = w1.start([
       "kubelet",
       "--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf",

@@ -6,7 +6,7 @@ import { newToken, signingToken, splitToken, tokenSecret } from "../../lib/boots
 import { newCertificateKey, openCertificate, sealCertificate } from "../../lib/bootstrap/upload-certs.ts";
 import { defaultToken } from "../../lib/config/defaults.ts";
 import { KubestickError } from "../../lib/host/errors.ts";
-import { kubeletConfig } from "../../lib/kubelet/config.ts";
+import { fitKubeletConfig, kubeletConfig } from "../../lib/kubelet/config.ts";
 import { kubeletFlags, parseKubeletFlags } from "../../lib/kubelet/flags.ts";
 import { componentPod } from "../../lib/manifests/control-plane.ts";
 import { mergeArgs } from "../../lib/manifests/pod.ts";
@@ -154,19 +154,30 @@ describe("fitting to the host", () => {
       hostResolvConf: { path: "/etc/resolv.conf", nameservers: ["127.0.0.53"] },
     };
     const fitted = kubeletConfig(configFrom(MINIMAL), old, "cgroupfs");
-    expect(fitted.config).toMatchObject({
+    expect(fitted.local).toMatchObject({
       failCgroupV1: false,
       failSwapOn: false,
       cgroupDriver: "cgroupfs",
       resolvConf: "/var/lib/kubestick/resolv.conf",
     });
     expect(fitted.adaptations).toHaveLength(4);
+    // A path that is only there on this node must not reach the others through the cluster's ConfigMap.
+    expect(fitted.shared["resolvConf"]).toBeUndefined();
+    const joining = fitKubeletConfig({ ...fitted.shared, cgroupDriver: "systemd" }, FACTS, "cgroupfs");
+    expect(joining.local).toMatchObject({ cgroupDriver: "cgroupfs" });
+    expect(joining.local["resolvConf"]).toBeUndefined();
+    expect(fitKubeletConfig(fitted.shared, old, "cgroupfs").local).toMatchObject({
+      resolvConf: "/var/lib/kubestick/resolv.conf",
+    });
+    expect(fitKubeletConfig({ ...fitted.shared, resolvConf: "/etc/own" }, old, "cgroupfs").local).toMatchObject({
+      resolvConf: "/etc/own",
+    });
     expect(fitted.adaptations.every((a) => a.why.length > 10)).toBe(true);
     const user = configFrom(
       `${MINIMAL}---\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nfailSwapOn: true\nresolvConf: /etc/own\ncgroupDriver: systemd\nfailCgroupV1: true\n`,
     );
     const kept = kubeletConfig(user, old, "cgroupfs");
-    expect(kept.config).toMatchObject({
+    expect(kept.local).toMatchObject({
       failSwapOn: true,
       resolvConf: "/etc/own",
       cgroupDriver: "systemd",

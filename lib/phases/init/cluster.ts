@@ -52,7 +52,7 @@ export const uploadConfigPhase: InitPhase = {
           "upload-config",
           `Creating a ConfigMap "kubelet-config" in namespace ${NAMESPACE_SYSTEM} with the configuration for the kubelets in the cluster`,
         );
-        await ctx.apply(kubeletConfigObjects(await ctx.kubelet()));
+        await ctx.apply(kubeletConfigObjects((await ctx.kubelet()).shared));
       },
     },
   ],
@@ -191,7 +191,7 @@ export const addonPhase: InitPhase = {
       flags: [...ADDON_FLAGS, "service-cidr", "service-dns-domain"],
       skipIf: (ctx) => (ctx.config.cluster.dns.disabled ? "dns.disabled is set" : undefined),
       run: async (ctx) => {
-        const path = String((await ctx.kubelet())["resolvConf"] ?? HOST_RESOLV_CONF);
+        const path = String((await ctx.kubelet()).local["resolvConf"] ?? HOST_RESOLV_CONF);
         const forward = usableNameservers(readResolvConf(ctx.files, path)).length > 0;
         if (!forward)
           ctx.ui.step("addon", `CoreDNS forwards to nobody (because ${path} has no nameserver that pods could reach)`);

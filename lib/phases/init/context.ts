@@ -87,12 +87,12 @@ export class InitContext {
     return `https://${joinHostPort(host, port ?? this.config.localAPIEndpoint.bindPort)}`;
   }
 
-  /** The kubelet's configuration for this host; what was fitted to it is told once, with the reason. */
-  async kubelet(): Promise<ComponentConfig> {
+  /** The kubelet's configuration, the cluster's and this host's; what was fitted to it is told once, with the reason. */
+  async kubelet(): Promise<{ shared: ComponentConfig; local: ComponentConfig }> {
     this.#driver ??= this.#askCgroupDriver();
-    const { config, adaptations } = kubeletConfig(this.config, this.facts, await this.#driver);
+    const { shared, local, adaptations } = kubeletConfig(this.config, this.facts, await this.#driver);
     this.#tell("kubelet-start", adaptations);
-    return config;
+    return { shared, local };
   }
 
   /** kube-proxy's configuration for this host; told as the kubelet's. */

@@ -28,20 +28,20 @@ export const kubeletStartPhase: Phase<InitContext> = {
   run: async (ctx) => {
     const { config, ledger, ui } = ctx;
     const node = config.nodeRegistration;
-    const shared = await ctx.kubelet();
-    if (shared["resolvConf"] === EMPTY_RESOLV_CONF) {
+    const kubelet = (await ctx.kubelet()).local;
+    if (kubelet["resolvConf"] === EMPTY_RESOLV_CONF) {
       // A file with no option at all makes containerd fall back to the host's own resolv.conf.
       const text =
         "# Written by kubestick: this host has no nameserver that pods could use.\noptions timeout:1 attempts:1\n";
       ledger.write(EMPTY_RESOLV_CONF, text, { mode: 0o644 });
     }
     const instance = {
-      apiVersion: shared["apiVersion"],
-      kind: shared["kind"],
+      apiVersion: kubelet["apiVersion"],
+      kind: kubelet["kind"],
       containerRuntimeEndpoint: node.criSocket,
     };
     const local = applyPatches(
-      { ...shared, containerRuntimeEndpoint: node.criSocket },
+      { ...kubelet, containerRuntimeEndpoint: node.criSocket },
       "kubeletconfiguration",
       ctx.patches,
     );
@@ -94,7 +94,7 @@ export const kubeletFinalizePhase: Phase<InitContext> = {
       live: true,
       flags: ["cert-dir"],
       run: async (ctx) => {
-        if ((await ctx.kubelet())["rotateCertificates"] !== true) {
+        if ((await ctx.kubelet()).local["rotateCertificates"] !== true) {
           ctx.ui.step(
             "kubelet-finalize",
             "The kubelet does not rotate its certificate (rotateCertificates); its kubeconfig is left as it is",

@@ -32,7 +32,7 @@ export const waitControlPlanePhase: Phase<InitContext> = {
       return;
     }
     const limits = ctx.config.timeouts;
-    const kubelet = await ctx.kubelet();
+    const kubelet = (await ctx.kubelet()).local;
     const health = joinHostPort(String(kubelet["healthzBindAddress"]), Number(kubelet["healthzPort"]));
     const kubeletLimit = limits?.kubeletHealthCheck ? parseDuration(limits.kubeletHealthCheck) : KUBELET_HEALTH_TIMEOUT;
     await waitFor(ctx, [{ name: "kubelet", url: `http://${health}/healthz` }], kubeletLimit);
