@@ -1,0 +1,110 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { X509Certificate } from "node:crypto";
+import { clusterInfo, discoveryKubeconfig } from "../../lib/bootstrap/cluster-info.ts";
+import { discoverByToken, type TokenDiscovery } from "../../lib/bootstrap/discovery.ts";
+import { caPin } from "../../lib/pki/certificate.ts";
+import { apiDouble, type Handler, json, testCa } from "../support/api-double.ts";
+
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0)) await close();
+});
+const TOKEN = { id: "abcdef", secret: "0123456789abcdef" };
+
+/** A control plane's double that publishes a cluster-info, whose making a test can bend; keeps every request's headers. */
+async function controlPlane(bend: (info: { data: Record<string, string> }, asked: number) => void = () => undefined) {
+  const seen: (string | undefined)[] = [];
+  let info: (asked: number) => object = () => ({});
+  const handler: Handler = (request, response) => {
+    seen.push(request.token);
+    json(response, 200, info(seen.length));
+  };
+  const double = await apiDouble(handler, { anyClient: true });
+  closing.push(double.close);
+  info = (asked) => {
+    const made = structuredClone(clusterInfo(discoveryKubeconfig(double.server, double.ca), [TOKEN])) as {
+      data: Record<string, string>;
+    };
+    bend(made, asked);
+    return made;
+  };
+  const options: TokenDiscovery = {
+    endpoint: double.server.slice("https://".length),
+    token: `${TOKEN.id}.${TOKEN.secret}`,
+    pins: [caPin(new X509Certificate(double.ca))],
+    unsafeSkipCaVerification: false,
+    timeoutMs: 500,
+  };
+  return { double, seen, options };
+}
+
+describe("discovery by token", () => {
+  test("finds the cluster and gives it no secret", async () => {
+    const { double, seen, options } = await controlPlane();
+    expect(await discoverByToken(options)).toEqual({ server: double.server, ca: double.ca });
+    expect(seen).toEqual([undefined, undefined]);
+  });
+
+  test("waits for a signature that comes later", async () => {
+    const { options } = await controlPlane((info, asked) => {
+      if (asked === 1) delete info.data["jws-kubeconfig-abcdef"];
+    });
+    expect(await discoverByToken({ ...options, timeoutMs: 5_000 })).toHaveProperty("ca");
+  });
+
+  test("each thing that does not fit stops it with an error of its own", async () => {
+    const { options } = await controlPlane();
+    const refuse = (changed: Partial<TokenDiscovery>) =>
+      discoverByToken({ ...options, ...changed }).then(
+        () => "went through",
+        (error: Error) => error.message,
+      );
+    expect(await refuse({ token: "fedcba.0123456789abcdef" })).toContain("does not know the token fedcba");
+    expect(await refuse({ token: "abcdef.ffffffffffffffff" })).toContain("is not signed with this token");
+    expect(await refuse({ pins: [`sha256:${"0".repeat(64)}`] })).toContain("is not the one that was pinned");
+    expect(await refuse({ pins: [] })).toContain("is not the one that was pinned");
+    expect(await refuse({ endpoint: "127.0.0.1:1" })).toContain("cannot reach the API server at https://127.0.0.1:1");
+  });
+
+  test("a changed kubeconfig, and one that another token signed, are refused", async () => {
+    const changed = await controlPlane((info) => {
+      info.data["kubeconfig"] += "# changed\n";
+    });
+    await expect(discoverByToken(changed.options)).rejects.toThrow("is not signed with this token");
+    const other = await controlPlane((info) => {
+      const forged = clusterInfo(info.data["kubeconfig"]!, [
+        { id: TOKEN.id, secret: "ffffffffffffffff" },
+      ]) as typeof info;
+      info.data["jws-kubeconfig-abcdef"] = forged.data["jws-kubeconfig-abcdef"]!;
+    });
+    await expect(discoverByToken(other.options)).rejects.toThrow("is not signed with this token");
+  });
+
+  test("a man in the middle who passes the real cluster-info on fails at his own certificate", async () => {
+    const real = await controlPlane();
+    const passed = clusterInfo(discoveryKubeconfig(real.double.server, real.double.ca), [TOKEN]);
+    const proxy = await apiDouble((_request, response) => json(response, 200, passed), { anyClient: true });
+    closing.push(proxy.close);
+    const attempt = discoverByToken({ ...real.options, endpoint: proxy.server.slice("https://".length) });
+    await expect(attempt).rejects.toThrow("is not the server it should be");
+  });
+
+  test("a control plane that changes its words between the two questions is refused", async () => {
+    const { options } = await controlPlane((info, asked) => {
+      if (asked === 2) info.data["kubeconfig"] = "other";
+    });
+    await expect(discoverByToken(options)).rejects.toThrow("gave another cluster-info");
+  });
+
+  test("without pins only when told so, and then the signature still counts", async () => {
+    const { options } = await controlPlane();
+    expect(await discoverByToken({ ...options, pins: [], unsafeSkipCaVerification: true })).toHaveProperty("ca");
+    const stranger = await testCa();
+    const swapped = await controlPlane((info) => {
+      info.data["kubeconfig"] = discoveryKubeconfig("https://127.0.0.1:1", stranger.ca);
+    });
+    await expect(discoverByToken({ ...swapped.options, pins: [], unsafeSkipCaVerification: true })).rejects.toThrow(
+      "is not signed with this token",
+    );
+  });
+});
