@@ -1,6 +1,7 @@
+import { readFileSync } from "node:fs";
 import type { ArgDef, ArgsDef } from "citty";
 import { suggest } from "../lib/config/problems.ts";
-import { UsageError } from "../lib/host/errors.ts";
+import { reason, UsageError } from "../lib/host/errors.ts";
 
 /** A flag of a command. */
 export interface Flag {
@@ -93,4 +94,33 @@ export function listValue(given: Map<string, string>, name: string): string[] {
     .split(",")
     .map((item) => item.trim())
     .filter((item) => item !== "");
+}
+
+/** The level of -v. Throws UsageError when it is no number. */
+export function verbosity(given: Map<string, string>): number {
+  const text = given.get("v") ?? "0";
+  if (!/^\d{1,2}$/.test(text)) throw new UsageError(`-v takes a number, not ${JSON.stringify(text)}`);
+  return Number(text);
+}
+
+/** The text of the file that --config names. Throws UsageError when it cannot be read. */
+export function readConfigFile(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new UsageError(
+      `cannot read the configuration ${file}: ${reason(error)}`,
+      "give the path of a kubeadm configuration file to --config",
+    );
+  }
+}
+
+/** Flags that may not stand beside --config. Throws UsageError naming them, as kubeadm does. */
+export function rejectMixedFlags(given: Map<string, string>, flags: Flag[]): void {
+  const mixed = flags.filter((f) => given.has(f.name) && !f.besideConfig).map((f) => `--${f.name}`);
+  if (mixed.length === 0) return;
+  throw new UsageError(
+    `can not mix '--config' with arguments [${mixed.join(" ")}]`,
+    "put these settings into the configuration file",
+  );
 }

@@ -166,16 +166,6 @@ export const PHASE_FLAGS = [
 
 type Given = Map<string, string>;
 
-/** Flags that may not stand beside --config. Throws UsageError naming them. */
-export function rejectMixedFlags(given: Given): void {
-  const mixed = INIT_FLAGS.filter((f) => given.has(f.name) && !f.besideConfig).map((f) => `--${f.name}`);
-  if (mixed.length === 0) return;
-  throw new UsageError(
-    `can not mix '--config' with arguments [${mixed.join(" ")}]`,
-    "put these settings into the configuration file",
-  );
-}
-
 /** The configuration that flags alone describe, for `parseFlags`. */
 export function flagConfig(given: Given): FlagConfig {
   const cluster: Record<string, unknown> = {};

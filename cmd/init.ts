@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { newToken } from "../lib/bootstrap/token.ts";
 import { initConfig, type ParsedConfig, parseConfig, parseFlags, validateParsed } from "../lib/config/load.ts";
 import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
@@ -9,8 +8,8 @@ import { reportDryRun } from "../lib/phases/init/dry-run.ts";
 import { INIT_PHASES, joinCommands } from "../lib/phases/init/init.ts";
 import { type FlatPhase, findPhase, flatten, type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
 import { consoleUi } from "../lib/ui/ui.ts";
-import { listValue } from "./flags.ts";
-import { flagConfig, overrides, rejectMixedFlags } from "./init-flags.ts";
+import { listValue, readConfigFile, rejectMixedFlags, verbosity } from "./flags.ts";
+import { flagConfig, INIT_FLAGS, overrides } from "./init-flags.ts";
 
 type Given = Map<string, string>;
 
@@ -60,22 +59,13 @@ function parse(given: Given): ParsedConfig {
   let parsed: ParsedConfig;
   if (file === undefined) parsed = parseFlags(flagConfig(given));
   else {
-    rejectMixedFlags(given);
-    let text: string;
-    try {
-      text = readFileSync(file, "utf8");
-    } catch (error) {
-      throw new UsageError(
-        `cannot read the configuration ${file}: ${reason(error)}`,
-        "give the path of a kubeadm configuration file to --config",
-      );
-    }
-    parsed = parseConfig(text, file);
+    rejectMixedFlags(given, INIT_FLAGS);
+    parsed = parseConfig(readConfigFile(file), file);
   }
   const before = parsed.problems.length;
   const init = overrides(given, parsed.init ?? {});
   if (before === 0 && JSON.stringify(init) !== JSON.stringify(parsed.init)) {
-    const checked = parseFlags({ init, cluster: {}, flagOf: OVERRIDE_FLAGS });
+    const checked = parseFlags({ init, flagOf: OVERRIDE_FLAGS });
     parsed.problems.push(...checked.problems);
     validateParsed(checked);
   }
@@ -125,12 +115,6 @@ function refuseLiveOnOtherRoot(
     `the phase "${live.path}" works on the running host, not below --rootfs ${rootfs}`,
     "add --dry-run, or run only phases that write files: certs, kubeconfig, etcd, control-plane",
   );
-}
-
-function verbosity(given: Given): number {
-  const text = given.get("v") ?? "0";
-  if (!/^\d{1,2}$/.test(text)) throw new UsageError(`-v takes a number, not ${JSON.stringify(text)}`);
-  return Number(text);
 }
 
 function printReport(ctx: InitContext, phases: PhaseResult[], failure: unknown, whole: boolean): void {

@@ -3,12 +3,14 @@ import { type CommandDef, defineCommand, renderUsage, runCommand } from "citty";
 import { suggest } from "../lib/config/problems.ts";
 import { EXIT, KubestickError, UsageError } from "../lib/host/errors.ts";
 import { INIT_PHASES } from "../lib/phases/init/init.ts";
+import { JOIN_PHASES } from "../lib/phases/join/join.ts";
 import { flatten, phaseHelp } from "../lib/phases/runner.ts";
 import { superviseForever } from "../lib/services/supervisor.ts";
 import { formatError } from "../lib/ui/ui.ts";
 import { argsDef, type Flag, GLOBAL_FLAGS, normalizeFlags } from "./flags.ts";
 import { runInit } from "./init.ts";
 import { INIT_FLAGS, PHASE_FLAGS } from "./init-flags.ts";
+import { JOIN_FLAGS, runJoin } from "./join.ts";
 import {
   createTokenCommand,
   deleteTokensCommand,
@@ -68,6 +70,14 @@ const COMMANDS: Command[] = [
     description: "Print the version of kubestick and of the Kubernetes it installs",
     flags: GLOBAL_FLAGS,
     run: runVersion,
+  },
+  {
+    words: ["join"],
+    description: "Join this host to a cluster as a worker",
+    flags: JOIN_FLAGS,
+    positionals: 1,
+    help: () => `kubestick join HOST:PORT; the command executes the following phases:\n\n${phaseHelp(JOIN_PHASES)}\n`,
+    run: runJoin,
   },
   {
     words: ["token"],

@@ -82,7 +82,7 @@ export async function createTokenCommand(given: Given, [text]: string[]): Promis
     "bootstrapTokens[0].ttl": "--ttl",
     "bootstrapTokens[0].groups": "--groups",
   };
-  const { problems } = parseFlags({ init: { bootstrapTokens: [token] }, cluster: {}, flagOf });
+  const { problems } = parseFlags({ init: { bootstrapTokens: [token] }, flagOf });
   if (problems.length > 0) throw new ConfigError(problems);
   const usage = token.usages.find((u) => u !== "signing" && u !== "authentication");
   if (usage !== undefined)

@@ -160,8 +160,9 @@ function schemaOf(doc: ConfigDocument, problems: Problem[], warnings: string[]):
 
 /** Values given as flags, in a configuration's shape, with the flag that each path came from. */
 export interface FlagConfig {
-  init: Partial<InitConfiguration>;
-  cluster: Partial<ClusterConfiguration>;
+  init?: Partial<InitConfiguration>;
+  cluster?: Partial<ClusterConfiguration>;
+  join?: JoinConfiguration;
   /** `networking.podSubnet` → `--pod-network-cidr` */
   flagOf: Record<string, string>;
 }
@@ -173,7 +174,7 @@ export function parseFlags(flags: FlagConfig): ParsedConfig {
     const flag = flags.flagOf[path] ?? flags.flagOf[path.replace(/\[\d+\].*$/, "")] ?? path;
     problems.push({ file: "command line", line: 1, path: flag, message });
   };
-  const parsed: ParsedConfig = { init: flags.init, cluster: flags.cluster, warnings: [], report, problems };
+  const parsed: ParsedConfig = { ...flags, warnings: [], report, problems };
   validateParsed(parsed);
   return parsed;
 }

@@ -13,3 +13,5 @@ export const UPLOADED_CERTS_TTL = 2 * HOUR;
 export const CONTROL_PLANE_TIMEOUT = 4 * MINUTE;
 export const KUBELET_HEALTH_TIMEOUT = 4 * MINUTE;
 export const API_CALL_TIMEOUT = 1 * MINUTE;
+export const DISCOVERY_TIMEOUT = 5 * MINUTE;
+export const TLS_BOOTSTRAP_TIMEOUT = 5 * MINUTE;

@@ -48,6 +48,20 @@ export function kubeconfig(
   };
 }
 
+/** The kubeconfig that a kubelet asks for its first certificate with (kubeadm kubeconfig.CreateWithToken). */
+export function bootstrapKubeconfig(cluster: string, server: string, ca: string, token: string): object {
+  const user = "tls-bootstrap-token-user";
+  const context = `${user}@${cluster}`;
+  return {
+    apiVersion: "v1",
+    clusters: [{ cluster: { "certificate-authority-data": base64(ca), server }, name: cluster }],
+    contexts: [{ context: { cluster, user }, name: context }],
+    "current-context": context,
+    kind: "Config",
+    users: [{ name: user, user: { token } }],
+  };
+}
+
 /** YAML as Kubernetes' tools write it: no line folding, keys as given. */
 export function toYaml(value: unknown): string {
   return stringify(value, { lineWidth: 0, indentSeq: false, aliasDuplicateObjects: false });

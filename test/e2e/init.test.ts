@@ -179,7 +179,7 @@ test("a token made later works at once: listed, signed, accepted, and gone when 
   const token = (...args: string[]) => cp1.exec([...KUBESTICK, "token", ...args], 30_000);
   const made = token("create", "fedcba.0123456789abcdef", "--ttl=2h", "--description=a board", "--print-join-command");
   expect(made.stdout.trim()).toBe(
-    `kubeadm join 10.99.0.11:6443 --token fedcba.0123456789abcdef --discovery-token-ca-cert-hash ${caPin(new X509Certificate(cp1.file("/etc/kubernetes/pki/ca.crt")))}`,
+    `kubestick join 10.99.0.11:6443 --token fedcba.0123456789abcdef --discovery-token-ca-cert-hash ${caPin(new X509Certificate(cp1.file("/etc/kubernetes/pki/ca.crt")))}`,
   );
   const info = () =>
     (
@@ -193,7 +193,7 @@ test("a token made later works at once: listed, signed, accepted, and gone when 
   ).toBe(true);
   expect(published["jws-kubeconfig-abcdef"]).toBeDefined();
   expect(token("list").stdout).toMatch(
-    /fedcba\.0123456789abcdef +1h59m\d+s +\S+Z +signing,authentication +a board +system:bootstrappers/,
+    /fedcba\.0123456789abcdef +(2h0m0s|1h59m\d+s) +\S+Z +signing,authentication +a board +system:bootstrappers/,
   );
   const client = new ApiClient({
     server: "https://10.99.0.11:6443",

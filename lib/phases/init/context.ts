@@ -60,6 +60,15 @@ export class InitContext {
     this.certificateKey = config.certificateKey || undefined;
   }
 
+  get nodeName(): string {
+    return this.config.nodeRegistration.name;
+  }
+
+  /** Whether this node is reached by IPv6. */
+  get ipv6(): boolean {
+    return this.config.localAPIEndpoint.advertiseAddress.includes(":");
+  }
+
   /** The container runtime. */
   get cri(): Cri {
     this.#cri ??= new Cri(this.config.nodeRegistration.criSocket);

@@ -64,10 +64,12 @@ export function joinCommands(ctx: InitContext): { command: string; controlPlane?
       hint: "run first: kubestick init phase certs ca",
     });
   const token = ctx.options.skipTokenPrint ? "<value withheld>" : ctx.config.bootstrapTokens[0]!.token;
-  const command = joinCommand(ctx.clusterServer, token, caPin(ca));
+  const pin = caPin(ca);
+  const command = joinCommand(ctx.clusterServer, token, pin);
   if (!ctx.options.uploadCerts || !ctx.certificateKey) return { command };
   const key = ctx.options.skipCertificateKeyPrint ? "<value withheld>" : ctx.certificateKey;
-  return { command, controlPlane: `${command} --control-plane --certificate-key ${key}` };
+  const withKubeadm = joinCommand(ctx.clusterServer, token, pin, "kubeadm");
+  return { command, controlPlane: `${withKubeadm} --control-plane --certificate-key ${key}` };
 }
 
 /** The phases of `init`, kubeadm's, in kubeadm's order. */

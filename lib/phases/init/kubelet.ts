@@ -1,82 +1,18 @@
 import { USER_NODE_PREFIX } from "../../constants/names.ts";
-import {
-  EMPTY_RESOLV_CONF,
-  KUBELET_CLIENT_CURRENT,
-  KUBELET_CONFIG_FILE,
-  KUBELET_FLAGS_FILE,
-  KUBELET_INSTANCE_CONFIG_FILE,
-  KUBELET_KUBECONFIG,
-  KUBELET_RESTART_MARK,
-} from "../../constants/paths.ts";
+import { KUBELET_CLIENT_CURRENT, KUBELET_KUBECONFIG } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
-import { findProgram } from "../../host/facts.ts";
 import { kubeconfig, readKubeconfig, toYaml } from "../../kubeconfig/kubeconfig.ts";
-import { kubeletFlags } from "../../kubelet/flags.ts";
-import { applyPatches, sortedYaml } from "../../manifests/patches.ts";
-import { kubeletService } from "../../services/service.ts";
+import { startKubelet } from "../kubelet-start.ts";
 import type { Phase } from "../runner.ts";
 import type { InitContext } from "./context.ts";
 
-/**
- * init's phase `kubelet-start`: the kubelet's flags and configuration, then the service (kubeadm phases/init/kubelet.go).
- * The CRI socket is this node's own and stays out of the cluster's ConfigMap (feature NodeLocalCRISocket).
- */
+/** init's phase `kubelet-start` (kubeadm phases/init/kubelet.go). */
 export const kubeletStartPhase: Phase<InitContext> = {
   name: "kubelet-start",
   short: "Write kubelet settings and (re)start the kubelet",
   flags: ["cri-socket", "node-name", "patches"],
-  run: async (ctx) => {
-    const { config, ledger, ui } = ctx;
-    const node = config.nodeRegistration;
-    const kubelet = (await ctx.kubelet()).local;
-    if (kubelet["resolvConf"] === EMPTY_RESOLV_CONF) {
-      // A file with no option at all makes containerd fall back to the host's own resolv.conf.
-      const text =
-        "# Written by kubestick: this host has no nameserver that pods could use.\noptions timeout:1 attempts:1\n";
-      ledger.write(EMPTY_RESOLV_CONF, text, { mode: 0o644 });
-    }
-    const instance = {
-      apiVersion: kubelet["apiVersion"],
-      kind: kubelet["kind"],
-      containerRuntimeEndpoint: node.criSocket,
-    };
-    const local = applyPatches(
-      { ...kubelet, containerRuntimeEndpoint: node.criSocket },
-      "kubeletconfiguration",
-      ctx.patches,
-    );
-    const wanted: [string, string][] = [
-      [KUBELET_FLAGS_FILE, kubeletFlags(node, ctx.facts.hostname, false)],
-      [KUBELET_INSTANCE_CONFIG_FILE, sortedYaml(instance)],
-      [KUBELET_CONFIG_FILE, sortedYaml(local)],
-    ];
-    // The mark outlives a crash between writing and restarting, so that a kubelet never goes on with an old configuration.
-    if (wanted.some(([path, text]) => ctx.files.readText(path) !== text)) ctx.files.write(KUBELET_RESTART_MARK, "");
-    // The kubelet package leaves a default configuration at this path, which kubeadm replaces as well.
-    for (const [path, text] of wanted) ledger.replace(path, text, { mode: 0o644 });
-    ui.step("kubelet-start", `Writing kubelet environment file with flags to file "${KUBELET_FLAGS_FILE}"`);
-    ui.step("kubelet-start", `Writing kubelet configuration to file "${KUBELET_CONFIG_FILE}"`);
-    if (ctx.options.dryRun) {
-      ctx.files.remove(KUBELET_RESTART_MARK);
-      ui.step("kubelet-start", `Would start the kubelet under ${ctx.services.name}`);
-      return;
-    }
-    const program = findProgram("kubelet");
-    if (!program) {
-      throw new KubestickError("there is no kubelet on this host (looked in PATH)", {
-        hint: "install the kubelet of the version shown by: kubestick version",
-      });
-    }
-    const installed = ctx.services.install(kubeletService(program));
-    if (!installed && !ctx.files.exists(KUBELET_RESTART_MARK) && ctx.services.isActive("kubelet")) {
-      ui.step("kubelet-start", "The kubelet already runs with this configuration");
-      return;
-    }
-    await ctx.services.restart("kubelet");
-    ctx.files.remove(KUBELET_RESTART_MARK);
-    ui.step("kubelet-start", `Starting the kubelet under ${ctx.services.name}`);
-  },
   live: true,
+  run: async (ctx) => startKubelet(ctx, ctx.config.nodeRegistration, (await ctx.kubelet()).local),
 };
 
 /**

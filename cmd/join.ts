@@ -1,0 +1,172 @@
+import { type ParsedConfig, parseConfig, parseFlags } from "../lib/config/load.ts";
+import { ConfigError } from "../lib/config/problems.ts";
+import type { JoinConfiguration } from "../lib/config/types.ts";
+import { UsageError } from "../lib/host/errors.ts";
+import { readFacts } from "../lib/host/facts.ts";
+import { Files } from "../lib/host/files.ts";
+import { JoinContext } from "../lib/phases/join/context.ts";
+import { JOIN_PHASES, JOINED } from "../lib/phases/join/join.ts";
+import { type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
+import { consoleUi } from "../lib/ui/ui.ts";
+import { type Flag, GLOBAL_FLAGS, listValue, readConfigFile, rejectMixedFlags, verbosity } from "./flags.ts";
+
+type Given = Map<string, string>;
+
+/** The flags of `join` on a worker; names, meanings and defaults are kubeadm's. */
+export const JOIN_FLAGS: Flag[] = [
+  { name: "config", description: "Path to a kubeadm configuration file.", valueHint: "file", besideConfig: true },
+  {
+    name: "cri-socket",
+    description: "Path to the CRI socket to connect (default unix:///run/containerd/containerd.sock).",
+    valueHint: "socket",
+    besideConfig: true,
+  },
+  {
+    name: "discovery-token",
+    description:
+      "For token-based discovery, the token used to validate cluster information fetched from the API server.",
+    valueHint: "token",
+  },
+  {
+    name: "discovery-token-ca-cert-hash",
+    description:
+      'For token-based discovery, validate that the root CA public key matches this hash (format: "sha256:<hex>").',
+    valueHint: "hashes",
+    list: true,
+  },
+  {
+    name: "discovery-token-unsafe-skip-ca-verification",
+    description: "For token-based discovery, allow joining without --discovery-token-ca-cert-hash pinning.",
+    type: "boolean",
+  },
+  {
+    name: "ignore-preflight-errors",
+    description: "A list of checks whose errors will be shown as warnings, or 'all'.",
+    valueHint: "checks",
+    list: true,
+    besideConfig: true,
+  },
+  { name: "node-name", description: "The node name (default: the host name).", valueHint: "name", besideConfig: true },
+  {
+    name: "patches",
+    description: 'A directory with files named "target[suffix][+patchtype].extension".',
+    valueHint: "directory",
+    besideConfig: true,
+  },
+  {
+    name: "skip-phases",
+    description: "List of phases to be skipped.",
+    valueHint: "phases",
+    list: true,
+    besideConfig: true,
+  },
+  {
+    name: "tls-bootstrap-token",
+    description: "The token used to temporarily authenticate with the control plane while joining the node.",
+    valueHint: "token",
+  },
+  {
+    name: "token",
+    description: "Use this token for both discovery-token and tls-bootstrap-token when those values are not provided.",
+    valueHint: "token",
+  },
+  ...GLOBAL_FLAGS,
+];
+
+/** Runs `kubestick join [host:port]` on a worker. Throws KubestickError. */
+export async function runJoin(given: Given, [endpoint]: string[]): Promise<void> {
+  const ui = consoleUi({ json: given.get("output") === "json", verbosity: verbosity(given) });
+  const parsed = parse(given, endpoint);
+  if (parsed.problems.length > 0) throw new ConfigError(parsed.problems);
+  for (const text of parsed.warnings) ui.warn(text);
+  const config = parsed.join!;
+  const skip = skipList(JOIN_PHASES, [...(config.skipPhases ?? []), ...listValue(given, "skip-phases")]);
+  const files = new Files("/");
+  const ctx = new JoinContext(config, readFacts(files), files, ui, {
+    dryRun: false,
+    ignorePreflightErrors: new Set([
+      ...(config.nodeRegistration?.ignorePreflightErrors ?? []),
+      ...listValue(given, "ignore-preflight-errors"),
+    ]),
+  });
+  const results: PhaseResult[] = [];
+  try {
+    const phases = JOIN_PHASES.map((phase) => ({ path: phase.name, phase, depth: 0 }));
+    await runPhases(phases, ctx, { skip, ui, results });
+    ui.print(JOINED);
+  } finally {
+    await ctx.close();
+    if (ui.json)
+      process.stdout.write(`${JSON.stringify({ command: "join", node: ctx.nodeName, phases: results }, null, 2)}\n`);
+  }
+}
+
+function parse(given: Given, endpoint: string | undefined): ParsedConfig {
+  const file = given.get("config");
+  let parsed: ParsedConfig;
+  if (file === undefined) parsed = parseFlags({ join: fromFlags(given, endpoint), flagOf: FLAG_OF });
+  else {
+    rejectMixedFlags(given, JOIN_FLAGS);
+    parsed = parseConfig(readConfigFile(file), file);
+    if (parsed.problems.length === 0 && !parsed.join)
+      throw new UsageError(
+        `${file} has no JoinConfiguration`,
+        "add one: apiVersion: kubeadm.k8s.io/v1beta4, kind: JoinConfiguration",
+      );
+    const node = nodeFlags(given);
+    if (parsed.join && Object.keys(node).length > 0) {
+      parsed.join.nodeRegistration = { ...parsed.join.nodeRegistration, ...node };
+      parsed.problems.push(...parseFlags({ join: parsed.join, flagOf: FLAG_OF }).problems);
+    }
+  }
+  const { join } = parsed;
+  if (join?.controlPlane)
+    throw new UsageError(
+      "kubestick joins workers only, so far; the configuration has controlPlane",
+      "leave controlPlane out, or join this control plane with kubeadm",
+    );
+  if (join?.discovery?.file)
+    throw new UsageError(
+      "kubestick discovers a cluster by token only, so far; the configuration has discovery.file",
+      "use discovery.bootstrapToken",
+    );
+  const patches = given.get("patches");
+  if (join && patches) join.patches = { directory: patches };
+  return parsed;
+}
+
+/** Paths of a JoinConfiguration and the flags they come from. */
+const FLAG_OF: Record<string, string> = {
+  "nodeRegistration.name": "--node-name",
+  "nodeRegistration.criSocket": "--cri-socket",
+  "discovery.bootstrapToken": "join",
+  "discovery.bootstrapToken.token": "--token",
+  "discovery.bootstrapToken.apiServerEndpoint": "the address (join HOST:PORT)",
+  "discovery.bootstrapToken.caCertHashes": "--discovery-token-ca-cert-hash",
+  "discovery.tlsBootstrapToken": "--tls-bootstrap-token",
+};
+
+function fromFlags(given: Given, endpoint: string | undefined): JoinConfiguration {
+  const token = given.get("discovery-token") ?? given.get("token");
+  const tls = given.get("tls-bootstrap-token") ?? given.get("token");
+  return {
+    nodeRegistration: nodeFlags(given),
+    discovery: {
+      bootstrapToken: {
+        ...(token === undefined ? {} : { token }),
+        ...(endpoint === undefined ? {} : { apiServerEndpoint: endpoint }),
+        caCertHashes: listValue(given, "discovery-token-ca-cert-hash"),
+        unsafeSkipCAVerification: given.get("discovery-token-unsafe-skip-ca-verification") === "true",
+      },
+      ...(tls === undefined ? {} : { tlsBootstrapToken: tls }),
+    },
+  };
+}
+
+function nodeFlags(given: Given): { name?: string; criSocket?: string } {
+  const [name, socket] = [given.get("node-name"), given.get("cri-socket")];
+  return {
+    ...(name ? { name: name.trim().toLowerCase() } : {}),
+    ...(socket ? { criSocket: socket.startsWith("/") ? `unix://${socket}` : socket } : {}),
+  };
+}

@@ -1,0 +1,108 @@
+import { ApiClient } from "../../api/client.ts";
+import { type DiscoveredCluster, discoverByToken } from "../../bootstrap/discovery.ts";
+import { parseDuration } from "../../config/schema.ts";
+import type { JoinConfiguration, NodeRegistration } from "../../config/types.ts";
+import { DISCOVERY_TIMEOUT } from "../../constants/durations.ts";
+import { DEFAULT_CRI_SOCKET } from "../../constants/paths.ts";
+import { API_SERVER_PORT } from "../../constants/ports.ts";
+import type { HostFacts } from "../../host/facts.ts";
+import type { Files } from "../../host/files.ts";
+import { Ledger } from "../../host/ledger.ts";
+import { joinHostPort, splitHostPort } from "../../host/net.ts";
+import { readPatches } from "../../manifests/patches.ts";
+import { Cri } from "../../runtime/cri.ts";
+import { serviceManager } from "../../services/manager.ts";
+import type { ServiceManagerControl } from "../../services/service.ts";
+import type { Ui } from "../../ui/ui.ts";
+
+/** What `join` was asked to do besides its configuration. */
+export interface JoinOptions {
+  dryRun: boolean;
+  ignorePreflightErrors: Set<string>;
+}
+
+/** What the phases of `join` share. The cluster is looked for once, by the first phase that needs it. */
+export class JoinContext {
+  readonly ledger: Ledger;
+  readonly services: ServiceManagerControl;
+  readonly node: NodeRegistration;
+  #cri: Cri | undefined;
+  #discovered: Promise<DiscoveredCluster> | undefined;
+  #client: ApiClient | undefined;
+
+  constructor(
+    readonly config: JoinConfiguration,
+    readonly facts: HostFacts,
+    readonly files: Files,
+    readonly ui: Ui,
+    readonly options: JoinOptions,
+  ) {
+    this.ledger = new Ledger(files);
+    this.services = serviceManager(facts.serviceManager, files);
+    const node = config.nodeRegistration ?? {};
+    this.node = { ...node, name: node.name || facts.hostname, criSocket: node.criSocket || DEFAULT_CRI_SOCKET };
+  }
+
+  get nodeName(): string {
+    return this.node.name;
+  }
+
+  /** Whether the control plane is reached by IPv6. */
+  get ipv6(): boolean {
+    return this.endpoint.startsWith("[");
+  }
+
+  /** `host:port` of the API server that was named. */
+  get endpoint(): string {
+    const { host, port } = splitHostPort(this.config.discovery!.bootstrapToken!.apiServerEndpoint!)!;
+    return joinHostPort(host, port ?? API_SERVER_PORT);
+  }
+
+  /** The token that asks for this node's certificate: its own, or the one of discovery. */
+  get bootstrapToken(): string {
+    return this.config.discovery!.tlsBootstrapToken ?? this.config.discovery!.bootstrapToken!.token!;
+  }
+
+  get cri(): Cri {
+    this.#cri ??= new Cri(this.node.criSocket);
+    return this.#cri;
+  }
+
+  /** The user's patches; none where no directory is given. */
+  get patches(): ReturnType<typeof readPatches> {
+    const directory = this.config.patches?.directory;
+    return directory ? readPatches(this.files, directory) : [];
+  }
+
+  /** A timeout of the configuration in milliseconds, or a default. */
+  timeout(name: "discovery" | "tlsBootstrap", fallback: number): number {
+    const text = this.config.timeouts?.[name];
+    return text ? parseDuration(text) : fallback;
+  }
+
+  /** The cluster, found and proven. Throws KubestickError; see discoverByToken. */
+  discover(): Promise<DiscoveredCluster> {
+    const { token, caCertHashes, unsafeSkipCAVerification } = this.config.discovery!.bootstrapToken!;
+    this.#discovered ??= discoverByToken({
+      endpoint: this.endpoint,
+      token: token ?? this.bootstrapToken,
+      pins: caCertHashes ?? [],
+      unsafeSkipCaVerification: unsafeSkipCAVerification ?? false,
+      timeoutMs: this.timeout("discovery", DISCOVERY_TIMEOUT),
+    });
+    return this.#discovered;
+  }
+
+  /** A client with the rights of the bootstrap token. */
+  async client(): Promise<ApiClient> {
+    const { server, ca } = await this.discover();
+    this.#client ??= new ApiClient({ server, ca, token: this.bootstrapToken });
+    return this.#client;
+  }
+
+  /** Ends every connection, so that the process can end. */
+  async close(): Promise<void> {
+    this.#cri?.close();
+    await this.#client?.close();
+  }
+}

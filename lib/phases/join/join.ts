@@ -1,0 +1,172 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { parse } from "yaml";
+import { ApiClient } from "../../api/client.ts";
+import type { KubeObject } from "../../api/resources.ts";
+import type { ComponentConfig } from "../../config/types.ts";
+import { TLS_BOOTSTRAP_TIMEOUT } from "../../constants/durations.ts";
+import { CLUSTER_NAME, CM_KUBELET_CONFIG, NAMESPACE_SYSTEM } from "../../constants/names.ts";
+import {
+  CERTIFICATES_DIR,
+  KUBELET_BOOTSTRAP_KUBECONFIG,
+  KUBELET_CLIENT_CURRENT,
+  KUBELET_KUBECONFIG,
+} from "../../constants/paths.ts";
+import { KUBELET_PORT } from "../../constants/ports.ts";
+import { KubestickError } from "../../host/errors.ts";
+import type { Files } from "../../host/files.ts";
+import { bootstrapKubeconfig, readKubeconfig, toYaml } from "../../kubeconfig/kubeconfig.ts";
+import { fitKubeletConfig } from "../../kubelet/config.ts";
+import { type Check, error, runChecks } from "../../preflight/check.ts";
+import { foreignListeners, HOST_CHECKS } from "../../preflight/host.ts";
+import { startKubelet } from "../kubelet-start.ts";
+import type { Phase } from "../runner.ts";
+import type { JoinContext } from "./context.ts";
+
+const POLL_MS = 200;
+
+/** join's preflight checks on a worker (kubeadm preflight/checks.go). */
+const JOIN_CHECKS: Check<JoinContext>[] = [
+  ...HOST_CHECKS,
+  {
+    name: "FileAvailable--etc-kubernetes-kubelet.conf",
+    why: "a node that belongs to another cluster must not be taken out of it by mistake",
+    run: ({ files, ledger }) =>
+      files.exists(KUBELET_KUBECONFIG) && !ledger.claimed(KUBELET_KUBECONFIG)
+        ? error(
+            `${KUBELET_KUBECONFIG} is already there: this host is a node of a cluster`,
+            "kubeadm reset takes it out",
+          )
+        : [],
+  },
+  {
+    name: "Port",
+    why: "the kubelet listens on this",
+    run: ({ ledger }) => foreignListeners(KUBELET_PORT, ledger.begun ? ["kubelet"] : []),
+  },
+];
+
+const preflightPhase: Phase<JoinContext> = {
+  name: "preflight",
+  short: "Run join pre-flight checks",
+  live: true,
+  run: async (ctx) => {
+    ctx.ui.step("preflight", "Running pre-flight checks");
+    await runChecks(JOIN_CHECKS, ctx, ctx.ui, ctx.options.ignorePreflightErrors);
+    ctx.ui.step("preflight", `Looking for the cluster at ${ctx.endpoint}`);
+    const { server } = await ctx.discover();
+    ctx.ui.step("preflight", `Found it: its CA and its signature are the expected ones; its API server is ${server}`);
+  },
+};
+
+const kubeletStartPhase: Phase<JoinContext> = {
+  name: "kubelet-start",
+  short: "Write kubelet settings, certificates and (re)start the kubelet",
+  live: true,
+  run: async (ctx) => {
+    const { ui, ledger, files } = ctx;
+    const cluster = await ctx.discover();
+    const client = await ctx.client();
+    const joined = hasOwnCertificate(files);
+    if (!joined) await refuseTakenName(ctx, client);
+    const shared = await sharedKubeletConfig(client);
+    const driver =
+      shared["cgroupDriver"] === undefined || ctx.options.dryRun ? undefined : await ctx.cri.cgroupDriver();
+    const { local, adaptations } = fitKubeletConfig(shared, ctx.facts, driver);
+    for (const { setting, why } of adaptations) ui.step("kubelet-start", `${setting} (because ${why})`);
+    const caFile =
+      (shared["authentication"] as { x509?: { clientCAFile?: string } })?.x509?.clientCAFile ??
+      `${CERTIFICATES_DIR}/ca.crt`;
+    ledger.claim(KUBELET_KUBECONFIG);
+    ledger.write(caFile, cluster.ca, { mode: 0o644 });
+    if (!joined) {
+      const bootstrap = bootstrapKubeconfig(CLUSTER_NAME, cluster.server, cluster.ca, ctx.bootstrapToken);
+      ledger.replace(KUBELET_BOOTSTRAP_KUBECONFIG, toYaml(bootstrap), { mode: 0o600, secret: true });
+    }
+    await startKubelet(ctx, ctx.node, local, { registerTaints: true });
+    if (ctx.options.dryRun) return;
+    ui.step("kubelet-start", "Waiting for the kubelet to perform the TLS Bootstrap");
+    await registered(ctx);
+    // The token has done its work; it stays in no file.
+    files.remove(KUBELET_BOOTSTRAP_KUBECONFIG);
+  },
+};
+
+/** A kubelet writes its kubeconfig when it starts to ask, and the certificate that it names once it has it. */
+function hasOwnCertificate(files: Files): boolean {
+  return files.exists(KUBELET_KUBECONFIG) && files.exists(KUBELET_CLIENT_CURRENT);
+}
+
+/** Two kubelets under one name would fight over it; kubeadm looks for it too. */
+async function refuseTakenName(ctx: JoinContext, client: ApiClient): Promise<void> {
+  const node = await client.get<KubeObject & { status?: { conditions?: { type: string; status: string }[] } }>(
+    "v1",
+    "Node",
+    ctx.nodeName,
+  );
+  const ready = node?.status?.conditions?.some((c) => c.type === "Ready" && c.status === "True");
+  if (ready) {
+    throw new KubestickError(`the cluster already has a node named ${ctx.nodeName}, and it is Ready`, {
+      hint: "give this one another name with --node-name, or remove the other: kubectl delete node NAME",
+    });
+  }
+}
+
+async function sharedKubeletConfig(client: ApiClient): Promise<ComponentConfig> {
+  const map = await client.get<{ data?: Record<string, string> }>(
+    "v1",
+    "ConfigMap",
+    CM_KUBELET_CONFIG,
+    NAMESPACE_SYSTEM,
+  );
+  const config: unknown = parse(map?.data?.["kubelet"] ?? "", { maxAliasCount: 0 });
+  if (config !== null && typeof config === "object" && !Array.isArray(config)) return config as ComponentConfig;
+  throw new KubestickError(
+    `the cluster's ConfigMap ${NAMESPACE_SYSTEM}/${CM_KUBELET_CONFIG} holds no kubelet configuration`,
+    {
+      hint: "on a control plane: kubestick init phase upload-config kubelet",
+    },
+  );
+}
+
+/** Waits until the kubelet has its own certificate and the API server knows the node. */
+async function registered(ctx: JoinContext): Promise<void> {
+  const limit = ctx.timeout("tlsBootstrap", TLS_BOOTSTRAP_TIMEOUT);
+  const deadline = Date.now() + limit;
+  const log = ctx.services.logCommand("kubelet");
+  while (!hasOwnCertificate(ctx.files)) {
+    ctx.ui.live("kubelet-start", [
+      `kubelet: ${ctx.services.isActive("kubelet") ? "asks for its certificate" : "does not run"}`,
+    ]);
+    if (Date.now() > deadline) {
+      throw new KubestickError(`the kubelet got no certificate within ${limit / 1000} s`, {
+        hint: `look at its log: ${log}; and on a control plane: kubectl get csr`,
+      });
+    }
+    await sleep(POLL_MS);
+  }
+  const text = ctx.files.readText(KUBELET_KUBECONFIG)!;
+  const client = new ApiClient(readKubeconfig(text, KUBELET_KUBECONFIG, (file) => ctx.files.readText(file)));
+  try {
+    while (!(await client.get("v1", "Node", ctx.nodeName))) {
+      ctx.ui.live("kubelet-start", ["kubelet: registers the node"]);
+      if (Date.now() > deadline)
+        throw new KubestickError(`the kubelet did not register the node ${ctx.nodeName}`, {
+          hint: `look at its log: ${log}`,
+        });
+      await sleep(POLL_MS);
+    }
+  } finally {
+    await client.close();
+  }
+}
+
+/** The phases of `join` on a worker, kubeadm's, in kubeadm's order. */
+export const JOIN_PHASES: Phase<JoinContext>[] = [preflightPhase, kubeletStartPhase];
+
+/** What a finished join says. */
+export const JOINED = `
+This node has joined the cluster:
+* a certificate signing request was sent to the API server and a response was received;
+* the kubelet was informed of the new secure connection details.
+
+Run 'kubectl get nodes' on the control-plane to see this node join the cluster.`;

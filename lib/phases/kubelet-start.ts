@@ -1,0 +1,87 @@
+import type { ComponentConfig, NodeRegistration } from "../config/types.ts";
+import {
+  EMPTY_RESOLV_CONF,
+  KUBELET_CONFIG_FILE,
+  KUBELET_FLAGS_FILE,
+  KUBELET_INSTANCE_CONFIG_FILE,
+  KUBELET_RESTART_MARK,
+} from "../constants/paths.ts";
+import { KubestickError } from "../host/errors.ts";
+import { findProgram, type HostFacts } from "../host/facts.ts";
+import type { Files } from "../host/files.ts";
+import type { Ledger } from "../host/ledger.ts";
+import { kubeletFlags } from "../kubelet/flags.ts";
+import { applyPatches, type readPatches, sortedYaml } from "../manifests/patches.ts";
+import { kubeletService, type ServiceManagerControl } from "../services/service.ts";
+import type { Ui } from "../ui/ui.ts";
+
+/** The node that a kubelet is started on: init's and join's contexts both are one. */
+export interface KubeletHost {
+  facts: HostFacts;
+  files: Files;
+  ledger: Ledger;
+  ui: Ui;
+  services: ServiceManagerControl;
+  patches: ReturnType<typeof readPatches>;
+  options: { dryRun: boolean };
+}
+
+/**
+ * Writes a kubelet's flags and configuration and starts it as a service (kubeadm kubelet/config.go and flags.go). The
+ * CRI socket is this node's own and stays out of the cluster's ConfigMap (feature NodeLocalCRISocket). A kubelet that
+ * runs with exactly this already is left alone.
+ */
+export async function startKubelet(
+  ctx: KubeletHost,
+  node: NodeRegistration,
+  kubelet: ComponentConfig,
+  options: { registerTaints?: boolean } = {},
+): Promise<void> {
+  const { ledger, ui } = ctx;
+  if (kubelet["resolvConf"] === EMPTY_RESOLV_CONF) {
+    // A file with no option at all makes containerd fall back to the host's own resolv.conf.
+    const text =
+      "# Written by kubestick: this host has no nameserver that pods could use.\noptions timeout:1 attempts:1\n";
+    ledger.write(EMPTY_RESOLV_CONF, text, { mode: 0o644 });
+  }
+  const instance = {
+    apiVersion: kubelet["apiVersion"],
+    kind: kubelet["kind"],
+    containerRuntimeEndpoint: node.criSocket,
+  };
+  const local = applyPatches(
+    { ...kubelet, containerRuntimeEndpoint: node.criSocket },
+    "kubeletconfiguration",
+    ctx.patches,
+  );
+  const wanted: [string, string][] = [
+    [KUBELET_FLAGS_FILE, kubeletFlags(node, ctx.facts.hostname, options.registerTaints ?? false)],
+    [KUBELET_INSTANCE_CONFIG_FILE, sortedYaml(instance)],
+    [KUBELET_CONFIG_FILE, sortedYaml(local)],
+  ];
+  // The mark outlives a crash between writing and restarting, so that a kubelet never goes on with an old configuration.
+  if (wanted.some(([path, text]) => ctx.files.readText(path) !== text)) ctx.files.write(KUBELET_RESTART_MARK, "");
+  // The kubelet package leaves a default configuration at this path, which kubeadm replaces as well.
+  for (const [path, text] of wanted) ledger.replace(path, text, { mode: 0o644 });
+  ui.step("kubelet-start", `Writing kubelet environment file with flags to file "${KUBELET_FLAGS_FILE}"`);
+  ui.step("kubelet-start", `Writing kubelet configuration to file "${KUBELET_CONFIG_FILE}"`);
+  if (ctx.options.dryRun) {
+    ctx.files.remove(KUBELET_RESTART_MARK);
+    ui.step("kubelet-start", `Would start the kubelet under ${ctx.services.name}`);
+    return;
+  }
+  const program = findProgram("kubelet");
+  if (!program) {
+    throw new KubestickError("there is no kubelet on this host (looked in PATH)", {
+      hint: "install the kubelet of the version shown by: kubestick version",
+    });
+  }
+  const installed = ctx.services.install(kubeletService(program));
+  if (!installed && !ctx.files.exists(KUBELET_RESTART_MARK) && ctx.services.isActive("kubelet")) {
+    ui.step("kubelet-start", "The kubelet already runs with this configuration");
+    return;
+  }
+  await ctx.services.restart("kubelet");
+  ctx.files.remove(KUBELET_RESTART_MARK);
+  ui.step("kubelet-start", `Starting the kubelet under ${ctx.services.name}`);
+}

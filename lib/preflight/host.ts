@@ -1,0 +1,127 @@
+import { BUILD_DATE } from "../constants/versions.ts";
+import type { HostFacts } from "../host/facts.ts";
+import { isDnsSubdomain } from "../host/net.ts";
+import { tryRun } from "../host/process.ts";
+import { readSystemFile } from "../host/system-files.ts";
+import type { Cri } from "../runtime/cri.ts";
+import { type Check, error, type Finding, warning } from "./check.ts";
+import { listeners } from "./ports.ts";
+
+/** What the checks of every node look at. */
+export interface HostCheckContext {
+  facts: HostFacts;
+  cri: Cri;
+  nodeName: string;
+  /** Whether the node is reached by IPv6. */
+  ipv6: boolean;
+  options: { dryRun: boolean };
+}
+
+/** The checks that every node must pass, control plane or worker (kubeadm preflight/checks.go), and kubestick's own Clock. */
+export const HOST_CHECKS: Check<HostCheckContext>[] = [
+  {
+    name: "IsPrivilegedUser",
+    why: "services, mounts and /etc/kubernetes are root's",
+    run: ({ facts }) => (facts.root ? [] : error("this is not root", "run the same command with sudo")),
+  },
+  {
+    name: "Clock",
+    why: "certificates made with a clock in the past are not valid anywhere else; boards often have no battery clock",
+    run: ({ facts }) =>
+      facts.now.getTime() >= Date.parse(BUILD_DATE)
+        ? []
+        : error(
+            `the clock says ${facts.now.toISOString()}, which is before kubestick was built (${BUILD_DATE.slice(0, 10)})`,
+            'set it: date -u -s "YYYY-MM-DD HH:MM:SS"',
+          ),
+  },
+  { name: "Hostname", why: "the node's name becomes an object's name", run: checkHostname },
+  {
+    name: "SystemVerification",
+    why: "containers need these kernel parts",
+    run: ({ facts }) => {
+      const problems: Finding[] = [];
+      const filesystems = readSystemFile("/proc/filesystems");
+      if (!/\boverlay\b/.test(filesystems) && tryRun("modprobe", ["-n", "overlay"]).status !== 0)
+        problems.push(...error("this kernel has no overlayfs"));
+      const needed = ["cpu", "cpuset", "devices", "freezer", "memory", "pids"];
+      const have =
+        facts.cgroupVersion === 2
+          ? readSystemFile("/sys/fs/cgroup/cgroup.controllers").trim().split(/\s+/)
+          : cgroupV1Controllers(readSystemFile("/proc/cgroups"));
+      // In v2, devices and freezer are part of the kernel's core.
+      const missing = needed.filter(
+        (c) => !have.includes(c) && !(facts.cgroupVersion === 2 && (c === "devices" || c === "freezer")),
+      );
+      if (missing.length > 0)
+        problems.push(
+          ...error(
+            `this kernel runs without the cgroup controllers ${missing.join(", ")}`,
+            "on a Raspberry Pi add cgroup_enable=memory cgroup_memory=1 to the kernel's command line (cmdline.txt) and reboot",
+          ),
+        );
+      return problems;
+    },
+  },
+  {
+    name: "FileContent--proc-sys-net-ipv4-ip_forward",
+    why: "pods reach each other through this host",
+    run: ({ ipv6 }) => {
+      const path = ipv6 ? "/proc/sys/net/ipv6/conf/default/forwarding" : "/proc/sys/net/ipv4/ip_forward";
+      return readSystemFile(path).trim() === "1"
+        ? []
+        : error(
+            `${path} is not 1`,
+            `echo 1 > ${path}, and to keep it: echo 'net.ipv4.ip_forward = 1' > /etc/sysctl.d/99-kubernetes.conf`,
+          );
+    },
+  },
+  {
+    name: "HTTPProxy",
+    why: "a proxy between the nodes breaks the cluster's TLS",
+    run: () => {
+      const name = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"].find((n) => process.env[n]);
+      return name && !(process.env["NO_PROXY"] ?? process.env["no_proxy"])
+        ? warning(`${name} is set without NO_PROXY`, "put the nodes' and the cluster's own networks into NO_PROXY")
+        : [];
+    },
+  },
+  {
+    name: "CRI",
+    why: "the kubelet runs containers through it",
+    run: async ({ cri, options }) => {
+      if (!options.dryRun) await cri.version();
+      return [];
+    },
+  },
+];
+
+/** An error for a port that programs other than `own` listen on, under kubeadm's name for the check. */
+export function foreignListeners(port: number, own: string[]): Finding[] {
+  const foreign = listeners(port).filter((name) => !own.includes(name));
+  if (foreign.length === 0) return [];
+  const found = error(`port ${port} is in use by ${foreign.join(", ")}`, `see: ss -ltnp 'sport = :${port}'`);
+  return found.map((finding) => ({ ...finding, name: `Port-${port}` }));
+}
+
+function checkHostname({ nodeName: name, facts }: HostCheckContext): Finding[] {
+  if (!isDnsSubdomain(name))
+    return error(`the node name ${JSON.stringify(name)} is not a lower case host name`, "give one with --node-name");
+  const known = [...readSystemFile("/etc/hosts").matchAll(/^\s*[^#\s]+\s+(.*)$/gm)].some((line) =>
+    line[1]!.split(/\s+/).includes(name),
+  );
+  return known || name === facts.hostname
+    ? []
+    : warning(
+        `nothing resolves the node name ${name} here`,
+        `add it to /etc/hosts: echo "ADDRESS ${name}" >> /etc/hosts`,
+      );
+}
+
+function cgroupV1Controllers(table: string): string[] {
+  return table
+    .split("\n")
+    .map((line) => line.split("\t"))
+    .filter((f) => f[3] === "1")
+    .map((f) => f[0]!);
+}

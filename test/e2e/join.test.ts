@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { initCommand, KUBESTICK, TOKEN } from "../support/cluster.ts";
+import { TestNode, until } from "../support/node.ts";
+
+const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
+const cp = new TestNode("jcp", 4, WORK);
+const worker = new TestNode("jw1", 5, WORK);
+let pin = "";
+
+beforeAll(async () => {
+  await cp.up(WORK);
+  await worker.up(WORK, { defaultRoute: false });
+  const out = cp.exec(initCommand(cp, "--output=json"), 300_000);
+  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stderr }).toEqual({ status: 0, stderr: "" });
+  pin = /sha256:[0-9a-f]{64}/.exec(out.stdout)![0];
+});
+afterAll(() => {
+  worker.down();
+  cp.down();
+});
+
+/** The worker's kubelet shares this kernel with the control plane's, so it needs a cgroup root of its own. */
+function joinConfig(token: string, hash = pin): string[] {
+  worker.write(
+    "/etc/kubernetes/join.yaml",
+    `apiVersion: kubeadm.k8s.io/v1beta4
+kind: JoinConfiguration
+nodeRegistration:
+  kubeletExtraArgs: [{name: cgroup-root, value: /${worker.cgroup}}, {name: node-labels, value: "shelf=left"}]
+  taints: [{key: class, value: busy, effect: PreferNoSchedule}]
+timeouts: {discovery: 3s}
+discovery: {bootstrapToken: {token: ${token}, apiServerEndpoint: "${cp.ip}:6443", caCertHashes: ["${hash}"]}}
+`,
+  );
+  return [...KUBESTICK, "join", "--config=/etc/kubernetes/join.yaml"];
+}
+
+test("what does not fit stops join before anything is written, each with its own reason", () => {
+  for (const [token, hash, reason] of [
+    ["fedcba.0123456789abcdef", pin, "does not know the token fedcba"],
+    ["abcdef.ffffffffffffffff", pin, "is not signed with this token"],
+    [TOKEN, `sha256:${"0".repeat(64)}`, "is not the one that was pinned"],
+  ] as const) {
+    const out = worker.exec(joinConfig(token, hash), 60_000);
+    expect({ reason, status: out.status, said: out.stderr.includes(reason) || out.stderr }).toEqual({
+      reason,
+      status: 1,
+      said: true,
+    });
+  }
+  const without = worker.exec([...KUBESTICK, "join", `${cp.ip}:6443`, "--token", TOKEN], 60_000);
+  expect({ status: without.status, said: without.stderr.includes("needs caCertHashes") || without.stderr }).toEqual({
+    status: 2,
+    said: true,
+  });
+  expect(worker.exec(["ls", "/etc/kubernetes"]).stdout.trim()).toBe("join.yaml");
+});
+
+test("a worker killed in the middle of joining joins when the same command is run again, with a token made later", async () => {
+  const token = cp.exec([...KUBESTICK, "token", "create", "--ttl=10m"], 30_000, true).stdout.trim();
+  const child = worker.start([...joinConfig(token), "-v"]);
+  let seen = "";
+  child.stdout!.on("data", (chunk: Buffer) => {
+    seen += chunk.toString();
+    if (seen.includes("phase kubelet-start begins")) setTimeout(() => child.kill("SIGKILL"), 300);
+  });
+  await new Promise((resolve) => child.on("close", resolve));
+  expect(seen).toContain("phase kubelet-start begins");
+  const out = worker.exec(joinConfig(token), 120_000);
+  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stderr + out.stdout }).toEqual({
+    status: 0,
+    stderr: "",
+  });
+  expect(out.stdout).toContain("This node has joined the cluster");
+  const node = JSON.parse(cp.kubectl("get", "node", "jw1", "-o", "json")) as {
+    metadata: { labels: Record<string, string> };
+    spec: { taints: { key: string }[] };
+  };
+  expect(node.metadata.labels["shelf"]).toBe("left");
+  expect(node.spec.taints.map((t) => t.key)).toContain("class");
+  await until(() => cp.kubectl("get", "nodes", "jw1").includes(" Ready "), 120_000, "the worker is Ready");
+  expect(worker.exec(["ls", "/etc/kubernetes/bootstrap-kubelet.conf"]).status).not.toBe(0);
+  expect(
+    worker
+      .exec([
+        "grep",
+        "-rl",
+        token.split(".")[1]!,
+        "/etc/kubernetes",
+        "/var/lib/kubelet",
+        "/var/lib/kubestick",
+        "/var/log/kubestick",
+      ])
+      .stdout.trim(),
+  ).toBe("/etc/kubernetes/join.yaml");
+});
+
+test("run once more it changes nothing, and a second node of that name is refused", async () => {
+  expect(worker.exec(joinConfig(TOKEN), 120_000).status).toBe(0);
+  worker.exec(["bash", "-c", "rm /etc/kubernetes/kubelet.conf"], 5_000, true);
+  const out = worker.exec(joinConfig(TOKEN), 60_000);
+  expect({ status: out.status, said: out.stderr.includes("already has a node named jw1") || out.stderr }).toEqual({
+    status: 1,
+    said: true,
+  });
+});
