@@ -1,7 +1,7 @@
 // Compares kubestick with real kubeadm on this machine, in pairs: `npm run bench [files|init] [rounds]`.
-import { join } from "node:path";
 import { binary, componentVersions, hasBinary, missingForCluster } from "../support/binaries.ts";
 import { initCommand } from "../support/cluster.ts";
+import { EXECUTABLE } from "../support/executable.ts";
 import { TestNode } from "../support/node.ts";
 import { kubeadmConfig, type Measurement, measure, missingKubeadm, report } from "./support.ts";
 
@@ -13,9 +13,8 @@ if (missing !== undefined) {
   process.exit(0);
 }
 
-const executable = join(import.meta.dir, "../../build/kubestick-linux-amd64");
-if (!(await Bun.file(executable).exists())) {
-  console.error(`error: ${executable} is not there\nwhat to do: npm run build`);
+if (!(await Bun.file(EXECUTABLE).exists())) {
+  console.error(`error: ${EXECUTABLE} is not there\nwhat to do: npm run build`);
   process.exit(1);
 }
 
@@ -76,7 +75,7 @@ async function files(): Promise<void> {
             "/etc/kubernetes/kubeadm.yaml",
             `--skip-phases=${NOT_FILES.join(",")}`,
           ];
-          pairs[side].push(await measure(node, side === "kubestick" ? [executable, ...own] : peer));
+          pairs[side].push(await measure(node, side === "kubestick" ? [EXECUTABLE, ...own] : peer));
         }
       }
       return pairs.kubestick[0]!;
@@ -90,7 +89,7 @@ async function wholeInit(): Promise<void> {
   for (let i = 0; i < Number(rounds); i++) {
     pairs.kubestick.push(
       await onNode(true, (node) =>
-        measure(node, [executable, ...initCommand(node, "--skip-phases=preflight").slice(2)]),
+        measure(node, [EXECUTABLE, ...initCommand(node, "--skip-phases=preflight").slice(2)]),
       ),
     );
     pairs.kubeadm.push(
