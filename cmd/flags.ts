@@ -30,6 +30,43 @@ export const GLOBAL_FLAGS: Flag[] = [
   { name: "v", description: "Number for the log level verbosity.", valueHint: "level", besideConfig: true },
 ];
 
+/** The flags of every command that sets up a node; names and meanings are kubeadm's. */
+export const NODE_FLAGS: Flag[] = [
+  { name: "config", description: "Path to a kubeadm configuration file.", valueHint: "file", besideConfig: true },
+  {
+    name: "cri-socket",
+    description: "Path to the CRI socket to connect (default unix:///run/containerd/containerd.sock).",
+    valueHint: "socket",
+    besideConfig: true,
+  },
+  {
+    name: "ignore-preflight-errors",
+    description: "A list of checks whose errors will be shown as warnings, or 'all'.",
+    valueHint: "checks",
+    list: true,
+    besideConfig: true,
+  },
+  { name: "node-name", description: "The node name (default: the host name).", valueHint: "name", besideConfig: true },
+  {
+    name: "patches",
+    description: 'A directory with files named "target[suffix][+patchtype].extension".',
+    valueHint: "directory",
+    besideConfig: true,
+  },
+  {
+    name: "skip-phases",
+    description: "List of phases to be skipped.",
+    valueHint: "phases",
+    list: true,
+    besideConfig: true,
+  },
+];
+
+/** Flags in the order of their names, as help shows them. */
+export function byName(flags: Flag[]): Flag[] {
+  return [...flags].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
 /** citty's argument definitions of these flags. */
 export function argsDef(flags: Flag[]): ArgsDef {
   return Object.fromEntries(

@@ -9,10 +9,11 @@ import { CERTIFICATES_DIR } from "../lib/constants/paths.ts";
 import { API_SERVER_PORT } from "../lib/constants/ports.ts";
 import { DEFAULT_IMAGE_REPOSITORY, KUBERNETES_VERSION } from "../lib/constants/versions.ts";
 import { UsageError } from "../lib/host/errors.ts";
-import { type Flag, GLOBAL_FLAGS, listValue } from "./flags.ts";
+import { byName, type Flag, GLOBAL_FLAGS, listValue, NODE_FLAGS } from "./flags.ts";
 
 /** The flags of `init`; names, meanings and defaults are kubeadm's. */
-export const INIT_FLAGS: Flag[] = [
+export const INIT_FLAGS: Flag[] = byName([
+  ...NODE_FLAGS,
   {
     name: "apiserver-advertise-address",
     description:
@@ -42,17 +43,10 @@ export const INIT_FLAGS: Flag[] = [
     valueHint: "key",
     besideConfig: true,
   },
-  { name: "config", description: "Path to a kubeadm configuration file.", valueHint: "file", besideConfig: true },
   {
     name: "control-plane-endpoint",
     description: "A stable IP address or DNS name for the control plane.",
     valueHint: "host[:port]",
-  },
-  {
-    name: "cri-socket",
-    description: "Path to the CRI socket to connect (default unix:///run/containerd/containerd.sock).",
-    valueHint: "socket",
-    besideConfig: true,
   },
   {
     name: "dry-run",
@@ -67,13 +61,6 @@ export const INIT_FLAGS: Flag[] = [
     list: true,
   },
   {
-    name: "ignore-preflight-errors",
-    description: "A list of checks whose errors will be shown as warnings, or 'all'.",
-    valueHint: "checks",
-    list: true,
-    besideConfig: true,
-  },
-  {
     name: "image-repository",
     description: `A container registry to pull control plane images from (default ${DEFAULT_IMAGE_REPOSITORY}).`,
     valueHint: "registry",
@@ -82,13 +69,6 @@ export const INIT_FLAGS: Flag[] = [
     name: "kubernetes-version",
     description: `A specific Kubernetes version for the control plane (default ${KUBERNETES_VERSION}, this executable's own).`,
     valueHint: "version",
-  },
-  { name: "node-name", description: "The node name (default: the host name).", valueHint: "name", besideConfig: true },
-  {
-    name: "patches",
-    description: 'A directory with files named "target[suffix][+patchtype].extension".',
-    valueHint: "directory",
-    besideConfig: true,
   },
   {
     name: "pod-network-cidr",
@@ -120,13 +100,6 @@ export const INIT_FLAGS: Flag[] = [
     besideConfig: true,
   },
   {
-    name: "skip-phases",
-    description: "List of phases to be skipped.",
-    valueHint: "phases",
-    list: true,
-    besideConfig: true,
-  },
-  {
     name: "skip-token-print",
     description: "Skip printing of the default bootstrap token.",
     type: "boolean",
@@ -150,7 +123,7 @@ export const INIT_FLAGS: Flag[] = [
     besideConfig: true,
   },
   ...GLOBAL_FLAGS,
-];
+]);
 
 /** Flags of every `init phase X`, besides those that the phase itself names. */
 export const PHASE_FLAGS = [

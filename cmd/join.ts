@@ -8,19 +8,22 @@ import { JoinContext } from "../lib/phases/join/context.ts";
 import { JOIN_PHASES, JOINED } from "../lib/phases/join/join.ts";
 import { type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
 import { consoleUi } from "../lib/ui/ui.ts";
-import { type Flag, GLOBAL_FLAGS, listValue, readConfigFile, rejectMixedFlags, verbosity } from "./flags.ts";
+import {
+  byName,
+  type Flag,
+  GLOBAL_FLAGS,
+  listValue,
+  NODE_FLAGS,
+  readConfigFile,
+  rejectMixedFlags,
+  verbosity,
+} from "./flags.ts";
 
 type Given = Map<string, string>;
 
 /** The flags of `join` on a worker; names, meanings and defaults are kubeadm's. */
-export const JOIN_FLAGS: Flag[] = [
-  { name: "config", description: "Path to a kubeadm configuration file.", valueHint: "file", besideConfig: true },
-  {
-    name: "cri-socket",
-    description: "Path to the CRI socket to connect (default unix:///run/containerd/containerd.sock).",
-    valueHint: "socket",
-    besideConfig: true,
-  },
+export const JOIN_FLAGS: Flag[] = byName([
+  ...NODE_FLAGS,
   {
     name: "discovery-token",
     description:
@@ -40,27 +43,6 @@ export const JOIN_FLAGS: Flag[] = [
     type: "boolean",
   },
   {
-    name: "ignore-preflight-errors",
-    description: "A list of checks whose errors will be shown as warnings, or 'all'.",
-    valueHint: "checks",
-    list: true,
-    besideConfig: true,
-  },
-  { name: "node-name", description: "The node name (default: the host name).", valueHint: "name", besideConfig: true },
-  {
-    name: "patches",
-    description: 'A directory with files named "target[suffix][+patchtype].extension".',
-    valueHint: "directory",
-    besideConfig: true,
-  },
-  {
-    name: "skip-phases",
-    description: "List of phases to be skipped.",
-    valueHint: "phases",
-    list: true,
-    besideConfig: true,
-  },
-  {
     name: "tls-bootstrap-token",
     description: "The token used to temporarily authenticate with the control plane while joining the node.",
     valueHint: "token",
@@ -71,7 +53,7 @@ export const JOIN_FLAGS: Flag[] = [
     valueHint: "token",
   },
   ...GLOBAL_FLAGS,
-];
+]);
 
 /** Runs `kubestick join [host:port]` on a worker. Throws KubestickError. */
 export async function runJoin(given: Given, [endpoint]: string[]): Promise<void> {

@@ -26,10 +26,11 @@ if (missing === undefined) {
     console.log(`in it: kubestick ${command.join(" ")}\n`);
     const out = node.exec([EXECUTABLE, ...command], 300_000);
     process.stdout.write(out.stdout + out.stderr);
-    if (out.status !== 0) process.exit(out.status);
-    console.log(`\n${node.kubectl("get", "nodes,pods", "-A")}`);
+    if (out.status !== 0) process.exitCode = out.status;
+    else console.log(`\n${node.kubectl("get", "nodes,pods", "-A")}`);
+    const ended = process.exitCode ? "did not work; the reason stands above" : "was a real init";
     console.log(
-      "That was a real init, in a node that is now taken down again. Next: sudo build/kubestick-* init on a board of your own.",
+      `That ${ended}. The node is taken down again. Next: sudo build/kubestick-* init on a board of your own.`,
     );
   } finally {
     node.down();

@@ -13,8 +13,11 @@ export interface Connection {
   token?: string;
 }
 
-/** Client credentials of a kubeconfig: PEM held in it, or paths of files. */
-export type Credentials = { certificate: string; key: string } | { certificateFile: string; keyFile: string };
+/** Client credentials of a kubeconfig: PEM held in it, paths of files, or a token. */
+export type Credentials =
+  | { certificate: string; key: string }
+  | { certificateFile: string; keyFile: string }
+  | { token: string };
 
 const base64 = (text: string) => Buffer.from(text).toString("base64");
 
@@ -33,32 +36,18 @@ export function kubeconfig(
     contexts: [{ context: { cluster, user }, name: context }],
     "current-context": context,
     kind: "Config",
-    users: [
-      {
-        name: user,
-        user:
-          "certificate" in credentials
-            ? {
-                "client-certificate-data": base64(credentials.certificate),
-                "client-key-data": base64(credentials.key),
-              }
-            : { "client-certificate": credentials.certificateFile, "client-key": credentials.keyFile },
-      },
-    ],
+    users: [{ name: user, user: userOf(credentials) }],
   };
 }
 
-/** The kubeconfig that a kubelet asks for its first certificate with (kubeadm kubeconfig.CreateWithToken). */
-export function bootstrapKubeconfig(cluster: string, server: string, ca: string, token: string): object {
-  const user = "tls-bootstrap-token-user";
-  const context = `${user}@${cluster}`;
+function userOf(credentials: Credentials): Record<string, string> {
+  if ("token" in credentials) return { token: credentials.token };
+  if ("certificateFile" in credentials) {
+    return { "client-certificate": credentials.certificateFile, "client-key": credentials.keyFile };
+  }
   return {
-    apiVersion: "v1",
-    clusters: [{ cluster: { "certificate-authority-data": base64(ca), server }, name: cluster }],
-    contexts: [{ context: { cluster, user }, name: context }],
-    "current-context": context,
-    kind: "Config",
-    users: [{ name: user, user: { token } }],
+    "client-certificate-data": base64(credentials.certificate),
+    "client-key-data": base64(credentials.key),
   };
 }
 

@@ -14,7 +14,7 @@ import {
 import { KUBELET_PORT } from "../../constants/ports.ts";
 import { KubestickError } from "../../host/errors.ts";
 import type { Files } from "../../host/files.ts";
-import { bootstrapKubeconfig, readKubeconfig, toYaml } from "../../kubeconfig/kubeconfig.ts";
+import { kubeconfig, readKubeconfig, toYaml } from "../../kubeconfig/kubeconfig.ts";
 import { fitKubeletConfig } from "../../kubelet/config.ts";
 import { type Check, error, runChecks } from "../../preflight/check.ts";
 import { foreignListeners, HOST_CHECKS } from "../../preflight/host.ts";
@@ -79,7 +79,9 @@ const kubeletStartPhase: Phase<JoinContext> = {
     ledger.claim(KUBELET_KUBECONFIG);
     ledger.write(caFile, cluster.ca, { mode: 0o644 });
     if (!joined) {
-      const bootstrap = bootstrapKubeconfig(CLUSTER_NAME, cluster.server, cluster.ca, ctx.bootstrapToken);
+      const bootstrap = kubeconfig(CLUSTER_NAME, "tls-bootstrap-token-user", cluster.server, cluster.ca, {
+        token: ctx.bootstrapToken,
+      });
       ledger.replace(KUBELET_BOOTSTRAP_KUBECONFIG, toYaml(bootstrap), { mode: 0o600, secret: true });
     }
     await startKubelet(ctx, ctx.node, local, { registerTaints: true });
