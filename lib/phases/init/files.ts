@@ -94,6 +94,15 @@ const MANIFEST_FLAGS = [
   "feature-gates",
 ];
 
+const KUBECONFIG_FLAGS = [
+  "cert-dir",
+  "apiserver-advertise-address",
+  "apiserver-bind-port",
+  "control-plane-endpoint",
+  "kubernetes-version",
+  "node-name",
+];
+
 /** init's phase `certs`: ten certificates and the service account key. */
 export const certsPhase: InitPhase = {
   name: "certs",
@@ -142,25 +151,11 @@ function missingKubeconfigs(ctx: InitContext): string[] {
 export const kubeconfigPhase: InitPhase = {
   name: "kubeconfig",
   short: "Generate all kubeconfig files necessary to establish the control plane and the admin kubeconfig file",
-  flags: [
-    "cert-dir",
-    "apiserver-advertise-address",
-    "apiserver-bind-port",
-    "control-plane-endpoint",
-    "kubernetes-version",
-    "node-name",
-  ],
+  flags: KUBECONFIG_FLAGS,
   children: KUBECONFIGS.map((spec) => ({
     name: spec.name,
     short: spec.short,
-    flags: [
-      "cert-dir",
-      "apiserver-advertise-address",
-      "apiserver-bind-port",
-      "control-plane-endpoint",
-      "kubernetes-version",
-      "node-name",
-    ],
+    flags: KUBECONFIG_FLAGS,
     run: (ctx) => writeKubeconfig(ctx, spec),
   })),
 };
