@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import type { ArgDef, ArgsDef } from "citty";
 import { suggest } from "../lib/config/problems.ts";
 import { reason, UsageError } from "../lib/host/errors.ts";
@@ -160,4 +161,19 @@ export function rejectMixedFlags(given: Map<string, string>, flags: Flag[]): voi
     `can not mix '--config' with arguments [${mixed.join(" ")}]`,
     "put these settings into the configuration file",
   );
+}
+
+/** The node's name and CRI socket where flags give them; a socket's bare path is taken too, as kubeadm does. */
+export function nodeFlags(given: Map<string, string>): { name?: string; criSocket?: string } {
+  const [name, socket] = [given.get("node-name"), given.get("cri-socket")];
+  return {
+    ...(name ? { name: name.trim().toLowerCase() } : {}),
+    ...(socket ? { criSocket: socket.startsWith("/") ? `unix://${socket}` : socket } : {}),
+  };
+}
+
+/** The patches directory where --patches gives one, as a configuration holds it: absolute. */
+export function patchesFlag(given: Map<string, string>): { patches?: { directory: string } } {
+  const directory = given.get("patches");
+  return directory ? { patches: { directory: resolve(directory) } } : {};
 }

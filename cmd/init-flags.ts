@@ -1,4 +1,4 @@
-import { isAbsolute, resolve } from "node:path";
+import { resolve } from "node:path";
 import { newToken } from "../lib/bootstrap/token.ts";
 import type { FlagConfig } from "../lib/config/load.ts";
 import { formatDuration, parseDuration } from "../lib/config/schema.ts";
@@ -9,7 +9,7 @@ import { CERTIFICATES_DIR } from "../lib/constants/paths.ts";
 import { API_SERVER_PORT } from "../lib/constants/ports.ts";
 import { DEFAULT_IMAGE_REPOSITORY, KUBERNETES_VERSION } from "../lib/constants/versions.ts";
 import { UsageError } from "../lib/host/errors.ts";
-import { byName, type Flag, GLOBAL_FLAGS, listValue, NODE_FLAGS } from "./flags.ts";
+import { byName, type Flag, GLOBAL_FLAGS, listValue, NODE_FLAGS, nodeFlags, patchesFlag } from "./flags.ts";
 
 /** The flags of `init`; names, meanings and defaults are kubeadm's. */
 export const INIT_FLAGS: Flag[] = byName([
@@ -164,7 +164,7 @@ export function flagConfig(given: Given): FlagConfig {
   set(init, "localAPIEndpoint.advertiseAddress", "apiserver-advertise-address");
   set(init, "localAPIEndpoint.bindPort", "apiserver-bind-port", port);
   set(cluster, "apiServer.certSANs", "apiserver-cert-extra-sans", () => listValue(given, "apiserver-cert-extra-sans"));
-  set(cluster, "certificatesDir", "cert-dir", absolute);
+  set(cluster, "certificatesDir", "cert-dir", (path) => resolve(path));
   set(cluster, "controlPlaneEndpoint", "control-plane-endpoint");
   set(cluster, "featureGates", "feature-gates", () => gates(listValue(given, "feature-gates")));
   set(cluster, "imageRepository", "image-repository");
@@ -185,17 +185,11 @@ export function flagConfig(given: Given): FlagConfig {
 
 /** Settings that a flag overrides whether or not there is a configuration file. */
 export function overrides(given: Given, init: Partial<InitConfiguration>): Partial<InitConfiguration> {
-  const node = { ...init.nodeRegistration } as InitConfiguration["nodeRegistration"];
-  const name = given.get("node-name");
-  if (name) node.name = name.trim().toLowerCase();
-  const socket = given.get("cri-socket");
-  if (socket) node.criSocket = socket.startsWith("/") ? `unix://${socket}` : socket;
-  const patches = given.get("patches");
   const key = given.get("certificate-key");
   return {
     ...init,
-    nodeRegistration: node,
-    ...(patches ? { patches: { directory: absolute(patches) } } : {}),
+    nodeRegistration: { ...init.nodeRegistration, ...nodeFlags(given) } as InitConfiguration["nodeRegistration"],
+    ...patchesFlag(given),
     ...(key ? { certificateKey: key } : {}),
   };
 }
@@ -226,8 +220,4 @@ export function durationFlag(name: string, value: string): string {
       `--${name} is a duration such as ${formatDuration(2 * HOUR + 30 * MINUTE)} or ${formatDuration(DAY)}, not ${JSON.stringify(value)}`,
     );
   }
-}
-
-function absolute(path: string): string {
-  return isAbsolute(path) ? path : resolve(path);
 }

@@ -1,5 +1,5 @@
 import { newToken } from "../lib/bootstrap/token.ts";
-import { initConfig, type ParsedConfig, parseConfig, parseFlags, validateParsed } from "../lib/config/load.ts";
+import { initConfig, type ParsedConfig, parseConfig, parseFlags } from "../lib/config/load.ts";
 import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
 import { chooseAdvertiseAddress, type HostFacts, readFacts } from "../lib/host/facts.ts";
 import { Files } from "../lib/host/files.ts";
@@ -62,12 +62,9 @@ function parse(given: Given): ParsedConfig {
     rejectMixedFlags(given, INIT_FLAGS);
     parsed = parseConfig(readConfigFile(file), file);
   }
-  const before = parsed.problems.length;
   const init = overrides(given, parsed.init ?? {});
-  if (before === 0 && JSON.stringify(init) !== JSON.stringify(parsed.init)) {
-    const checked = parseFlags({ init, flagOf: OVERRIDE_FLAGS });
-    parsed.problems.push(...checked.problems);
-    validateParsed(checked);
+  if (parsed.problems.length === 0 && JSON.stringify(init) !== JSON.stringify(parsed.init)) {
+    parsed.problems.push(...parseFlags({ init, flagOf: OVERRIDE_FLAGS }).problems);
   }
   parsed.init = init;
   return parsed;

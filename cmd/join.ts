@@ -14,6 +14,8 @@ import {
   GLOBAL_FLAGS,
   listValue,
   NODE_FLAGS,
+  nodeFlags,
+  patchesFlag,
   readConfigFile,
   rejectMixedFlags,
   verbosity,
@@ -102,6 +104,11 @@ function parse(given: Given, endpoint: string | undefined): ParsedConfig {
     }
   }
   const { join } = parsed;
+  if (join?.dryRun)
+    throw new UsageError(
+      "kubestick join has no dry run, so far; the configuration has dryRun: true",
+      "leave dryRun out to join this host for real",
+    );
   if (join?.controlPlane)
     throw new UsageError(
       "kubestick joins workers only, so far; the configuration has controlPlane",
@@ -112,8 +119,7 @@ function parse(given: Given, endpoint: string | undefined): ParsedConfig {
       "kubestick discovers a cluster by token only, so far; the configuration has discovery.file",
       "use discovery.bootstrapToken",
     );
-  const patches = given.get("patches");
-  if (join && patches) join.patches = { directory: patches };
+  if (join) Object.assign(join, patchesFlag(given));
   return parsed;
 }
 
@@ -142,13 +148,5 @@ function fromFlags(given: Given, endpoint: string | undefined): JoinConfiguratio
       },
       ...(tls === undefined ? {} : { tlsBootstrapToken: tls }),
     },
-  };
-}
-
-function nodeFlags(given: Given): { name?: string; criSocket?: string } {
-  const [name, socket] = [given.get("node-name"), given.get("cri-socket")];
-  return {
-    ...(name ? { name: name.trim().toLowerCase() } : {}),
-    ...(socket ? { criSocket: socket.startsWith("/") ? `unix://${socket}` : socket } : {}),
   };
 }

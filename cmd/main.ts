@@ -130,7 +130,7 @@ export async function main(argv: string[]): Promise<number> {
     const wantsHelp = argv.some((word) => word === "--help" || word === "-h");
     const rest = argv.filter((word) => word !== "--help" && word !== "-h");
     const command = findCommand(rest);
-    if (!command || (wantsHelp && command.words.length === 0)) {
+    if (!command) {
       const first = rest.find((word) => !word.startsWith("-"));
       if (first !== undefined) throw unknownCommand(rest);
       process.stdout.write(`${await topUsage()}\n`);

@@ -75,15 +75,13 @@ export function parseConfig(text: string, file: string): ParsedConfig {
     }
     values.set(kind, value);
   }
-  const reports = new Map<string, Report>();
-  const report = (kind: string): Report => {
-    const doc = byKind.get(kind);
-    const fallback: Report = (path, message) =>
-      problems.push({ file, line: documents[0]?.startLine ?? 1, path: path ? `${kind}.${path}` : kind, message });
-    const made = reports.get(kind) ?? (doc ? (path, message) => doc.report(path, message) : fallback);
-    reports.set(kind, made);
-    return made;
-  };
+  const report =
+    (kind: string): Report =>
+    (path, message) => {
+      const doc = byKind.get(kind);
+      if (doc) doc.report(path, message);
+      else problems.push({ file, line: documents[0]?.startLine ?? 1, path: path ? `${kind}.${path}` : kind, message });
+    };
   if (Object.keys(movedTimeouts).length > 0) {
     const init = values.get("InitConfiguration") ?? {};
     init["timeouts"] = { ...movedTimeouts, ...(init["timeouts"] as object | undefined) };
@@ -104,7 +102,7 @@ export function parseConfig(text: string, file: string): ParsedConfig {
 }
 
 /** Runs every semantic check over what was read; also used for values that came from flags. */
-export function validateParsed(parsed: ParsedConfig): void {
+function validateParsed(parsed: ParsedConfig): void {
   if (parsed.cluster) validateCluster(parsed.cluster, parsed.report("ClusterConfiguration"));
   if (parsed.init) validateInit(parsed.init, parsed.report("InitConfiguration"));
   if (parsed.join) validateJoin(parsed.join, parsed.report("JoinConfiguration"));

@@ -4,7 +4,6 @@ export const MANIFESTS_DIR = "/etc/kubernetes/manifests";
 export const CERTIFICATES_DIR = "/etc/kubernetes/pki";
 export const ETCD_DATA_DIR = "/var/lib/etcd";
 
-export const KUBELET_DIR = "/var/lib/kubelet";
 export const KUBELET_CONFIG_FILE = "/var/lib/kubelet/config.yaml";
 export const KUBELET_INSTANCE_CONFIG_FILE = "/var/lib/kubelet/instance-config.yaml";
 export const KUBELET_FLAGS_FILE = "/var/lib/kubelet/kubeadm-flags.env";

@@ -72,6 +72,14 @@ describe("usage", () => {
     }
   });
 
+  test("a join that its configuration calls a dry run is refused, not carried out", async () => {
+    const file = join(dir, "join.yaml");
+    const discovery = `discovery: {bootstrapToken: {token: abcdef.0123456789abcdef, apiServerEndpoint: "127.0.0.1:1", unsafeSkipCAVerification: true}}`;
+    fs.writeFileSync(file, `apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\ndryRun: true\n${discovery}\n`);
+    const { code, stderr } = await kubestick("join", "--config", file);
+    expect({ code, said: stderr.includes("dryRun: true") || stderr }).toEqual({ code: 2, said: true });
+  });
+
   test("version, as text and JSON", async () => {
     expect((await kubestick("version")).stdout).toMatch(/^kubestick v\S+ \(Kubernetes v1\.\d+\.\d+, linux\/\w+/);
     expect(JSON.parse((await kubestick("version", "-o", "json")).stdout)).toHaveProperty("kubernetesVersion");

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { kubeProxyConfig } from "../../addons/kube-proxy.ts";
 import { ApiClient } from "../../api/client.ts";
 import { type Cluster, DryRunCluster } from "../../api/cluster.ts";
@@ -167,11 +166,6 @@ export class InitContext {
   async apply(objects: object[]): Promise<void> {
     const cluster = await this.cluster();
     await Promise.all(objects.map((object) => cluster.apply(object as KubeObject)));
-  }
-
-  /** A path below /etc/kubernetes. */
-  kubernetesPath(...names: string[]): string {
-    return join(KUBERNETES_DIR, ...names);
   }
 
   /** Ends every connection, so that the process can end. */

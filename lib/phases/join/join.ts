@@ -69,8 +69,7 @@ const kubeletStartPhase: Phase<JoinContext> = {
     const joined = hasOwnCertificate(files);
     if (!joined) await refuseTakenName(ctx, client);
     const shared = await sharedKubeletConfig(client);
-    const driver =
-      shared["cgroupDriver"] === undefined || ctx.options.dryRun ? undefined : await ctx.cri.cgroupDriver();
+    const driver = shared["cgroupDriver"] === undefined ? undefined : await ctx.cri.cgroupDriver();
     const { local, adaptations } = fitKubeletConfig(shared, ctx.facts, driver);
     for (const { setting, why } of adaptations) ui.step("kubelet-start", `${setting} (because ${why})`);
     const caFile =
@@ -85,7 +84,6 @@ const kubeletStartPhase: Phase<JoinContext> = {
       ledger.replace(KUBELET_BOOTSTRAP_KUBECONFIG, toYaml(bootstrap), { mode: 0o600, secret: true });
     }
     await startKubelet(ctx, ctx.node, local, { registerTaints: true });
-    if (ctx.options.dryRun) return;
     ui.step("kubelet-start", "Waiting for the kubelet to perform the TLS Bootstrap");
     await registered(ctx);
     // The token has done its work; it stays in no file.
