@@ -7,6 +7,18 @@ import { JOIN_PHASES } from "../lib/phases/join/join.ts";
 import { flatten, phaseHelp } from "../lib/phases/runner.ts";
 import { superviseForever } from "../lib/services/supervisor.ts";
 import { formatError } from "../lib/ui/ui.ts";
+import {
+  attachCommand,
+  detachCommand,
+  extractCommand,
+  inspectCommand,
+  listCommand,
+  loadCommand,
+  serveCommand,
+  verifyCommand,
+} from "./bundle.ts";
+import { createCommand, lockCommand } from "./bundle-create.ts";
+import { BUNDLE_FLAGS } from "./bundle-flags.ts";
 import { argsDef, type Flag, GLOBAL_FLAGS, normalizeFlags } from "./flags.ts";
 import { runInit } from "./init.ts";
 import { INIT_FLAGS, PHASE_FLAGS } from "./init-flags.ts";
@@ -46,6 +58,78 @@ const phaseCommands: Command[] = flatten(INIT_PHASES).flatMap(({ path, phase }) 
   // kubeadm names the whole of a phase that has parts `all`.
   return phase.children ? [command, { ...command, words: [...command.words, "all"] }] : [command];
 });
+
+const BUNDLE_COMMANDS: Command[] = [
+  {
+    words: ["bundle", "lock"],
+    description: "Pin every image and host binary of a Kubernetes version in a lock file",
+    flags: BUNDLE_FLAGS.lock,
+    run: lockCommand,
+  },
+  {
+    words: ["bundle", "create"],
+    description: "Make a bundle from a lock file, or from images and programs on this machine",
+    flags: BUNDLE_FLAGS.create,
+    positionals: 1,
+    run: createCommand,
+  },
+  {
+    words: ["bundle", "inspect"],
+    description: "Say what a bundle is",
+    flags: BUNDLE_FLAGS.read,
+    positionals: 1,
+    run: inspectCommand,
+  },
+  {
+    words: ["bundle", "list"],
+    description: "List a bundle's images and host binaries",
+    flags: BUNDLE_FLAGS.read,
+    positionals: 1,
+    run: listCommand,
+  },
+  {
+    words: ["bundle", "verify"],
+    description: "Read a bundle through and check every digest",
+    flags: BUNDLE_FLAGS.read,
+    positionals: 1,
+    run: verifyCommand,
+  },
+  {
+    words: ["bundle", "extract"],
+    description: "Write a bundle's host binaries and manifests into a directory",
+    flags: BUNDLE_FLAGS.extract,
+    positionals: 2,
+    run: extractCommand,
+  },
+  {
+    words: ["bundle", "attach"],
+    description: "Make one file of a kubestick executable and a bundle",
+    flags: BUNDLE_FLAGS.attach,
+    positionals: 1,
+    run: attachCommand,
+  },
+  {
+    words: ["bundle", "detach"],
+    description: "Take the bundle off an executable, and keep it in a file where one is named",
+    flags: BUNDLE_FLAGS.attach,
+    positionals: 1,
+    run: detachCommand,
+  },
+  {
+    words: ["bundle", "load"],
+    description: "Install a bundle's host binaries here and import its images into containerd",
+    flags: BUNDLE_FLAGS.load,
+    positionals: 1,
+    run: loadCommand,
+  },
+  {
+    words: ["bundle", "serve"],
+    description: "Offer the executable, the bundle and a read-only registry to the LAN",
+    flags: BUNDLE_FLAGS.serve,
+    positionals: 1,
+    run: serveCommand,
+  },
+];
 
 const COMMANDS: Command[] = [
   {
@@ -114,6 +198,17 @@ const COMMANDS: Command[] = [
     flags: TOKEN_FLAGS,
     run: listTokensCommand,
   },
+  {
+    words: ["bundle"],
+    description: "Make and use offline bundles of images and host binaries",
+    flags: GLOBAL_FLAGS,
+    help: () =>
+      `Commands:\n\n${BUNDLE_COMMANDS.map((c) => `  ${c.words.join(" ").padEnd(16)} ${c.description}`).join("\n")}\n`,
+    run: () => {
+      throw new UsageError("which command?", "kubestick bundle --help lists them");
+    },
+  },
+  ...BUNDLE_COMMANDS,
   {
     words: ["supervise"],
     description: "Keep a service running",

@@ -19,6 +19,7 @@ import { TOKEN_PATTERN } from "../lib/constants/tokens.ts";
 import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
 import { readKubeconfig } from "../lib/kubeconfig/kubeconfig.ts";
 import { caPin } from "../lib/pki/certificate.ts";
+import { formatTable } from "../lib/ui/table.ts";
 import { type Flag, GLOBAL_FLAGS, listValue } from "./flags.ts";
 import { durationFlag } from "./init-flags.ts";
 
@@ -178,13 +179,5 @@ function table(tokens: ListedToken[], now: Date): string {
       t.groups.join(",") || "<none>",
     ]),
   ];
-  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
-  return `${rows
-    .map((row) =>
-      row
-        .map((cell, i) => cell.padEnd(widths[i]!))
-        .join("   ")
-        .trimEnd(),
-    )
-    .join("\n")}\n`;
+  return `${formatTable(rows)}\n`;
 }

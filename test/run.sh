@@ -8,7 +8,8 @@ cd "$(dirname "$0")/.."
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   missing=""
   for pair in openssl:openssl kubectl:kubernetes-client containerd:containerd runc:runc etcd:etcd-server ip:iproute2 \
-    nft:nftables iptables:iptables conntrack:conntrack mount:mount bridge:iproute2; do
+    nft:nftables iptables:iptables conntrack:conntrack mount:mount bridge:iproute2 skopeo:skopeo \
+    docker-registry:docker-registry; do
     command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
   done
   [ -d /usr/lib/cni ] || missing="$missing containernetworking-plugins"

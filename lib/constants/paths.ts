@@ -31,3 +31,18 @@ export const DRY_RUN_OBJECTS_DIR = "/var/lib/kubestick/dry-run";
 export const HOST_RESOLV_CONF = "/etc/resolv.conf";
 /** systemd-resolved's file with the real upstream servers; /etc/resolv.conf then holds only its loopback stub. */
 export const SYSTEMD_RESOLVED_CONF = "/run/systemd/resolve/resolv.conf";
+
+/** Where host binaries are installed, and where instead when that is read-only; CNI plugins where containerd looks for them. */
+export const LOCAL_BIN_DIR = "/usr/local/bin";
+export const FALLBACK_BIN_DIR = "/opt/kubestick/bin";
+export const CNI_BIN_DIR = "/opt/cni/bin";
+/** What kubestick installed of host binaries. */
+export const HOST_BINARIES_FILE = "/var/lib/kubestick/host-binaries.json";
+/** Where every program of a node is looked for. */
+export const PROGRAM_PATH = `/usr/local/sbin:${LOCAL_BIN_DIR}:${FALLBACK_BIN_DIR}:/usr/sbin:/usr/bin:/sbin:/bin`;
+
+export const CONTAINERD_CONFIG_FILE = "/etc/containerd/config.toml";
+/** Where containerd looks for the mirrors of a registry (containerd docs/hosts.md). */
+export const CONTAINERD_CERTS_DIR = "/etc/containerd/certs.d";
+export const SYSCTL_FILE = "/etc/sysctl.d/99-kubestick.conf";
+export const MODULES_FILE = "/etc/modules-load.d/kubestick.conf";

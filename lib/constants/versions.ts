@@ -20,3 +20,6 @@ export const DEFAULT_IMAGE_REPOSITORY = "registry.k8s.io";
 
 /** First etcd release that takes `--feature-gates` and stable flag names instead of `--experimental-*`. */
 export const ETCD_STABLE_FLAGS_VERSION = "3.6.0";
+
+/** Oldest containerd that a kubelet can use: the first with CRI v1. */
+export const MINIMUM_CONTAINERD_VERSION = "v1.6.0";

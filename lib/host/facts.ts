@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import { delimiter, join } from "node:path";
-import { HOST_RESOLV_CONF, SYSTEMD_RESOLVED_CONF } from "../constants/paths.ts";
+import { HOST_RESOLV_CONF, PROGRAM_PATH, SYSTEMD_RESOLVED_CONF } from "../constants/paths.ts";
 import type { Files } from "./files.ts";
 import { isLoopback } from "./net.ts";
 import { readSystemFile } from "./system-files.ts";
@@ -40,6 +40,8 @@ export interface HostFacts {
   resolvConf: ResolvConf | undefined;
   /** What /etc/resolv.conf itself says. */
   hostResolvConf: ResolvConf;
+  /** Whether processes may be given any limit; without it runc cannot lower a container's oom_score_adj. */
+  capSysResource: boolean;
   /** Whether kube-proxy can set the conntrack table's size, and its TCP timeouts. */
   conntrack: { max: boolean; timeouts: boolean };
   now: Date;
@@ -63,12 +65,22 @@ export function readFacts(files: Files): HostFacts {
     resolvConf: [hostResolvConf, readResolvConf(files, SYSTEMD_RESOLVED_CONF)].find(
       (r) => usableNameservers(r).length > 0,
     ),
+    capSysResource: hasCapability(readSystemFile("/proc/self/status"), CAP_SYS_RESOURCE),
     conntrack: {
       max: writable("/proc/sys/net/netfilter/nf_conntrack_max"),
       timeouts: writable("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established"),
     },
     now: new Date(),
   };
+}
+
+/** Number of the capability (capabilities(7), linux/capability.h). */
+const CAP_SYS_RESOURCE = 24n;
+
+/** Whether /proc/PID/status says that a capability is in effect. */
+export function hasCapability(status: string, capability: bigint): boolean {
+  const mask = /^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0";
+  return ((BigInt(`0x${mask}`) >> capability) & 1n) === 1n;
 }
 
 /** Nameservers of a resolv.conf that a pod can reach: a loopback one is the host's own stub (systemd-resolved, dnsmasq). */
@@ -113,7 +125,7 @@ export function chooseAdvertiseAddress(facts: Pick<HostFacts, "addresses" | "def
 
 /** The full path of a program, looked up in PATH and the places where it usually is. */
 export function findProgram(name: string): string | undefined {
-  const path = `${process.env["PATH"] ?? ""}${delimiter}/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
+  const path = `${process.env["PATH"] ?? ""}${delimiter}${PROGRAM_PATH}`;
   for (const dir of path.split(delimiter)) {
     if (dir === "") continue;
     const candidate = join(dir, name);

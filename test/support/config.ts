@@ -18,6 +18,7 @@ export const FACTS: HostFacts = {
   defaultInterface: "eth0",
   hostResolvConf: { path: "/etc/resolv.conf", nameservers: ["10.0.0.1"] },
   resolvConf: { path: "/etc/resolv.conf", nameservers: ["10.0.0.1"] },
+  capSysResource: true,
   conntrack: { max: true, timeouts: true },
   now: new Date("2026-11-24T08:47:27Z"),
 };

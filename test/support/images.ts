@@ -9,6 +9,8 @@ export interface ImageSpec {
   /** Path in the image → file of this machine. */
   files: Record<string, string>;
   entrypoint?: string[];
+  /** Go's name of the architecture; default this machine's. */
+  arch?: string;
 }
 
 const sha256 = (data: Buffer | string) => createHash("sha256").update(data).digest("hex");
@@ -44,7 +46,7 @@ export function buildImages(specs: ImageSpec[], target: string, work: string): v
     const data = fs.readFileSync(tar);
     const layer = { mediaType: "application/vnd.oci.image.layer.v1.tar", ...put(data) };
     const config = {
-      architecture: process.arch === "arm64" ? "arm64" : "amd64",
+      architecture: spec.arch ?? (process.arch === "arm64" ? "arm64" : "amd64"),
       os: "linux",
       config: {
         Env: ["PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],

@@ -1,0 +1,217 @@
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
+import { basename, dirname, join, resolve } from "node:path";
+import { type Contents, compose, layoutTar, writeWhole } from "../lib/bundle/compose.ts";
+import { type Progress, stageLocal, stageLock } from "../lib/bundle/create.ts";
+import { Downloader } from "../lib/bundle/http.ts";
+import { openLocal } from "../lib/bundle/local.ts";
+import { type BundleLock, formatLock, parseLock } from "../lib/bundle/lock.ts";
+import { recompress } from "../lib/bundle/recompress.ts";
+import { parseReference } from "../lib/bundle/reference.ts";
+import { parseCredentials, parseMirrors, Registry } from "../lib/bundle/registry.ts";
+import { lockImage, resolveLock } from "../lib/bundle/resolve.ts";
+import { Staging } from "../lib/bundle/staging.ts";
+import { manifestImages } from "../lib/bundle/user-manifests.ts";
+import { parseVersion } from "../lib/config/version.ts";
+import { hostBinaryKind } from "../lib/constants/host-binaries.ts";
+import { USER_MANIFEST_YAML } from "../lib/constants/oci.ts";
+import { KUBERNETES_VERSION } from "../lib/constants/versions.ts";
+import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
+import { Files } from "../lib/host/files.ts";
+import { progressLine } from "../lib/ui/progress.ts";
+import { formatBytes } from "../lib/ui/table.ts";
+import { consoleUi, type Ui } from "../lib/ui/ui.ts";
+import { architectures } from "./bundle-flags.ts";
+import { listValue, verbosity } from "./flags.ts";
+
+type Given = Map<string, string>;
+
+const uiOf = (given: Given): Ui => consoleUi({ json: given.get("output") === "json", verbosity: verbosity(given) });
+
+/** `bundle lock`: pins what a Kubernetes version needs, and leaves what is pinned as it is. Throws KubestickError. */
+export async function lockCommand(given: Given): Promise<void> {
+  const ui = uiOf(given);
+  const version = kubernetesVersion(given) ?? KUBERNETES_VERSION;
+  const file = given.get("lock") ?? defaultLock(version);
+  const known = existsSync(file) ? readLock(file) : undefined;
+  if (known && known.kubernetesVersion !== version)
+    throw new UsageError(
+      `${file} pins Kubernetes ${known.kubernetesVersion}, not ${version}`,
+      "what is pinned is never changed: name a new file with --lock, or remove that one",
+    );
+  const registry = openRegistry(given);
+  try {
+    const lock = await resolveLock(
+      version,
+      registry,
+      {
+        architectures: architectures(given),
+        images: listValue(given, "image"),
+        binaries: binaryVersions(listValue(given, "binary")),
+        downloadMirror: given.get("download-mirror"),
+        known,
+      },
+      (what) => ui.step("lock", `Resolving ${what}`),
+    );
+    const text = formatLock(lock);
+    const same = known !== undefined && formatLock(known) === text;
+    if (!same) new Files("/").write(resolve(file), text, { mode: 0o644 });
+    ui.step(
+      "lock",
+      same
+        ? `${file} pins all of it already`
+        : `Wrote ${file}: ${lock.images.length} images, ${lock.binaries.length} host binaries`,
+    );
+    if (ui.json) process.stdout.write(`${JSON.stringify({ command: "bundle lock", file, ...lock }, null, 2)}\n`);
+  } finally {
+    await registry.downloader.close();
+  }
+}
+
+/** `bundle create FILE`. Throws KubestickError; an interrupted run goes on where it stopped. */
+export async function createCommand(given: Given, [target]: string[]): Promise<void> {
+  if (target === undefined) throw new UsageError("which file?", "kubestick bundle create FILE.tar");
+  const ui = uiOf(given);
+  const archs = architectures(given);
+  const from = listValue(given, "from");
+  const offline = given.get("offline") === "true";
+  const version = kubernetesVersion(given);
+  const local = from.flatMap((path) => openLocal(path, version));
+  const useLock = given.has("lock") || from.length === 0;
+  const staging = new Staging(join(dirname(target), `.${basename(target)}.blobs`));
+  const registry = openRegistry(given);
+  const show = progressLine(ui, "create");
+  const sources = {
+    registry,
+    staging,
+    local,
+    offline,
+    progress: (state: Progress) => show(() => stateLine(state)),
+  };
+  try {
+    let contents: Contents;
+    if (useLock) {
+      const file = given.get("lock") ?? defaultLock(version ?? KUBERNETES_VERSION);
+      contents = await stageLock(readLock(file), archs, sources);
+    } else contents = stageLocal(local, archs, version, staging);
+    await addOwn(given, contents, archs, sources);
+    if (given.get("zstd") === "true") await recompressAll(contents, staging, ui);
+    const { index, blobs } = compose(contents, staging);
+    const bytes = writeWhole(target, 0o644, layoutTar(index, blobs, staging), (done) =>
+      show(() => `Writing ${target}: ${formatBytes(done)}`),
+    );
+    rmSync(staging.path, { recursive: true, force: true });
+    ui.step(
+      "create",
+      `Wrote ${target}: ${contents.images.length} images, ${contents.binaries.length} host binaries, ${formatBytes(bytes)}`,
+    );
+    if (ui.json)
+      process.stdout.write(
+        `${JSON.stringify({ command: "bundle create", file: target, bytes, images: contents.images.length, binaries: contents.binaries.length }, null, 2)}\n`,
+      );
+  } finally {
+    await registry.downloader.close();
+  }
+}
+
+/** Adds the images and manifests that the user named. */
+async function addOwn(
+  given: Given,
+  contents: Contents,
+  archs: string[],
+  sources: Parameters<typeof stageLock>[2],
+): Promise<void> {
+  const names = listValue(given, "image").map((text) => parseReference(text).name);
+  for (const file of listValue(given, "manifest")) {
+    const text = readText(file);
+    names.push(...manifestImages(text, file));
+    contents.manifests.push({
+      title: basename(file),
+      blob: sources.staging.put(USER_MANIFEST_YAML, Buffer.from(text)),
+    });
+  }
+  const missing = [...new Set(names)].filter((name) => !contents.images.some((image) => image.name === name));
+  if (missing.length === 0) return;
+  if (sources.offline)
+    throw new KubestickError(`nothing given with --from has ${missing.join(", ")}`, {
+      hint: "give another --from, or leave --offline out",
+    });
+  const images = [];
+  for (const name of missing) images.push(await lockImage(sources.registry, name, archs));
+  const own = await stageLock({ kubernetesVersion: "", images, binaries: [] }, archs, sources);
+  contents.images.push(...own.images);
+}
+
+async function recompressAll(contents: Contents, staging: Staging, ui: Ui): Promise<void> {
+  const size = () =>
+    [...new Map(contents.images.flatMap((i) => i.layers).map((l) => [l.digest, l.size])).values()].reduce(
+      (a, b) => a + b,
+      0,
+    );
+  const before = size();
+  for (const [i, image] of contents.images.entries()) {
+    ui.live("create", [`Compressing ${image.name} (${i + 1} of ${contents.images.length})`]);
+    contents.images[i] = await recompress(image, staging);
+  }
+  const after = size();
+  ui.step(
+    "create",
+    `zstd: layers went from ${formatBytes(before)} to ${formatBytes(after)}, ${(100 - (after / before) * 100 || 0).toFixed(1)}% less`,
+  );
+}
+
+function stateLine(state: Progress): string {
+  const share = state.bytes > 0 ? Math.min(1, state.bytesDone / state.bytes) : 0;
+  const bar = "#".repeat(Math.round(share * 20)).padEnd(20, ".");
+  return `[${bar}] ${state.filesDone} of ${state.files} files, ${formatBytes(state.bytesDone)}`;
+}
+
+function openRegistry(given: Given): Registry {
+  const named = given.get("registry-config");
+  const file = named ?? join(homedir(), ".docker/config.json");
+  const credentials =
+    named !== undefined || existsSync(file) ? parseCredentials(readText(file), file) : new Map<string, string>();
+  const mirrors = parseMirrors(listValue(given, "registry-mirror"));
+  return new Registry(new Downloader(listValue(given, "insecure-registry")), { mirrors, credentials });
+}
+
+function kubernetesVersion(given: Given): string | undefined {
+  const text = given.get("kubernetes-version");
+  if (text === undefined) return undefined;
+  if (!parseVersion(text))
+    throw new UsageError(
+      `--kubernetes-version is a version such as ${KUBERNETES_VERSION}, not ${JSON.stringify(text)}`,
+    );
+  return text.startsWith("v") ? text : `v${text}`;
+}
+
+function defaultLock(version: string): string {
+  return `bundles/kubernetes-${/^v\d+\.\d+/.exec(version)?.[0]}.lock.yaml`;
+}
+
+function readLock(file: string): BundleLock {
+  if (!existsSync(file))
+    throw new KubestickError(`there is no lock file ${file}`, {
+      hint: "write one where there is a network: kubestick bundle lock --kubernetes-version VERSION; or name one with --lock",
+    });
+  return parseLock(readText(file), file);
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new UsageError(`cannot read ${file}: ${reason(error)}`);
+  }
+}
+
+function binaryVersions(pairs: string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const [name = "", version = ""] = pair.split("=");
+      if (!hostBinaryKind(name) || !parseVersion(version))
+        throw new UsageError(`--binary takes name=version, such as containerd=v2.1.9, not ${JSON.stringify(pair)}`);
+      return [name, version.startsWith("v") ? version : `v${version}`];
+    }),
+  );
+}

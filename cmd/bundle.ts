@@ -1,0 +1,258 @@
+import * as fs from "node:fs";
+import { networkInterfaces } from "node:os";
+import { join, resolve } from "node:path";
+import { attach, detach, saveBundle } from "../lib/bundle/attach.ts";
+import { Bundle } from "../lib/bundle/bundle.ts";
+import { writeWhole } from "../lib/bundle/compose.ts";
+import { importImages } from "../lib/bundle/import.ts";
+import { installBinary, planBinaries } from "../lib/bundle/install.ts";
+import { type Offered, serve } from "../lib/bundle/serve.ts";
+import { verifiedChunks } from "../lib/bundle/store.ts";
+import { DEFAULT_CRI_SOCKET } from "../lib/constants/paths.ts";
+import { KUBERNETES_VERSION } from "../lib/constants/versions.ts";
+import { KubestickError, UsageError } from "../lib/host/errors.ts";
+import { findProgram } from "../lib/host/facts.ts";
+import { Files } from "../lib/host/files.ts";
+import { splitHostPort } from "../lib/host/net.ts";
+import { isCompiled } from "../lib/services/executable.ts";
+import { progressLine } from "../lib/ui/progress.ts";
+import { formatBytes, formatTable } from "../lib/ui/table.ts";
+import { consoleUi, type Ui } from "../lib/ui/ui.ts";
+import { architectures, bundlePath, OWN_ARCH } from "./bundle-flags.ts";
+import { verbosity } from "./flags.ts";
+
+type Given = Map<string, string>;
+
+const uiOf = (given: Given): Ui => consoleUi({ json: given.get("output") === "json", verbosity: verbosity(given) });
+
+function withBundle<T>(path: string | undefined, use: (bundle: Bundle) => T): T {
+  const bundle = Bundle.open(bundlePath(path));
+  const result = use(bundle);
+  if (result instanceof Promise) return result.finally(() => bundle.close()) as T;
+  bundle.close();
+  return result;
+}
+
+const report = (value: Record<string, unknown>) => process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+
+/** `bundle inspect [FILE]`: what a bundle is, in a few lines. Throws KubestickError. */
+export function inspectCommand(given: Given, [file]: string[]): void {
+  withBundle(file, (bundle) => {
+    const bytes = bundle.blobs.reduce((sum, blob) => sum + blob.size, 0);
+    const summary = {
+      file: bundle.path,
+      attachedTo: bundle.executableBytes > 0 ? "an executable" : undefined,
+      kubernetesVersion: bundle.kubernetesVersion,
+      architectures: bundle.architectures,
+      images: bundle.images.length,
+      binaries: bundle.binaries.length,
+      manifests: bundle.manifests.length,
+      blobs: bundle.blobs.length,
+      bytes,
+    };
+    if (given.get("output") === "json") return report(summary);
+    const rows = [
+      ["File", `${bundle.path}${summary.attachedTo ? " (attached to an executable)" : ""}`],
+      ["Kubernetes", bundle.kubernetesVersion ?? "not said"],
+      ["Architectures", bundle.architectures.join(", ")],
+      ["Contents", `${summary.images} images, ${summary.binaries} host binaries, ${summary.manifests} manifests`],
+      ["Size", `${formatBytes(bytes)} in ${summary.blobs} blobs`],
+    ];
+    process.stdout.write(`${formatTable(rows)}\n`);
+  });
+}
+
+/** `bundle list [FILE]`: every image and host binary. Throws KubestickError. */
+export function listCommand(given: Given, [file]: string[]): void {
+  withBundle(file, (bundle) => {
+    const wanted = given.has("arch") ? architectures(given) : bundle.architectures;
+    const images = bundle.images
+      .filter((image) => wanted.includes(image.arch))
+      .map(({ name, arch, manifest, config, layers }) => ({
+        kind: "image",
+        name,
+        arch,
+        digest: manifest.digest,
+        bytes: [manifest, config, ...layers].reduce((sum, blob) => sum + blob.size, 0),
+      }));
+    const binaries = bundle.binaries
+      .filter((binary) => wanted.includes(binary.arch))
+      .map(({ name, version, arch, blob }) => ({
+        kind: "binary",
+        name: `${name} ${version}`,
+        arch,
+        digest: blob.digest,
+        bytes: blob.size,
+      }));
+    const manifests = bundle.manifests.map(({ title, blob }) => ({
+      kind: "manifest",
+      name: title,
+      arch: "any",
+      digest: blob.digest,
+      bytes: blob.size,
+    }));
+    const items = [...images, ...binaries, ...manifests];
+    if (given.get("output") === "json") return report({ file: bundle.path, items });
+    const rows = items.map((i) => [i.kind.toUpperCase(), i.arch, formatBytes(i.bytes), i.digest.slice(0, 19), i.name]);
+    process.stdout.write(`${formatTable([["KIND", "ARCH", "SIZE", "DIGEST", "NAME"], ...rows])}\n`);
+  });
+}
+
+/** `bundle verify [FILE]`: reads every blob and checks its digest. Throws KubestickError when the bundle is damaged. */
+export function verifyCommand(given: Given, [file]: string[]): void {
+  withBundle(file, (bundle) => {
+    const ui = uiOf(given);
+    const show = progressLine(ui, "verify");
+    const { blobs, bytes } = bundle.verify(undefined, (done) => show(() => `${formatBytes(done)} read`));
+    if (ui.json) return report({ command: "bundle verify", file: bundle.path, blobs, bytes, ok: true });
+    ui.print(`${bundle.path}: ${blobs} blobs, ${formatBytes(bytes)}, all as their digests say`);
+  });
+}
+
+/** `bundle extract FILE DIR`, or `extract DIR`: host binaries as published, manifests, and the bundle itself as OCI tar. */
+export function extractCommand(given: Given, positionals: string[]): void {
+  const [file, directory] = positionals.length > 1 ? positionals : [undefined, positionals[0]];
+  if (directory === undefined) throw new UsageError("where to?", "kubestick bundle extract [FILE] DIRECTORY");
+  withBundle(file, (bundle) => {
+    const ui = uiOf(given);
+    const wanted = given.has("arch") ? architectures(given) : bundle.architectures;
+    const target = resolve(directory);
+    const write = (folder: string, name: string, mode: number, chunks: Iterable<Buffer>) => {
+      // A title comes out of the bundle and could name any path.
+      if (!/^[A-Za-z0-9][A-Za-z0-9._+-]*$/.test(name))
+        throw new KubestickError(`${bundle.path} names a file ${JSON.stringify(name)}, which is no plain name`);
+      fs.mkdirSync(join(target, folder), { recursive: true });
+      writeWhole(join(target, folder, name), mode, chunks);
+      ui.step("extract", join(directory, folder, name));
+    };
+    for (const binary of bundle.binaries.filter((b) => wanted.includes(b.arch)))
+      write(
+        `bin/${binary.arch}`,
+        binary.title,
+        binary.archive ? 0o644 : 0o755,
+        verifiedChunks(bundle.store, binary.blob),
+      );
+    for (const { title, blob } of bundle.manifests)
+      write("manifests", title, 0o644, verifiedChunks(bundle.store, blob));
+    if (bundle.executableBytes > 0) write("", "bundle.tar", 0o644, bundle.region.chunks(0, bundle.region.length));
+    if (ui.json) report({ command: "bundle extract", file: bundle.path, directory: target });
+  });
+}
+
+/** `bundle attach BUNDLE`: makes one file of an executable and a bundle. Throws KubestickError. */
+export function attachCommand(given: Given, [file]: string[]): void {
+  if (file === undefined)
+    throw new UsageError("which bundle?", "kubestick bundle attach FILE [--executable FILE] [--file FILE]");
+  const ui = uiOf(given);
+  const executable = executablePath(given);
+  const target = given.get("file") ?? executable;
+  const bytes = attach(executable, file, target);
+  ui.step("attach", `Wrote ${target}: ${formatBytes(bytes)}; it carries ${file}`);
+  if (ui.json) report({ command: "bundle attach", file: target, bytes });
+}
+
+/** `bundle detach`: takes the bundle off an executable; `bundle detach FILE` keeps it in a file of its own. */
+export function detachCommand(given: Given, [bundleFile]: string[]): void {
+  const ui = uiOf(given);
+  const executable = executablePath(given);
+  const target = given.get("file") ?? executable;
+  if (bundleFile !== undefined)
+    ui.step("detach", `Wrote ${bundleFile}: ${formatBytes(saveBundle(executable, bundleFile))}`);
+  const bytes = detach(executable, target);
+  ui.step("detach", `Wrote ${target}: ${formatBytes(bytes)}, without a bundle`);
+  if (ui.json) report({ command: "bundle detach", file: target, bytes });
+}
+
+function executablePath(given: Given): string {
+  const named = given.get("executable");
+  if (named !== undefined) return named;
+  if (isCompiled()) return process.execPath;
+  throw new UsageError("which executable?", "name it with --executable; npm run build makes it");
+}
+
+/** `bundle load [FILE]`: host binaries onto this host, and images into containerd. Throws KubestickError. */
+export function loadCommand(given: Given, [file]: string[]): Promise<void> {
+  return withBundle(file, async (bundle) => {
+    const ui = uiOf(given);
+    bundle.requireArchitecture(OWN_ARCH);
+    ui.step("load", `Verifying ${bundle.path}`);
+    bundle.verify(OWN_ARCH);
+    const files = new Files("/");
+    const decisions =
+      given.get("images-only") === "true"
+        ? []
+        : planBinaries(bundle, {
+            arch: OWN_ARCH,
+            kubernetesVersion: bundle.kubernetesVersion ?? KUBERNETES_VERSION,
+            force: given.get("force") === "true",
+            files,
+          });
+    const refused = decisions.filter((d) => d.action === "refuse");
+    if (refused.length > 0)
+      throw new KubestickError(refused.map((d) => `${d.kind.name}: ${d.why}`).join("; "), {
+        hint: "remove those programs, or let --force replace them",
+      });
+    for (const decision of decisions) {
+      const { kind, binary, action, why } = decision;
+      const written = action === "install" ? await installBinary(bundle, decision, files) : [];
+      ui.step(
+        "load",
+        written.length > 0 ? `Installed ${kind.name} ${binary.version}: ${written.join(", ")}` : `${kind.name}: ${why}`,
+      );
+    }
+    const images = bundle.images.filter((image) => image.arch === OWN_ARCH);
+    const show = progressLine(ui, "load");
+    const count = await importImages(bundle.store, images, ctr(given), (done) =>
+      show(() => `Importing images: ${formatBytes(done)}`),
+    );
+    ui.step("load", `Imported ${count} images; ${images.length - count} were there already`);
+    if (ui.json) report({ command: "bundle load", file: bundle.path, imported: count, images: images.length });
+  });
+}
+
+function ctr(given: Given): { program: string; socket: string } {
+  const program = findProgram("ctr");
+  if (!program)
+    throw new KubestickError("there is no ctr on this host, containerd's own client", {
+      hint: "create the bundle with containerd in it, or install containerd",
+    });
+  return { program, socket: (given.get("cri-socket") ?? DEFAULT_CRI_SOCKET).replace(/^unix:\/\//, "") };
+}
+
+/** `bundle serve [FILE]`: offers executable, bundle and images to the LAN until it is stopped. Throws KubestickError. */
+export async function serveCommand(given: Given, [file]: string[]): Promise<void> {
+  const ui = uiOf(given);
+  const text = given.get("listen") ?? "0.0.0.0:5080";
+  const listen = splitHostPort(text.startsWith(":") ? `0.0.0.0${text}` : text);
+  if (!listen) throw new UsageError(`--listen takes HOST:PORT, not ${JSON.stringify(text)}`);
+  await withBundle(file, async (bundle) => {
+    const { region } = bundle;
+    const offered: Record<string, Offered> = {
+      "bundle.tar": {
+        path: bundle.path,
+        start: region.offset,
+        end: region.offset + region.length,
+        description: `the bundle for Kubernetes ${bundle.kubernetesVersion ?? "(not said)"}, ${bundle.architectures.join(", ")}`,
+      },
+    };
+    if (isCompiled())
+      offered["kubestick"] = { path: process.execPath, description: `this executable, for ${OWN_ARCH}` };
+    const server = serve(bundle, offered, { hostname: listen.host, port: listen.port ?? 5080 });
+    const here = listen.host === "0.0.0.0" || listen.host === "::" ? ownAddress() : listen.host;
+    const base = `http://${here.includes(":") ? `[${here}]` : here}:${server.port}`;
+    ui.print(`Serving ${bundle.path} at ${base}
+On another board: curl -fO ${base}/${isCompiled() ? "kubestick" : "bundle.tar"}
+As a mirror of any registry: kubestick init --registry-mirror '*=${base}'
+Stop with Ctrl-C.`);
+    await new Promise<void>((done) => {
+      process.once("SIGINT", () => done());
+      process.once("SIGTERM", () => done());
+    });
+    await server.stop();
+  });
+}
+
+function ownAddress(): string {
+  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+  return all.find((a) => !a.internal && a.family === "IPv4")?.address ?? "127.0.0.1";
+}

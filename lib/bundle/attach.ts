@@ -1,0 +1,81 @@
+import * as fs from "node:fs";
+import { KubestickError } from "../host/errors.ts";
+import { Bundle } from "./bundle.ts";
+import { writeWhole } from "./compose.ts";
+import { inspectExecutable, Region } from "./region.ts";
+import { encodeTrailer, TRAILER_BYTES } from "./trailer.ts";
+
+/** Bun's own mark at the end of what it compiles; a program without it is not kubestick. */
+const COMPILED_MARK = Buffer.from("---- Bun! ----");
+const MARK_WITHIN = 1024 * 1024;
+
+/**
+ * Writes an executable together with a bundle: the executable as it is, the bundle's bytes, and a trailer that says
+ * where they lie. A bundle that was attached before is replaced. The bundle is verified first, and must be for the
+ * executable's architecture. Gives the new file's length in bytes. Throws KubestickError.
+ */
+export function attach(
+  executable: string,
+  bundleFile: string,
+  target: string,
+  progress?: (bytes: number) => void,
+): number {
+  const { arch, executableBytes } = inspectExecutable(executable);
+  return withRegion(executable, executableBytes, (program) => {
+    const end = program.read(Math.max(0, executableBytes - MARK_WITHIN), MARK_WITHIN);
+    if (!arch || !end.includes(COMPILED_MARK))
+      throw new KubestickError(`${executable} is no kubestick executable`, {
+        hint: "name one with --executable; npm run build makes them",
+      });
+    const bundle = Bundle.open(bundleFile);
+    try {
+      if (!bundle.architectures.includes(arch))
+        throw new KubestickError(
+          `${executable} is for ${arch}, and ${bundleFile} is for ${bundle.architectures.join(" and ") || "nothing"}`,
+          { hint: `create a bundle with --arch ${arch}, or name another --executable` },
+        );
+      bundle.verify();
+      const { region } = bundle;
+      return writeWhole(
+        target,
+        0o755,
+        (function* () {
+          yield* program.chunks(0, executableBytes);
+          yield* region.chunks(0, region.length);
+          yield encodeTrailer({ offset: executableBytes, length: region.length });
+        })(),
+        progress,
+      );
+    } finally {
+      bundle.close();
+    }
+  });
+}
+
+/** Writes an executable without its bundle. Throws KubestickError when it carries none. */
+export function detach(executable: string, target: string): number {
+  const { executableBytes, hasBundle } = inspectExecutable(executable);
+  if (!hasBundle) throw new KubestickError(`${executable} carries no bundle`, { hint: "nothing needs to be done" });
+  return withRegion(executable, executableBytes, (program) =>
+    writeWhole(target, 0o755, program.chunks(0, executableBytes)),
+  );
+}
+
+/** Writes the bundle that an executable carries as a file of its own. Throws KubestickError when it carries none. */
+export function saveBundle(executable: string, target: string): number {
+  const { executableBytes, hasBundle } = inspectExecutable(executable);
+  if (!hasBundle)
+    throw new KubestickError(`${executable} carries no bundle`, { hint: "attach one: kubestick bundle attach" });
+  const { size } = fs.statSync(executable);
+  const length = size - executableBytes - TRAILER_BYTES;
+  return withRegion(executable, size, (file) => writeWhole(target, 0o644, file.chunks(executableBytes, length)));
+}
+
+function withRegion<T>(path: string, length: number, use: (region: Region) => T): T {
+  const region = new Region(fs.openSync(path, "r"), path, 0, length);
+  try {
+    return use(region);
+  } finally {
+    region.close();
+  }
+}

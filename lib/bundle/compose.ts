@@ -1,0 +1,184 @@
+import * as fs from "node:fs";
+import { basename, dirname, join } from "node:path";
+import {
+  ANNOTATION_BINARY,
+  ANNOTATION_CONTAINERD_NAME,
+  ANNOTATION_KUBERNETES,
+  ANNOTATION_REF_NAME,
+  ANNOTATION_TITLE,
+  ANNOTATION_VERSION,
+  BLOBS_DIR,
+  HOST_BINARIES,
+  HOST_BINARY_RAW,
+  HOST_BINARY_TGZ,
+  INDEX_FILE,
+  LAYOUT_FILE,
+  LAYOUT_VERSION,
+  OCI_EMPTY,
+  OCI_INDEX,
+  OCI_MANIFEST,
+  USER_MANIFEST_YAML,
+  USER_MANIFESTS,
+} from "../constants/oci.ts";
+import { errno, KubestickError, reason } from "../host/errors.ts";
+import { type Descriptor, digestHex } from "./descriptor.ts";
+import type { LayoutBinary, LayoutImage, LayoutManifest } from "./layout.ts";
+import type { Staging } from "./staging.ts";
+import { type BlobStore, verifiedChunks } from "./store.ts";
+import { TAR_END, tarHeader, tarPadding } from "./tar.ts";
+
+/** What goes into a bundle, its blobs already staged. */
+export interface Contents {
+  kubernetesVersion: string | undefined;
+  images: LayoutImage[];
+  binaries: LayoutBinary[];
+  manifests: LayoutManifest[];
+}
+
+const json = (value: unknown) => Buffer.from(JSON.stringify(value));
+const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+
+/**
+ * Makes the layout's index and the manifests that only a bundle has: an index for an image of several architectures, an
+ * artifact for an architecture's host binaries. Everything is sorted, so the same contents make the same bytes. Gives
+ * `index.json` and every blob in the order of the tar: what is small and read first comes first.
+ */
+export function compose(contents: Contents, staging: Staging): { index: Buffer; blobs: Descriptor[] } {
+  const head: Descriptor[] = [];
+  const body: Descriptor[] = [];
+  const manifests: Descriptor[] = [];
+  const names = [...new Set(contents.images.map((image) => image.name))].sort();
+  for (const name of names) {
+    const images = contents.images.filter((i) => i.name === name).sort((a, b) => compare(a.arch, b.arch));
+    const annotations = { [ANNOTATION_CONTAINERD_NAME]: name, [ANNOTATION_REF_NAME]: name };
+    const listed = images.map(({ manifest, arch }) => ({
+      mediaType: manifest.mediaType,
+      digest: manifest.digest,
+      size: manifest.size,
+      platform: { architecture: arch, os: "linux" },
+    }));
+    for (const image of images) {
+      head.push(image.manifest, image.config);
+      body.push(...image.layers);
+    }
+    if (listed.length === 1) manifests.push({ ...listed[0]!, annotations });
+    else {
+      const index = staging.put(OCI_INDEX, json({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: listed }));
+      head.push(index);
+      manifests.push({ ...index, annotations });
+    }
+  }
+  const artifacts = [...new Set(contents.binaries.map((b) => b.arch))].sort().map((arch) => ({
+    type: HOST_BINARIES,
+    platform: { architecture: arch, os: "linux" },
+    layers: binaryLayers(contents.binaries.filter((b) => b.arch === arch)),
+  }));
+  const user = { type: USER_MANIFESTS, platform: undefined, layers: manifestLayers(contents.manifests) };
+  for (const { type, platform, layers } of user.layers.length > 0 ? [...artifacts, user] : artifacts) {
+    // Artifacts have an empty config (OCI image-spec 1.1 manifest.md, guidelines for artifact usage).
+    const config = staging.put(OCI_EMPTY, Buffer.from("{}"));
+    const manifest = staging.put(
+      OCI_MANIFEST,
+      json({ schemaVersion: 2, mediaType: OCI_MANIFEST, artifactType: type, config, layers }),
+    );
+    head.push(manifest, config);
+    body.push(...layers);
+    manifests.push({ ...manifest, artifactType: type, ...(platform ? { platform } : {}) });
+  }
+  const { kubernetesVersion } = contents;
+  const index = json({
+    schemaVersion: 2,
+    mediaType: OCI_INDEX,
+    manifests,
+    ...(kubernetesVersion ? { annotations: { [ANNOTATION_KUBERNETES]: kubernetesVersion } } : {}),
+  });
+  return { index, blobs: [...unique(head), ...unique(body, new Set(head.map((d) => d.digest)))] };
+}
+
+function binaryLayers(binaries: LayoutBinary[]): Descriptor[] {
+  return [...binaries]
+    .sort((a, b) => compare(a.name, b.name))
+    .map(({ name, version, title, archive, blob }) => ({
+      mediaType: archive ? HOST_BINARY_TGZ : HOST_BINARY_RAW,
+      digest: blob.digest,
+      size: blob.size,
+      annotations: { [ANNOTATION_BINARY]: name, [ANNOTATION_TITLE]: title, [ANNOTATION_VERSION]: version },
+    }));
+}
+
+function manifestLayers(manifests: LayoutManifest[]): Descriptor[] {
+  return [...manifests]
+    .sort((a, b) => compare(a.title, b.title) || compare(a.blob.digest, b.blob.digest))
+    .map(({ title, blob }) => ({
+      mediaType: USER_MANIFEST_YAML,
+      digest: blob.digest,
+      size: blob.size,
+      annotations: { [ANNOTATION_TITLE]: title },
+    }));
+}
+
+function unique(descriptors: Descriptor[], without = new Set<string>()): Descriptor[] {
+  const byDigest = new Map(descriptors.filter((d) => !without.has(d.digest)).map((d) => [d.digest, d]));
+  return [...byDigest.values()].sort((a, b) => compare(a.digest, b.digest));
+}
+
+/**
+ * A layout as a tar, a chunk at a time (each valid only until the next), every blob verified as it passes. No owners,
+ * times or other accidents go in.
+ */
+export function* layoutTar(index: Buffer, blobs: Descriptor[], store: BlobStore): Generator<Buffer> {
+  for (const [name, data] of [
+    [LAYOUT_FILE, json({ imageLayoutVersion: LAYOUT_VERSION })],
+    [INDEX_FILE, index],
+  ] as const) {
+    yield tarHeader(name, data.length);
+    yield data;
+    yield tarPadding(data.length);
+  }
+  for (const blob of blobs) {
+    yield tarHeader(`${BLOBS_DIR}/${digestHex(blob.digest)}`, blob.size);
+    yield* verifiedChunks(store, blob);
+    yield tarPadding(blob.size);
+  }
+  yield TAR_END;
+}
+
+/**
+ * Writes a large file in pieces, whole or not at all: beside its place, synced, then renamed. Gives its length in
+ * bytes. Throws KubestickError with the reason.
+ */
+export function writeWhole(
+  target: string,
+  mode: number,
+  chunks: Iterable<Buffer>,
+  progress?: (bytes: number) => void,
+): number {
+  const temporary = join(dirname(target), `.${basename(target)}.partial`);
+  let length = 0;
+  let fd: number | undefined;
+  try {
+    fd = fs.openSync(temporary, "w", mode);
+    for (const data of chunks) {
+      for (let at = 0; at < data.length; ) at += fs.writeSync(fd, data, at, data.length - at);
+      length += data.length;
+      progress?.(length);
+    }
+    fs.fchmodSync(fd, mode);
+    fs.fsyncSync(fd);
+    fs.closeSync(fd);
+    fd = undefined;
+    fs.renameSync(temporary, target);
+    return length;
+  } catch (error) {
+    if (fd !== undefined) fs.closeSync(fd);
+    fs.rmSync(temporary, { force: true });
+    if (error instanceof KubestickError) throw error;
+    throw new KubestickError(`cannot write ${target}: ${reason(error)}`, {
+      hint:
+        errno(error) === "ENOSPC"
+          ? "free some space (df -h shows what is full), then run the same command again"
+          : undefined,
+      cause: error,
+    });
+  }
+}

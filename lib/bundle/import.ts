@@ -1,0 +1,123 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, LABEL_PINNED, OCI_INDEX } from "../constants/oci.ts";
+import { KubestickError } from "../host/errors.ts";
+import { run } from "../host/process.ts";
+import { layoutTar } from "./compose.ts";
+import type { LayoutImage } from "./layout.ts";
+import type { BlobStore } from "./store.ts";
+
+const NAMESPACE = "k8s.io";
+/** A slow card takes its time. */
+const IMPORT_TIMEOUT_MS = 30 * 60_000;
+
+/** How to reach containerd with its own client. */
+export interface Ctr {
+  program: string;
+  /** The path of containerd's socket. */
+  socket: string;
+}
+
+const args = ({ socket }: Ctr, ...words: string[]) => ["--address", socket, "--namespace", NAMESPACE, ...words];
+
+/** The images that containerd has, name → digest. Throws KubestickError when it does not answer. */
+export function importedImages(ctr: Ctr): Map<string, string> {
+  const lines = run(ctr.program, args(ctr, "images", "list"))
+    .trim()
+    .split("\n")
+    .slice(1);
+  return new Map(
+    lines.map((line) => {
+      const [name = "", , digest = ""] = line.split(/\s+/);
+      return [name, digest];
+    }),
+  );
+}
+
+/**
+ * Streams images into containerd through its own import, verified on the way, and pins them, so that the kubelet
+ * never removes what cannot be pulled again. Images that are there already are left out; gives the number imported.
+ * Throws KubestickError; running it again goes on.
+ */
+export async function importImages(
+  store: BlobStore,
+  images: LayoutImage[],
+  ctr: Ctr,
+  progress?: (bytes: number) => void,
+): Promise<number> {
+  const have = importedImages(ctr);
+  const wanted = images.filter((image) => image.name !== "" && have.get(image.name) !== image.manifest.digest);
+  if (wanted.length > 0) await stream(store, wanted, ctr, progress);
+  const unpinned = images.filter((image) => image.name !== "");
+  for (const { name } of wanted.length > 0 ? unpinned : [])
+    run(ctr.program, args(ctr, "images", "label", name, `${LABEL_PINNED}=pinned`));
+  return wanted.length;
+}
+
+async function stream(
+  store: BlobStore,
+  images: LayoutImage[],
+  ctr: Ctr,
+  progress: ((bytes: number) => void) | undefined,
+): Promise<void> {
+  const manifests = images.map(({ name, arch, manifest: { mediaType, digest, size } }) => ({
+    mediaType,
+    digest,
+    size,
+    platform: { architecture: arch, os: "linux" },
+    annotations: { [ANNOTATION_CONTAINERD_NAME]: name, [ANNOTATION_REF_NAME]: name },
+  }));
+  const index = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }));
+  const blobs = new Map(images.flatMap((i) => [i.manifest, i.config, ...i.layers]).map((d) => [d.digest, d]));
+  const child = spawn(ctr.program, args(ctr, "images", "import", "-"), { stdio: ["pipe", "ignore", "pipe"] });
+  const timer = setTimeout(() => child.kill("SIGKILL"), IMPORT_TIMEOUT_MS);
+  const ending = ended(child);
+  // A broken pipe is ctr's end, and its own words say why.
+  child.stdin!.on("error", () => undefined);
+  let done = 0;
+  try {
+    for (const chunk of layoutTar(index, [...blobs.values()], store)) {
+      // The next chunk comes in the same buffer, so this one must be gone before.
+      if (!(await written(child, chunk))) break;
+      done += chunk.length;
+      progress?.(done);
+    }
+    child.stdin!.end();
+  } catch (error) {
+    // Without its end the archive is not accepted.
+    child.kill("SIGKILL");
+    await ending;
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+  const { code, stderr } = await ending;
+  if (code !== 0)
+    throw new KubestickError(
+      `containerd did not take the images: ${stderr.trim().split("\n").at(-1) || `exit code ${code}`}`,
+      {
+        hint: "df -h shows whether its disk is full; then run the same command again, it goes on where it stopped",
+      },
+    );
+}
+
+function written(child: ChildProcess, chunk: Buffer): Promise<boolean> {
+  return new Promise((resolve) => {
+    const gone = () => resolve(false);
+    child.once("close", gone);
+    child.stdin!.write(chunk, (error) => {
+      child.off("close", gone);
+      resolve(!error);
+    });
+  });
+}
+
+function ended(child: ChildProcess): Promise<{ code: number; stderr: string }> {
+  let stderr = "";
+  child.stderr!.on("data", (chunk: Buffer) => {
+    stderr = (stderr + chunk.toString()).slice(-4096);
+  });
+  return new Promise((resolve) => {
+    child.once("error", (error) => resolve({ code: 127, stderr: error.message }));
+    child.once("close", (code) => resolve({ code: code ?? 1, stderr }));
+  });
+}

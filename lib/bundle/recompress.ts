@@ -1,0 +1,99 @@
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import { constants, createGunzip, createZstdCompress } from "node:zlib";
+import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../constants/oci.ts";
+import { KubestickError, reason } from "../host/errors.ts";
+import { type Descriptor, parseObject } from "./descriptor.ts";
+import type { LayoutImage } from "./layout.ts";
+import type { Staging } from "./staging.ts";
+import { readJsonBlob, verifiedStream } from "./store.ts";
+
+const LEVEL = 12;
+/** Far more than a layer of a Kubernetes image unpacks to; a larger one is a decompression bomb. */
+const MAX_LAYER_BYTES = 8 * 1024 ** 3;
+
+/**
+ * An image with its layers compressed by zstd where that makes them smaller. The layers' contents are checked against
+ * the config's `diff_ids`, which stay; the manifest is a new one. Throws KubestickError when a layer is not what the
+ * config says.
+ */
+export async function recompress(image: LayoutImage, staging: Staging): Promise<LayoutImage> {
+  const config = parseObject(readJsonBlob(staging, image.config), `${image.name}: its config`);
+  const ids = (config["rootfs"] as { diff_ids?: unknown[] } | undefined)?.diff_ids ?? [];
+  const layers: Descriptor[] = [];
+  for (const [i, layer] of image.layers.entries())
+    layers.push(await recompressLayer(image.name, layer, ids[i], staging));
+  if (layers.every((layer, i) => layer === image.layers[i])) return image;
+  const own = { mediaType: OCI_CONFIG, digest: image.config.digest, size: image.config.size };
+  // Docker's manifests know no zstd, so all media types become OCI's.
+  const toOci = (layer: Descriptor) => ({
+    mediaType: layer.mediaType.endsWith(".gzip")
+      ? `${OCI_LAYER}+gzip`
+      : layer.mediaType.replace(/^.*docker.*$/, OCI_LAYER),
+    digest: layer.digest,
+    size: layer.size,
+  });
+  const manifest = { schemaVersion: 2, mediaType: OCI_MANIFEST, config: own, layers: layers.map(toOci) };
+  return {
+    ...image,
+    manifest: staging.put(OCI_MANIFEST, Buffer.from(JSON.stringify(manifest))),
+    config: own,
+    layers,
+  };
+}
+
+async function recompressLayer(
+  name: string,
+  layer: Descriptor,
+  diffId: unknown,
+  staging: Staging,
+): Promise<Descriptor> {
+  const gzip = /gzip$/.test(layer.mediaType);
+  if (/zstd$/.test(layer.mediaType)) return layer;
+  const partial = join(staging.path, "partial", `zstd-${layer.digest.slice(7)}`);
+  const plain = createHash("sha256");
+  const packed = createHash("sha256");
+  let [plainBytes, packedBytes] = [0, 0];
+  const fd = fs.openSync(partial, "w");
+  try {
+    const source = verifiedStream(staging, layer);
+    const count = async function* (chunks: AsyncIterable<Buffer>) {
+      for await (const chunk of chunks) {
+        plainBytes += chunk.length;
+        if (plainBytes > MAX_LAYER_BYTES)
+          throw new KubestickError(`a layer of ${name} unpacks to more than ${MAX_LAYER_BYTES} bytes`);
+        plain.update(chunk);
+        yield chunk;
+      }
+    };
+    const write = async (chunks: AsyncIterable<Buffer>) => {
+      for await (const chunk of chunks) {
+        packed.update(chunk);
+        packedBytes += chunk.length;
+        for (let at = 0; at < chunk.length; ) at += fs.writeSync(fd, chunk, at);
+      }
+    };
+    const zstd = createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: LEVEL } });
+    await (gzip ? pipeline(source, createGunzip(), count, zstd, write) : pipeline(source, count, zstd, write));
+  } catch (error) {
+    if (error instanceof KubestickError) throw error;
+    throw new KubestickError(`cannot compress a layer of ${name} (${layer.digest}): ${reason(error)}`, {
+      cause: error,
+    });
+  } finally {
+    fs.closeSync(fd);
+  }
+  if (typeof diffId === "string" && diffId !== `sha256:${plain.digest("hex")}`) {
+    fs.rmSync(partial);
+    throw new KubestickError(`a layer of ${name} is not what its config says (${diffId})`);
+  }
+  if (packedBytes >= layer.size) {
+    fs.rmSync(partial);
+    return layer;
+  }
+  const digest = `sha256:${packed.digest("hex")}`;
+  staging.adopt(partial, digest);
+  return { mediaType: `${OCI_LAYER}+zstd`, digest, size: packedBytes };
+}

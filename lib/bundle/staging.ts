@@ -1,0 +1,163 @@
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { BLOBS_DIR } from "../constants/oci.ts";
+import { KubestickError } from "../host/errors.ts";
+import { type Descriptor, describe, digestHex } from "./descriptor.ts";
+import { type Downloader, type Get, retryDownload } from "./http.ts";
+import { DirectoryStore } from "./store.ts";
+
+/** Blobs on their way into a bundle, in a directory that outlives an interrupted run. */
+export class Staging extends DirectoryStore {
+  constructor(path: string) {
+    super(path);
+    fs.mkdirSync(join(path, BLOBS_DIR), { recursive: true, mode: 0o755 });
+    fs.mkdirSync(join(path, "partial"), { recursive: true, mode: 0o755 });
+  }
+
+  /** Whether a blob of this length is there; what is there was verified when it came. */
+  has(descriptor: Pick<Descriptor, "digest" | "size">): boolean {
+    return this.size(descriptor.digest) === descriptor.size;
+  }
+
+  /** Puts bytes in as a blob. */
+  put(mediaType: string, data: Buffer): Descriptor {
+    const descriptor = describe(mediaType, data);
+    if (!this.has(descriptor)) {
+      const partial = this.#partial(descriptor.digest);
+      fs.writeFileSync(partial, data);
+      fs.renameSync(partial, this.#final(descriptor.digest));
+    }
+    return descriptor;
+  }
+
+  /** Puts a stream of bytes in under whatever digest it turns out to have. */
+  putStream(mediaType: string, chunks: Iterable<Buffer>, name: string): Descriptor {
+    const partial = join(this.path, "partial", name);
+    const fd = fs.openSync(partial, "w", 0o644);
+    const hash = createHash("sha256");
+    let size = 0;
+    try {
+      for (const chunk of chunks) {
+        hash.update(chunk);
+        fs.writeSync(fd, chunk);
+        size += chunk.length;
+      }
+    } finally {
+      fs.closeSync(fd);
+    }
+    const digest = `sha256:${hash.digest("hex")}`;
+    fs.renameSync(partial, this.#final(digest));
+    return { mediaType, digest, size };
+  }
+
+  /** Takes over a file that was made beside the blobs and hashed while it was written. */
+  adopt(file: string, digest: string): void {
+    fs.renameSync(file, this.#final(digest));
+  }
+
+  /**
+   * Downloads a blob and verifies it as it streams. What an earlier run got of it is kept and only the rest is asked
+   * for. `size` is a limit where it is known. Throws KubestickError when the bytes are not those of the digest.
+   */
+  async download(
+    downloader: Downloader,
+    blob: { digest: string; size?: number; what: string },
+    get: () => Promise<Get>,
+    progress: (bytes: number) => void,
+  ): Promise<number> {
+    const partial = this.#partial(blob.digest);
+    let got = 0;
+    let before = -1;
+    await retryDownload(
+      `${blob.what} (${blob.digest})`,
+      async () => {
+        const hash = createHash("sha256");
+        got = hashFile(partial, hash, blob.size);
+        before = got;
+        progress(got);
+        if (got !== blob.size)
+          got = await this.#receive(downloader, await get(), partial, got, blob.size, hash, progress);
+        if (blob.size !== undefined && got < blob.size)
+          throw new Error(`the answer ended after ${got} of ${blob.size} bytes`);
+        if (hash.digest("hex") === digestHex(blob.digest)) return;
+        fs.rmSync(partial, { force: true });
+        throw new KubestickError(
+          `what was downloaded for ${blob.what} is not ${blob.digest}: its contents are others`,
+          {
+            hint: "a proxy or mirror changes what it passes on; try another mirror (--registry-mirror) or network",
+          },
+        );
+      },
+      () => got > before,
+    );
+    fs.renameSync(partial, this.#final(blob.digest));
+    return got;
+  }
+
+  async #receive(
+    downloader: Downloader,
+    get: Get,
+    partial: string,
+    from: number,
+    limit: number | undefined,
+    hash: ReturnType<typeof createHash>,
+    progress: (bytes: number) => void,
+  ): Promise<number> {
+    const range: Record<string, string> = from > 0 ? { range: `bytes=${from}-` } : {};
+    const response = await downloader.get({ ...get, headers: { ...get.headers, ...range } });
+    if (from > 0 && response.statusCode !== 206) {
+      // It knows no ranges: begin again.
+      response.body.destroy();
+      fs.rmSync(partial, { force: true });
+      throw new Error("the server sends no ranges");
+    }
+    let got = from;
+    const fd = fs.openSync(partial, "a", 0o644);
+    try {
+      for await (const chunk of response.body as AsyncIterable<Buffer>) {
+        got += chunk.length;
+        if (limit !== undefined && got > limit) {
+          response.body.destroy();
+          fs.rmSync(partial, { force: true });
+          throw new KubestickError(`${get.url} sends more than the ${limit} bytes it should`);
+        }
+        hash.update(chunk);
+        for (let at = 0; at < chunk.length; ) at += fs.writeSync(fd, chunk, at);
+        progress(got);
+      }
+    } finally {
+      fs.closeSync(fd);
+    }
+    return got;
+  }
+
+  #partial(digest: string): string {
+    return join(this.path, "partial", digestHex(digest));
+  }
+
+  #final(digest: string): string {
+    return join(this.path, BLOBS_DIR, digestHex(digest));
+  }
+}
+
+/** Hashes what is there of a file; one longer than it may be is thrown away. */
+function hashFile(path: string, hash: ReturnType<typeof createHash>, limit: number | undefined): number {
+  const { size } = fs.statSync(path, { throwIfNoEntry: false }) ?? { size: 0 };
+  if (size === 0 || (limit !== undefined && size > limit)) {
+    fs.rmSync(path, { force: true });
+    return 0;
+  }
+  const fd = fs.openSync(path, "r");
+  const buffer = Buffer.allocUnsafe(1024 * 1024);
+  let got = 0;
+  try {
+    for (let n = fs.readSync(fd, buffer); n > 0; n = fs.readSync(fd, buffer)) {
+      hash.update(buffer.subarray(0, n));
+      got += n;
+    }
+  } finally {
+    fs.closeSync(fd);
+  }
+  return got;
+}
