@@ -1,8 +1,12 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { ArgDef, ArgsDef } from "citty";
+import { Bundle } from "../lib/bundle/bundle.ts";
+import { inspectExecutable } from "../lib/bundle/region.ts";
+import { parseMirrors } from "../lib/bundle/registry.ts";
 import { suggest } from "../lib/config/problems.ts";
 import { reason, UsageError } from "../lib/host/errors.ts";
+import { isCompiled } from "../lib/services/executable.ts";
 
 /** A flag of a command. */
 export interface Flag {
@@ -34,6 +38,26 @@ export const GLOBAL_FLAGS: Flag[] = [
 /** The flags of every command that sets up a node; names and meanings are kubeadm's. */
 export const NODE_FLAGS: Flag[] = [
   { name: "config", description: "Path to a kubeadm configuration file.", valueHint: "file", besideConfig: true },
+  {
+    name: "bundle",
+    description: "The offline bundle to install from (default: the one attached to this executable, if any).",
+    valueHint: "file",
+    besideConfig: true,
+  },
+  {
+    name: "force",
+    description: "Let the bundle replace host binaries and settings that are newer or not kubestick's own.",
+    type: "boolean",
+    besideConfig: true,
+  },
+  {
+    name: "registry-mirror",
+    description:
+      "Where containerd gets a registry's images instead, as HOST=URL; a URL alone stands for every registry.",
+    valueHint: "mirrors",
+    list: true,
+    besideConfig: true,
+  },
   {
     name: "cri-socket",
     description: "Path to the CRI socket to connect (default unix:///run/containerd/containerd.sock).",
@@ -169,6 +193,21 @@ export function nodeFlags(given: Map<string, string>): { name?: string; criSocke
   return {
     ...(name ? { name: name.trim().toLowerCase() } : {}),
     ...(socket ? { criSocket: socket.startsWith("/") ? `unix://${socket}` : socket } : {}),
+  };
+}
+
+/** The offline bundle to install from: --bundle's, or the one this executable carries. Throws KubestickError when it is damaged. */
+export function openNodeBundle(given: Map<string, string>): Bundle | undefined {
+  const named = given.get("bundle");
+  if (named !== undefined) return Bundle.open(named);
+  return isCompiled() && inspectExecutable(process.execPath).hasBundle ? Bundle.open(process.execPath) : undefined;
+}
+
+/** What --force and --registry-mirror say. Throws UsageError for a mirror that is none. */
+export function bundleOptions(given: Map<string, string>): { force: boolean; registryMirrors: Map<string, string> } {
+  return {
+    force: given.get("force") === "true",
+    registryMirrors: parseMirrors(listValue(given, "registry-mirror")),
   };
 }
 

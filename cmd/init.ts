@@ -1,14 +1,15 @@
 import { newToken } from "../lib/bootstrap/token.ts";
+import { applyBundleDefaults } from "../lib/bundle/defaults.ts";
 import { initConfig, type ParsedConfig, parseConfig, parseFlags } from "../lib/config/load.ts";
 import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
 import { chooseAdvertiseAddress, type HostFacts, readFacts } from "../lib/host/facts.ts";
 import { Files } from "../lib/host/files.ts";
-import { InitContext } from "../lib/phases/init/context.ts";
+import { InitContext, type InitOptions } from "../lib/phases/init/context.ts";
 import { reportDryRun } from "../lib/phases/init/dry-run.ts";
 import { INIT_PHASES, joinCommands } from "../lib/phases/init/init.ts";
 import { type FlatPhase, findPhase, flatten, type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
 import { consoleUi } from "../lib/ui/ui.ts";
-import { listValue, readConfigFile, rejectMixedFlags, verbosity } from "./flags.ts";
+import { bundleOptions, listValue, openNodeBundle, readConfigFile, rejectMixedFlags, verbosity } from "./flags.ts";
 import { flagConfig, INIT_FLAGS, overrides } from "./init-flags.ts";
 
 type Given = Map<string, string>;
@@ -19,6 +20,8 @@ export async function runInit(given: Given, words: string[]): Promise<void> {
   const ui = consoleUi({ json: given.get("output") === "json", verbosity: verbosity(given) });
   const facts = readFacts(new Files(rootfs));
   const parsed = parse(given);
+  const bundle = openNodeBundle(given);
+  if (bundle) applyBundleDefaults(parsed, bundle, facts.arch);
   const config = initConfig(parsed, hostDefaults(facts));
   for (const text of parsed.warnings) ui.warn(text);
   const dryRun = given.get("dry-run") === "true" || (config.dryRun ?? false);
@@ -28,7 +31,9 @@ export async function runInit(given: Given, words: string[]): Promise<void> {
     : INIT_PHASES.map((phase) => ({ path: phase.name, phase, depth: 0 }));
   const skip = skipList(INIT_PHASES, [...(config.skipPhases ?? []), ...listValue(given, "skip-phases")]);
   refuseLiveOnOtherRoot(phases, rootfs, dryRun, skip);
-  const ctx = new InitContext(config, facts, new Files(rootfs, { overlay: dryRun && rootfs === "/" }), ui, {
+  const files = new Files(rootfs, { overlay: dryRun && rootfs === "/" });
+  const options: InitOptions = {
+    ...bundleOptions(given),
     dryRun,
     rootfs,
     uploadCerts: given.get("upload-certs") === "true",
@@ -38,7 +43,8 @@ export async function runInit(given: Given, words: string[]): Promise<void> {
       ...(config.nodeRegistration.ignorePreflightErrors ?? []),
       ...listValue(given, "ignore-preflight-errors"),
     ]),
-  });
+  };
+  const ctx = new InitContext(config, facts, files, ui, options, bundle);
   const results: PhaseResult[] = [];
   let failure: unknown;
   ui.detail(`using Kubernetes version ${config.cluster.kubernetesVersion}`);
@@ -50,6 +56,7 @@ export async function runInit(given: Given, words: string[]): Promise<void> {
     throw error;
   } finally {
     await ctx.close();
+    bundle?.close();
     if (ui.json) printReport(ctx, results, failure, only === undefined);
   }
 }

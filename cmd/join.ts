@@ -9,12 +9,14 @@ import { JOIN_PHASES, JOINED } from "../lib/phases/join/join.ts";
 import { type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
 import { consoleUi } from "../lib/ui/ui.ts";
 import {
+  bundleOptions,
   byName,
   type Flag,
   GLOBAL_FLAGS,
   listValue,
   NODE_FLAGS,
   nodeFlags,
+  openNodeBundle,
   patchesFlag,
   readConfigFile,
   rejectMixedFlags,
@@ -66,13 +68,16 @@ export async function runJoin(given: Given, [endpoint]: string[]): Promise<void>
   const config = parsed.join!;
   const skip = skipList(JOIN_PHASES, [...(config.skipPhases ?? []), ...listValue(given, "skip-phases")]);
   const files = new Files("/");
-  const ctx = new JoinContext(config, readFacts(files), files, ui, {
+  const bundle = openNodeBundle(given);
+  const options = {
+    ...bundleOptions(given),
     dryRun: false,
     ignorePreflightErrors: new Set([
       ...(config.nodeRegistration?.ignorePreflightErrors ?? []),
       ...listValue(given, "ignore-preflight-errors"),
     ]),
-  });
+  };
+  const ctx = new JoinContext(config, readFacts(files), files, ui, options, bundle);
   const results: PhaseResult[] = [];
   try {
     const phases = JOIN_PHASES.map((phase) => ({ path: phase.name, phase, depth: 0 }));
@@ -80,6 +85,7 @@ export async function runJoin(given: Given, [endpoint]: string[]): Promise<void>
     ui.print(JOINED);
   } finally {
     await ctx.close();
+    bundle?.close();
     if (ui.json)
       process.stdout.write(`${JSON.stringify({ command: "join", node: ctx.nodeName, phases: results }, null, 2)}\n`);
   }

@@ -80,7 +80,8 @@ export function corednsDeployment(config: InitConfig): Record<string, unknown> {
             {
               args: ["-conf", "/etc/coredns/Corefile"],
               image: corednsImage(config.cluster),
-              imagePullPolicy: "IfNotPresent",
+              // kubeadm has IfNotPresent here whatever the node's policy; a bundle's nodes never pull.
+              imagePullPolicy: config.nodeRegistration.imagePullPolicy === "Never" ? "Never" : "IfNotPresent",
               livenessProbe: {
                 failureThreshold: 5,
                 httpGet: { path: "/health", port: "liveness-probe", scheme: "HTTP" },

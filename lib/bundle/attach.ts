@@ -54,8 +54,14 @@ export function attach(
 
 /** Writes an executable without its bundle. Throws KubestickError when it carries none. */
 export function detach(executable: string, target: string): number {
-  const { executableBytes, hasBundle } = inspectExecutable(executable);
-  if (!hasBundle) throw new KubestickError(`${executable} carries no bundle`, { hint: "nothing needs to be done" });
+  if (!inspectExecutable(executable).hasBundle)
+    throw new KubestickError(`${executable} carries no bundle`, { hint: "nothing needs to be done" });
+  return copyExecutable(executable, target);
+}
+
+/** Copies an executable, without any bundle that it carries. Gives its length in bytes. Throws KubestickError. */
+export function copyExecutable(executable: string, target: string): number {
+  const { executableBytes } = inspectExecutable(executable);
   return withRegion(executable, executableBytes, (program) =>
     writeWhole(target, 0o755, program.chunks(0, executableBytes)),
   );

@@ -121,3 +121,9 @@ function ended(child: ChildProcess): Promise<{ code: number; stderr: string }> {
     child.once("close", (code) => resolve({ code: code ?? 1, stderr }));
   });
 }
+
+/** Gives an image another name in containerd, pinned too. Throws KubestickError. */
+export function tagImage(ctr: Ctr, name: string, other: string): void {
+  run(ctr.program, args(ctr, "images", "tag", name, other));
+  run(ctr.program, args(ctr, "images", "label", other, `${LABEL_PINNED}=pinned`));
+}

@@ -23,6 +23,8 @@ export const RUN_DIR = "/run/kubestick";
 export const LOG_DIR = "/var/log/kubestick";
 /** There while the kubelet must be restarted to read its new configuration. */
 export const KUBELET_RESTART_MARK = "/var/lib/kubestick/kubelet-restart";
+/** There while containerd must be restarted to read its new configuration. */
+export const CONTAINERD_RESTART_MARK = "/var/lib/kubestick/containerd-restart";
 /** The kubelet's resolv.conf on a host that has no usable nameserver of its own. */
 export const EMPTY_RESOLV_CONF = "/var/lib/kubestick/resolv.conf";
 /** Where a dry run with `--rootfs` leaves the API objects that it would have created. */

@@ -1,15 +1,14 @@
 import { BUILD_DATE } from "../constants/versions.ts";
-import type { HostFacts } from "../host/facts.ts";
 import { isDnsSubdomain } from "../host/net.ts";
 import { tryRun } from "../host/process.ts";
 import { readSystemFile } from "../host/system-files.ts";
 import type { Cri } from "../runtime/cri.ts";
+import { BUNDLE_CHECKS, type BundleCheckContext, brings } from "./bundle.ts";
 import { type Check, error, type Finding, warning } from "./check.ts";
 import { listeners } from "./ports.ts";
 
 /** What the checks of every node look at. */
-export interface HostCheckContext {
-  facts: HostFacts;
+export interface HostCheckContext extends BundleCheckContext {
   cri: Cri;
   nodeName: string;
   /** Whether the node is reached by IPv6. */
@@ -66,7 +65,9 @@ export const HOST_CHECKS: Check<HostCheckContext>[] = [
   {
     name: "FileContent--proc-sys-net-ipv4-ip_forward",
     why: "pods reach each other through this host",
-    run: ({ ipv6 }) => {
+    run: ({ ipv6, bundle }) => {
+      // The bundle's phase sets it.
+      if (bundle) return [];
       const path = ipv6 ? "/proc/sys/net/ipv6/conf/default/forwarding" : "/proc/sys/net/ipv4/ip_forward";
       return readSystemFile(path).trim() === "1"
         ? []
@@ -89,11 +90,12 @@ export const HOST_CHECKS: Check<HostCheckContext>[] = [
   {
     name: "CRI",
     why: "the kubelet runs containers through it",
-    run: async ({ cri, options }) => {
-      if (!options.dryRun) await cri.version();
+    run: async ({ cri, options, bundle, facts }) => {
+      if (!options.dryRun && !brings(bundle, facts.arch, "containerd")) await cri.version();
       return [];
     },
   },
+  ...BUNDLE_CHECKS,
 ];
 
 /** An error for a port that programs other than `own` listen on, under kubeadm's name for the check. */

@@ -16,6 +16,7 @@ import type { Ledger } from "../host/ledger.ts";
 import { tryRun } from "../host/process.ts";
 import { requiredImages } from "../manifests/images.ts";
 import type { Ui } from "../ui/ui.ts";
+import { brings } from "./bundle.ts";
 import { type Check, error, type Finding } from "./check.ts";
 import { foreignListeners, HOST_CHECKS, type HostCheckContext } from "./host.ts";
 
@@ -128,7 +129,9 @@ export const INIT_CHECKS: InitCheck[] = [
   { name: "ImagePull", why: "an image that is missing later stops the control plane half-way", run: checkImages },
 ];
 
-function checkKubelet({ config, options }: PreflightContext): Finding[] {
+function checkKubelet({ config, options, bundle, facts }: PreflightContext): Finding[] {
+  // The check HostBinaries decides whether the bundle's is installed.
+  if (brings(bundle, facts.arch, "kubelet")) return [];
   const program = findProgram("kubelet");
   if (!program)
     return options.dryRun
@@ -154,7 +157,17 @@ function checkKubelet({ config, options }: PreflightContext): Finding[] {
   return [];
 }
 
-async function checkImages({ config, cri, options, ui }: PreflightContext): Promise<Finding[]> {
+async function checkImages({ config, cri, options, ui, bundle, facts }: PreflightContext): Promise<Finding[]> {
+  if (bundle) {
+    const brought = new Set(bundle.images.filter((i) => i.arch === facts.arch).map((i) => i.name));
+    const lacking = requiredImages(config.cluster).filter((image) => !brought.has(image));
+    return lacking.flatMap((image) =>
+      error(
+        `the bundle has no ${image}`,
+        "create the bundle with it (--image), or ask for what it has: kubestick bundle list",
+      ),
+    );
+  }
   if (options.dryRun) return [];
   const policy = config.nodeRegistration.imagePullPolicy;
   const findings: Finding[] = [];

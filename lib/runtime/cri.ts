@@ -31,22 +31,29 @@ const STATES = ["created", "running", "exited", "unknown"] as const;
  */
 export class Cri {
   readonly #socket: string;
-  readonly #client: GrpcClient;
+  #client: GrpcClient | undefined;
 
   constructor(criSocket: string) {
     this.#socket = criSocket;
-    this.#client = new GrpcClient(criSocket.replace(/^unix:\/\//, ""));
   }
 
   close(): void {
-    this.#client.close();
+    this.#client?.close();
+    this.#client = undefined;
+  }
+
+  /** The connection; a new one after a failure, since the runtime may have been started since. */
+  get #connection(): GrpcClient {
+    this.#client ??= new GrpcClient(this.#socket.replace(/^unix:\/\//, ""));
+    return this.#client;
   }
 
   async #call(service: "Runtime" | "Image", method: string, request: Buffer = Buffer.alloc(0)): Promise<pb.Fields> {
     try {
-      return pb.decode(await this.#client.call(`/runtime.v1.${service}Service/${method}`, request));
+      return pb.decode(await this.#connection.call(`/runtime.v1.${service}Service/${method}`, request));
     } catch (error) {
       if (error instanceof GrpcError && error.status >= 0) throw error;
+      this.close();
       const why = error instanceof Error ? error.message : String(error);
       throw new KubestickError(`the container runtime at ${this.#socket} does not answer (${why})`, {
         hint: "is containerd running, and is this its socket? try: ls -l /run/containerd/; or name another with --cri-socket",
@@ -125,7 +132,7 @@ export class Cri {
   /** Pulls an image. The limit is generous: boards have slow cards. */
   async pullImage(image: string): Promise<void> {
     try {
-      await this.#client.call(
+      await this.#connection.call(
         "/runtime.v1.ImageService/PullImage",
         pb.encode([[1, pb.encode([[1, image]])]]),
         15 * 60_000,

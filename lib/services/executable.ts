@@ -1,4 +1,6 @@
 import * as fs from "node:fs";
+import { copyExecutable } from "../bundle/attach.ts";
+import { inspectExecutable } from "../bundle/region.ts";
 import { STATE_DIR } from "../constants/paths.ts";
 
 /** Whether this is a compiled executable; else it runs from source under Bun. */
@@ -8,18 +10,16 @@ export function isCompiled(): boolean {
 
 /**
  * The command that runs this kubestick again, later and detached. A compiled one is first copied to the state
- * directory: it was perhaps started from a USB stick, which will be pulled.
+ * directory, without its bundle: it was perhaps started from a USB stick, which will be pulled.
  */
 export function stableExecutable(): string[] {
   if (!isCompiled()) return [process.execPath, Bun.main];
   const copy = `${STATE_DIR}/bin/kubestick`;
   if (process.execPath === copy) return [copy];
   const [own, there] = [fs.statSync(process.execPath), fs.statSync(copy, { throwIfNoEntry: false })];
-  if (there?.size !== own.size || there.mtimeMs < own.mtimeMs) {
+  if (there?.size !== inspectExecutable(process.execPath).executableBytes || there.mtimeMs < own.mtimeMs) {
     fs.mkdirSync(`${STATE_DIR}/bin`, { recursive: true, mode: 0o755 });
-    fs.copyFileSync(process.execPath, `${copy}.new`);
-    fs.chmodSync(`${copy}.new`, 0o755);
-    fs.renameSync(`${copy}.new`, copy);
+    copyExecutable(process.execPath, copy);
   }
   return [copy];
 }

@@ -1,4 +1,4 @@
-import { LOG_DIR } from "../constants/paths.ts";
+import { LOG_DIR, PROGRAM_PATH } from "../constants/paths.ts";
 import type { Files } from "../host/files.ts";
 import { run, tryRun } from "../host/process.ts";
 import type { ServiceManagerControl, ServiceSpec } from "./service.ts";
@@ -17,6 +17,7 @@ start_pre() {
   return `#!/sbin/openrc-run
 description="${spec.description}"
 supervisor=supervise-daemon
+export PATH="${PROGRAM_PATH}"
 command="${spec.program}"
 command_args="${spec.args.join(" ")}"
 respawn_delay=5
@@ -25,8 +26,7 @@ output_log="${LOG_DIR}/${spec.name}.log"
 error_log="${LOG_DIR}/${spec.name}.log"
 
 depend() {
-	need net
-	use containerd
+	need net${(spec.after ?? []).map((name) => `\n\tuse ${name}`).join("")}
 }
 ${flags}`;
 }

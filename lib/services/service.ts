@@ -9,6 +9,10 @@ export interface ServiceSpec {
   args: string[];
   /** A file with more flags in a shell variable, read at each start: kubeadm-flags.env. */
   flagsFile?: { path: string; variable: string };
+  /** More settings of a systemd unit's [Service] section. */
+  systemd?: string[];
+  /** Services that must run before it. */
+  after?: string[];
 }
 
 /** How a host's service manager is told to run a service. */
@@ -36,5 +40,26 @@ export function kubeletService(program: string): ServiceSpec {
     program,
     args: KUBELET_BASE_ARGS,
     flagsFile: { path: KUBELET_FLAGS_FILE, variable: "KUBELET_KUBEADM_ARGS" },
+    after: ["containerd"],
+  };
+}
+
+/** containerd as a service, as its own containerd.service has it. */
+export function containerdService(program: string): ServiceSpec {
+  return {
+    name: "containerd",
+    description: "containerd container runtime",
+    program,
+    args: [],
+    systemd: [
+      "ExecStartPre=-/sbin/modprobe overlay",
+      "Type=notify",
+      "Delegate=yes",
+      "KillMode=process",
+      "LimitNPROC=infinity",
+      "LimitCORE=infinity",
+      "TasksMax=infinity",
+      "OOMScoreAdjust=-999",
+    ],
   };
 }

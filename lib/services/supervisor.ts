@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { LOG_DIR, RUN_DIR, SERVICES_DIR } from "../constants/paths.ts";
+import { LOG_DIR, PROGRAM_PATH, RUN_DIR, SERVICES_DIR } from "../constants/paths.ts";
 import { KubestickError } from "../host/errors.ts";
 import type { Files } from "../host/files.ts";
 import { parseKubeletFlags } from "../kubelet/flags.ts";
@@ -142,7 +142,11 @@ function startChild(spec: ServiceSpec): ChildProcess {
     // No flags file means no extra flags, as with systemd's EnvironmentFile=-.
   }
   try {
-    return spawn(spec.program, [...spec.args, ...flags], { stdio: ["ignore", log, log], cwd: "/" });
+    return spawn(spec.program, [...spec.args, ...flags], {
+      stdio: ["ignore", log, log],
+      cwd: "/",
+      env: { ...process.env, PATH: `${process.env["PATH"] ?? ""}:${PROGRAM_PATH}` },
+    });
   } finally {
     fs.closeSync(log);
   }

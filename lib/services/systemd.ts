@@ -1,3 +1,4 @@
+import { PROGRAM_PATH } from "../constants/paths.ts";
 import type { Files } from "../host/files.ts";
 import { run, tryRun } from "../host/process.ts";
 import type { ServiceManagerControl, ServiceSpec } from "./service.ts";
@@ -12,14 +13,17 @@ const UNIT_DIRS = [
 /** A service's unit file, in the shape of the Kubernetes packages' kubelet.service. */
 export function systemdUnit(spec: ServiceSpec): string {
   const flags = spec.flagsFile ? ` $${spec.flagsFile.variable}` : "";
+  const after = ["network-online.target", ...(spec.after ?? []).map((name) => `${name}.service`)];
+  const more = (spec.systemd ?? []).map((line) => `${line}\n`).join("");
   return `[Unit]
 Description=${spec.description}
 Documentation=https://kubernetes.io/docs/
 Wants=network-online.target
-After=network-online.target containerd.service
+After=${after.join(" ")}
 
 [Service]
-${spec.flagsFile ? `EnvironmentFile=-${spec.flagsFile.path}\n` : ""}ExecStart=${[spec.program, ...spec.args].join(" ")}${flags}
+Environment=PATH=${PROGRAM_PATH}
+${more}${spec.flagsFile ? `EnvironmentFile=-${spec.flagsFile.path}\n` : ""}ExecStart=${[spec.program, ...spec.args].join(" ")}${flags}
 Restart=always
 StartLimitInterval=0
 RestartSec=10

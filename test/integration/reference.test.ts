@@ -32,6 +32,8 @@ beforeAll(async () => {
     skipTokenPrint: false,
     skipCertificateKeyPrint: false,
     ignorePreflightErrors: new Set(),
+    force: false,
+    registryMirrors: new Map(),
   });
   const phases = flatten(INIT_PHASES).filter((p) => p.depth === 0 && p.path !== "preflight");
   await runPhases(phases, ctx, { skip: new Set(), ui: ctx.ui, results: [] });

@@ -25,6 +25,9 @@ const OWN_DIRS = [
   "var/log/kubestick",
   "run/containerd",
   "run/kubestick",
+  "etc/sysctl.d",
+  "etc/modules-load.d",
+  "opt/kubestick",
 ];
 
 /** What a test may choose of a node. */
@@ -35,7 +38,12 @@ export interface NodeOptions {
   defaultRoute?: boolean;
   /** Whether containerd runs in it, with the images; default true. */
   containerd?: boolean;
+  /** Whether it is a bare board: no containerd, runc, CNI plugins, kubelet, kubectl, and no configuration of them. */
+  bare?: boolean;
 }
+
+/** What a bare node's /usr lacks. */
+const NOT_ON_BARE = "bin/containerd* bin/ctr bin/runc sbin/runc bin/kube* local/bin/kube* bin/crictl lib/cni";
 
 /**
  * A throw-away host: network, mount and UTS namespaces of its own on this machine's kernel, with containerd and the
@@ -48,6 +56,7 @@ export class TestNode {
   readonly dir: string;
   readonly cgroup: string;
   #holder: ChildProcess | undefined;
+  #bare = false;
 
   constructor(name: string, index: number, work: string) {
     this.name = name;
@@ -85,6 +94,7 @@ export class TestNode {
     }
     const script = join(this.dir, "hold.sh");
     const ready = join(this.dir, "ready");
+    this.#bare = options.bare ?? false;
     fs.writeFileSync(script, this.#holdScript(ready));
     const log = fs.openSync(join(this.dir, "hold.log"), "w");
     this.#holder = spawn(
@@ -101,7 +111,7 @@ export class TestNode {
       10_000,
       `node ${this.name}: ${fs.readFileSync(join(this.dir, "hold.log"), "utf8")}`,
     );
-    if (options.containerd === false) return this;
+    if (options.containerd === false || options.bare) return this;
     await this.#startContainerd();
     this.exec(["ctr", "-n", "k8s.io", "images", "import", componentImages(work)], 180_000, true);
     return this;
@@ -109,13 +119,14 @@ export class TestNode {
 
   #writeFiles(options: NodeOptions): void {
     const write = (path: string, text: string) => fs.writeFileSync(join(this.dir, path), text);
+    write("hosts", `127.0.0.1 localhost\n${this.ip} ${this.name}\n`);
+    write("resolv.conf", options.resolvConf ?? "nameserver 127.0.0.1\n");
+    if (options.bare) return;
     fs.mkdirSync(join(this.dir, "opt/cni/bin"), { recursive: true });
     fs.mkdirSync(join(this.dir, "etc/cni/net.d"), { recursive: true });
     for (const plugin of fs.existsSync("/usr/lib/cni") ? fs.readdirSync("/usr/lib/cni") : []) {
       fs.copyFileSync(join("/usr/lib/cni", plugin), join(this.dir, "opt/cni/bin", plugin));
     }
-    write("hosts", `127.0.0.1 localhost\n${this.ip} ${this.name}\n`);
-    write("resolv.conf", options.resolvConf ?? "nameserver 127.0.0.1\n");
     write(
       "etc/containerd/config.toml",
       `version = 2
@@ -145,9 +156,13 @@ export class TestNode {
 
   #holdScript(ready: string): string {
     const binds = OWN_DIRS.map((dir) => `mkdir -p /${dir}; mount --bind ${this.dir}/${dir} /${dir}`).join("\n");
+    const bare = `mkdir -p ${this.dir}/usr ${this.dir}/usr-work
+mount -t overlay overlay -o lowerdir=/usr,upperdir=${this.dir}/usr,workdir=${this.dir}/usr-work /usr
+cd /usr; rm -rf ${NOT_ON_BARE}; cd /`;
     return `set -e
 mount --make-rshared /
 ${binds}
+${this.#bare ? bare : ""}
 mount --bind ${this.dir}/hosts /etc/hosts
 mount --bind ${this.dir}/resolv.conf /etc/resolv.conf
 hostname ${this.name}
@@ -184,7 +199,7 @@ exec sleep infinity
   /** The environment of every program in the node. */
   get env(): Record<string, string> {
     return {
-      PATH: `${E2E_BIN}:${process.env["PATH"]}`,
+      PATH: this.#bare ? "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" : `${E2E_BIN}:${process.env["PATH"]}`,
       HOME: "/root",
       KUBECONFIG: "/etc/kubernetes/admin.conf",
       TERM: "dumb",

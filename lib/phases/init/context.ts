@@ -3,6 +3,8 @@ import { ApiClient } from "../../api/client.ts";
 import { type Cluster, DryRunCluster } from "../../api/cluster.ts";
 import type { KubeObject } from "../../api/resources.ts";
 import { clusterAdmins } from "../../bootstrap/rbac.ts";
+import type { Bundle } from "../../bundle/bundle.ts";
+import type { Decision } from "../../bundle/install.ts";
 import { parseDuration } from "../../config/schema.ts";
 import type { ComponentConfig, InitConfig } from "../../config/types.ts";
 import { API_CALL_TIMEOUT } from "../../constants/durations.ts";
@@ -16,10 +18,12 @@ import { type Connection, readKubeconfig } from "../../kubeconfig/kubeconfig.ts"
 import { type Adaptation, kubeletConfig } from "../../kubelet/config.ts";
 import { readPatches } from "../../manifests/patches.ts";
 import { CertificateStore } from "../../pki/store.ts";
+import { usesSystemdCgroup } from "../../runtime/containerd-config.ts";
 import { Cri } from "../../runtime/cri.ts";
 import { serviceManager } from "../../services/manager.ts";
 import type { ServiceManagerControl } from "../../services/service.ts";
 import type { Ui } from "../../ui/ui.ts";
+import { decideBinaries } from "../bundle.ts";
 
 /** What `init` was asked to do besides its configuration. */
 export interface InitOptions {
@@ -30,6 +34,10 @@ export interface InitOptions {
   skipTokenPrint: boolean;
   skipCertificateKeyPrint: boolean;
   ignorePreflightErrors: Set<string>;
+  /** Replace programs and files that are newer or somebody else's. */
+  force: boolean;
+  /** Where containerd has a registry's images instead, by host; `*` for every one. */
+  registryMirrors: Map<string, string>;
 }
 
 /** What the phases of `init` share. What is costly to find out is found out once, by the first phase that asks. */
@@ -52,12 +60,24 @@ export class InitContext {
     readonly files: Files,
     readonly ui: Ui,
     readonly options: InitOptions,
+    readonly bundle: Bundle | undefined = undefined,
   ) {
     this.ledger = new Ledger(files);
     this.pki = new CertificateStore(files, config, facts.now);
     this.services = serviceManager(facts.serviceManager, files);
     this.certificateKey = config.certificateKey || undefined;
   }
+
+  get criSocket(): string {
+    return this.config.nodeRegistration.criSocket;
+  }
+
+  get kubernetesVersion(): string {
+    return this.config.cluster.kubernetesVersion;
+  }
+
+  /** What is to be done about this host's programs. */
+  readonly decisions = (): Decision[] => (this.bundle ? decideBinaries(this, this.bundle) : []);
 
   get nodeName(): string {
     return this.config.nodeRegistration.name;
@@ -70,7 +90,7 @@ export class InitContext {
 
   /** The container runtime. */
   get cri(): Cri {
-    this.#cri ??= new Cri(this.config.nodeRegistration.criSocket);
+    this.#cri ??= new Cri(this.criSocket);
     return this.#cri;
   }
 
@@ -126,6 +146,7 @@ export class InitContext {
     } catch (error) {
       // A dry run also works where there is no runtime yet; the real one needs the answer.
       if (!this.options.dryRun) throw error;
+      if (this.bundle) return usesSystemdCgroup(this.facts) ? "systemd" : "cgroupfs";
       this.ui.warn("the container runtime does not answer; its cgroup driver is taken to be systemd, as kubeadm does");
       return undefined;
     }

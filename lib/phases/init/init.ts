@@ -4,6 +4,7 @@ import { KubestickError } from "../../host/errors.ts";
 import { caPin } from "../../pki/certificate.ts";
 import { runChecks } from "../../preflight/check.ts";
 import { INIT_CHECKS } from "../../preflight/init.ts";
+import { bundlePhase } from "../bundle.ts";
 import type { Phase } from "../runner.ts";
 import {
   addonPhase,
@@ -72,9 +73,10 @@ export function joinCommands(ctx: InitContext): { command: string; controlPlane?
   return { command, controlPlane: `${withKubeadm} --control-plane --certificate-key ${key}` };
 }
 
-/** The phases of `init`, kubeadm's, in kubeadm's order. */
+/** The phases of `init`: kubeadm's, in kubeadm's order, and the bundle's before all that needs it. */
 export const INIT_PHASES: Phase<InitContext>[] = [
   preflightPhase,
+  bundlePhase(),
   certsPhase,
   kubeconfigPhase,
   etcdPhase,

@@ -1,10 +1,13 @@
 import { ApiClient } from "../../api/client.ts";
 import { type DiscoveredCluster, discoverByToken } from "../../bootstrap/discovery.ts";
+import type { Bundle } from "../../bundle/bundle.ts";
+import type { Decision } from "../../bundle/install.ts";
 import { parseDuration } from "../../config/schema.ts";
 import type { JoinConfiguration, NodeRegistration } from "../../config/types.ts";
 import { DISCOVERY_TIMEOUT } from "../../constants/durations.ts";
 import { DEFAULT_CRI_SOCKET } from "../../constants/paths.ts";
 import { API_SERVER_PORT } from "../../constants/ports.ts";
+import { KUBERNETES_VERSION } from "../../constants/versions.ts";
 import type { HostFacts } from "../../host/facts.ts";
 import type { Files } from "../../host/files.ts";
 import { Ledger } from "../../host/ledger.ts";
@@ -14,11 +17,16 @@ import { Cri } from "../../runtime/cri.ts";
 import { serviceManager } from "../../services/manager.ts";
 import type { ServiceManagerControl } from "../../services/service.ts";
 import type { Ui } from "../../ui/ui.ts";
+import { decideBinaries } from "../bundle.ts";
 
 /** What `join` was asked to do besides its configuration. */
 export interface JoinOptions {
   dryRun: boolean;
   ignorePreflightErrors: Set<string>;
+  /** Replace programs and files that are newer or somebody else's. */
+  force: boolean;
+  /** Where containerd has a registry's images instead, by host; `*` for every one. */
+  registryMirrors: Map<string, string>;
 }
 
 /** What the phases of `join` share. The cluster is looked for once, by the first phase that needs it. */
@@ -36,12 +44,25 @@ export class JoinContext {
     readonly files: Files,
     readonly ui: Ui,
     readonly options: JoinOptions,
+    readonly bundle: Bundle | undefined = undefined,
   ) {
     this.ledger = new Ledger(files);
     this.services = serviceManager(facts.serviceManager, files);
     const node = config.nodeRegistration ?? {};
     this.node = { ...node, name: node.name || facts.hostname, criSocket: node.criSocket || DEFAULT_CRI_SOCKET };
   }
+
+  get criSocket(): string {
+    return this.node.criSocket;
+  }
+
+  /** What a joining node can know of the cluster's version before it has found it: the bundle's. */
+  get kubernetesVersion(): string {
+    return this.bundle?.kubernetesVersion ?? KUBERNETES_VERSION;
+  }
+
+  /** What is to be done about this host's programs. */
+  readonly decisions = (): Decision[] => (this.bundle ? decideBinaries(this, this.bundle) : []);
 
   get nodeName(): string {
     return this.node.name;
@@ -64,7 +85,7 @@ export class JoinContext {
   }
 
   get cri(): Cri {
-    this.#cri ??= new Cri(this.node.criSocket);
+    this.#cri ??= new Cri(this.criSocket);
     return this.#cri;
   }
 

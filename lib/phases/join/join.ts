@@ -18,6 +18,7 @@ import { kubeconfig, readKubeconfig, toYaml } from "../../kubeconfig/kubeconfig.
 import { fitKubeletConfig } from "../../kubelet/config.ts";
 import { type Check, error, runChecks } from "../../preflight/check.ts";
 import { foreignListeners, HOST_CHECKS } from "../../preflight/host.ts";
+import { bundlePhase } from "../bundle.ts";
 import { startKubelet } from "../kubelet-start.ts";
 import type { Phase } from "../runner.ts";
 import type { JoinContext } from "./context.ts";
@@ -160,8 +161,8 @@ async function registered(ctx: JoinContext): Promise<void> {
   }
 }
 
-/** The phases of `join` on a worker, kubeadm's, in kubeadm's order. */
-export const JOIN_PHASES: Phase<JoinContext>[] = [preflightPhase, kubeletStartPhase];
+/** The phases of `join` on a worker: kubeadm's, in kubeadm's order, and the bundle's. */
+export const JOIN_PHASES: Phase<JoinContext>[] = [preflightPhase, bundlePhase(), kubeletStartPhase];
 
 /** What a finished join says. */
 export const JOINED = `

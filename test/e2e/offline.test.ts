@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { findProgram } from "../../lib/host/facts.ts";
+import { componentVersions, hasBinary } from "../support/binaries.ts";
+import { KUBESTICK } from "../support/cluster.ts";
+import { EXECUTABLE, ROOT } from "../support/executable.ts";
+import { TestNode, until } from "../support/node.ts";
+import { publishHostBinaries, publishImages, writeLock } from "../support/offline.ts";
+import { downloadSite, TestRegistry } from "../support/registry.ts";
+
+const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
+const offline = join(WORK, "offline");
+const board = new TestNode("board1", 5, WORK);
+const missing = ["docker-registry", "skopeo"].filter((name) => !findProgram(name));
+
+/** Runs a program of this machine without holding up the servers of this process. */
+async function here(...command: string[]): Promise<string> {
+  const child = Bun.spawn(command, { cwd: ROOT, stdout: "pipe", stderr: "pipe" });
+  const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  expect({ command, status: await child.exited, err }).toEqual({ command, status: 0, err: expect.any(String) });
+  return out;
+}
+
+describe.skipIf(missing.length > 0)("init from one file on a bare node", () => {
+  const executable = join(board.dir, "kubestick");
+  const init = (...flags: string[]) => {
+    const ignored = [
+      ...(componentVersions().supported ? [] : ["KubernetesVersion"]),
+      ...(hasBinary("coredns") ? [] : ["ImagePull"]),
+    ].join(",");
+    return [
+      executable,
+      "init",
+      "--pod-network-cidr",
+      "10.244.0.0/16",
+      ...(ignored ? [`--ignore-preflight-errors=${ignored}`] : []),
+      ...flags,
+    ];
+  };
+
+  beforeAll(async () => {
+    fs.rmSync(offline, { recursive: true, force: true });
+    fs.mkdirSync(offline, { recursive: true });
+    const registry = await TestRegistry.start(join(offline, "registry"));
+    const published = join(offline, "published");
+    const binaries = publishHostBinaries(published);
+    const site = downloadSite(() => fs.readdirSync(published).map((name) => join(published, name)));
+    try {
+      const lock = join(offline, "lock.yaml");
+      writeLock(lock, publishImages(WORK, registry), binaries, site.url);
+      await here(process.execPath, "build.ts");
+      await here(
+        ...KUBESTICK,
+        "bundle",
+        "create",
+        join(offline, "bundle.tar"),
+        "--lock",
+        lock,
+        "--registry-mirror",
+        registry.url,
+      );
+    } finally {
+      site.stop();
+      registry.stop();
+    }
+    await board.up(WORK, { bare: true, defaultRoute: false });
+    await here(
+      ...KUBESTICK,
+      "bundle",
+      "attach",
+      join(offline, "bundle.tar"),
+      "--executable",
+      EXECUTABLE,
+      "--file",
+      executable,
+    );
+  });
+  afterAll(() => {
+    board.down();
+    fs.rmSync(offline, { recursive: true, force: true });
+  });
+
+  test("the node has nothing of Kubernetes", () => {
+    for (const program of ["containerd", "ctr", "runc", "kubelet", "kubectl", "containerd-shim-runc-v2"])
+      expect([program, board.exec(["sh", "-c", `command -v ${program}`]).status]).toEqual([program, 127]);
+    expect(
+      board.exec(["ls", "/opt/cni", "/etc/containerd", "/var/lib/containerd", "/var/lib/kubelet"]).stdout,
+    ).not.toMatch(/bin|toml|io\./);
+  });
+
+  test("a run killed during the import of the images leaves a host that the next one finishes", async () => {
+    const child = board.start(init("-v"));
+    let output = "";
+    const killed = await new Promise<boolean>((resolve) => {
+      child.stdout!.on("data", (chunk: Buffer) => {
+        output += chunk.toString();
+        if (output.includes("phase bundle/images begins")) setTimeout(() => child.kill("SIGKILL"), 400);
+      });
+      child.stderr!.on("data", (chunk: Buffer) => {
+        output += chunk.toString();
+      });
+      child.once("exit", (_, signal) => resolve(signal === "SIGKILL"));
+    });
+    expect({ killed, output: killed ? "" : output }).toEqual({ killed: true, output: "" });
+  });
+
+  test("ends with a ready control plane", async () => {
+    const out = board.exec(init(), 300_000);
+    expect({ status: out.status, output: out.status === 0 ? "" : out.stdout + out.stderr }).toEqual({
+      status: 0,
+      output: "",
+    });
+    const ready = () => {
+      const { items } = JSON.parse(board.kubectl("get", "pods", "-n", "kube-system", "-o", "json")) as {
+        items: { metadata: { name: string }; status: { containerStatuses?: { ready: boolean }[] } }[];
+      };
+      return items
+        .filter((p) => p.status.containerStatuses?.every((c) => c.ready))
+        .map((p) => p.metadata.name.replace(/-(board1|\w{5})$/, ""));
+    };
+    const wanted = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler"];
+    await until(() => wanted.every((name) => ready().includes(name)), 120_000, "the control plane's pods ready");
+    expect(board.kubectl("get", "nodes", "-o", "name").trim()).toBe("node/board1");
+    expect(board.file("/etc/sysctl.d/99-kubestick.conf")).toContain("net.ipv4.ip_forward = 1");
+  });
+
+  test("nothing was pulled, and the images are pinned", () => {
+    const log = board.file("/var/log/kubestick/containerd.log");
+    expect(log).toContain("containerd successfully booted");
+    expect(log).not.toMatch(/PullImage/);
+    const listed = board.exec(["ctr", "-n", "k8s.io", "images", "list"], 10_000, true).stdout;
+    expect(listed).toMatch(/kube-apiserver.*io\.cri-containerd\.pinned=pinned/);
+  });
+
+  test("a second run installs and imports nothing again", () => {
+    const out = board.exec(init(), 300_000);
+    expect(out.status).toBe(0);
+    expect(out.stdout).toMatch(/Imported 0 images/);
+    expect(out.stdout).not.toMatch(/Installed|Starting containerd/);
+  });
+});
