@@ -1,42 +1,77 @@
-import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { arch } from "node:os";
 import { basename, join } from "node:path";
+import { BUILD_DATE } from "./lib/constants/versions.ts";
+import { type PackageLock, spdx } from "./lib/release/sbom.ts";
+import { formatSums, PUBLIC_KEY_FILE, SBOM_FILE, SIGNATURE_FILE, SUMS_FILE, signSums } from "./lib/release/sums.ts";
 
 /** The executables that can be built, by name, with Bun's name for the platform. */
-const TARGETS: Record<string, string> = {
+const TARGETS: Record<string, Bun.Build.CompileTarget> = {
   "linux-amd64": "bun-linux-x64",
+  // For processors without AVX2: older and small ones.
+  "linux-amd64-baseline": "bun-linux-x64-baseline",
+  "linux-amd64-musl": "bun-linux-x64-musl",
   "linux-arm64": "bun-linux-arm64",
+  "linux-arm64-musl": "bun-linux-arm64-musl",
 };
 
 const OUT = join(import.meta.dir, "build");
 
-/** Builds one executable into `build/` and gives its path. */
+/** Builds one executable into `build/` and gives its path. The same sources give the same bytes. */
 async function build(name: string): Promise<string> {
   const outfile = join(OUT, `kubestick-${name}`);
+  rmSync(outfile, { force: true });
   const result = await Bun.build({
     entrypoints: [join(import.meta.dir, "cmd/main.ts")],
     minify: { whitespace: true, syntax: true },
-    compile: { target: TARGETS[name] as "bun-linux-x64", outfile },
+    sourcemap: "none",
+    compile: { target: TARGETS[name]!, outfile },
   });
   if (!result.success) throw new Error(result.logs.join("\n"));
   return outfile;
 }
 
+/** The key that signs: the one KUBESTICK_SIGNING_KEY names (a PEM file), or one made for this checkout and kept in it. */
+function signingKey(): KeyObject {
+  const named = process.env["KUBESTICK_SIGNING_KEY"];
+  const path = named ?? join(OUT, "signing-key.pem");
+  if (named === undefined && !existsSync(path)) {
+    const { privateKey } = generateKeyPairSync("ed25519");
+    writeFileSync(path, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+  }
+  const key = createPrivateKey(readFileSync(path));
+  if (key.asymmetricKeyType !== "ed25519") throw new Error(`${path} is no ed25519 key`);
+  return key;
+}
+
 const own = `linux-${{ x64: "amd64" }[arch() as string] ?? arch()}`;
-const wanted = process.argv.length > 2 ? process.argv.slice(2) : [own];
+const asked = process.argv.length > 2 ? process.argv.slice(2) : [own];
+const wanted = asked.includes("all") ? Object.keys(TARGETS) : asked;
 const unknown = wanted.find((name) => !Object.hasOwn(TARGETS, name));
 if (unknown !== undefined) {
   console.error(
-    `error: no such target: ${unknown}\nwhat to do: choose from ${Object.keys(TARGETS).join(", ")}; without one, this machine's is built`,
+    `error: no such target: ${unknown}\nwhat to do: choose from ${Object.keys(TARGETS).join(", ")} or all; without one, this machine's is built`,
   );
   process.exit(2);
 }
 mkdirSync(OUT, { recursive: true });
-const sums: string[] = [];
+const sums = new Map<string, string>();
+const sum = (path: string) => sums.set(basename(path), createHash("sha256").update(readFileSync(path)).digest("hex"));
 for (const name of wanted) {
   const path = await build(name);
-  sums.push(`${createHash("sha256").update(readFileSync(path)).digest("hex")}  ${basename(path)}`);
+  sum(path);
   console.log(`built ${path} (${Math.round(statSync(path).size / 1024 / 1024)} MB)`);
 }
-writeFileSync(join(OUT, "SHA256SUMS"), `${sums.join("\n")}\n`);
+const lock = JSON.parse(readFileSync(join(import.meta.dir, "package-lock.json"), "utf8")) as PackageLock;
+const sbom = spdx(lock, { created: BUILD_DATE, license: "Apache-2.0", runtime: ["bun"] });
+writeFileSync(join(OUT, SBOM_FILE), `${JSON.stringify(sbom, null, 1)}\n`);
+sum(join(OUT, SBOM_FILE));
+const text = formatSums(sums);
+const key = signingKey();
+writeFileSync(join(OUT, SUMS_FILE), text);
+writeFileSync(join(OUT, SIGNATURE_FILE), signSums(text, key));
+writeFileSync(join(OUT, PUBLIC_KEY_FILE), createPublicKey(key).export({ type: "spki", format: "pem" }));
+console.log(
+  `signed ${SUMS_FILE} with ${process.env["KUBESTICK_SIGNING_KEY"] ?? "this checkout's own key"}; check with: kubestick verify build`,
+);

@@ -174,9 +174,8 @@ function executablePath(given: Given): string {
 export function loadCommand(given: Given, [file]: string[]): Promise<void> {
   return withBundle(file, async (bundle) => {
     const ui = uiOf(given);
-    bundle.requireArchitecture(OWN_ARCH);
     ui.step("load", `Verifying ${bundle.path}`);
-    bundle.verify(OWN_ARCH);
+    bundle.ensureVerified(OWN_ARCH);
     const files = new Files("/");
     const decisions =
       given.get("images-only") === "true"

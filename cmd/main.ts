@@ -31,6 +31,7 @@ import {
   TOKEN_CREATE_FLAGS,
   TOKEN_FLAGS,
 } from "./token.ts";
+import { VERIFY_FLAGS, verifyRelease } from "./verify.ts";
 import { runVersion } from "./version.ts";
 
 /** One command of the tree: its words, flags and what it runs. */
@@ -209,6 +210,13 @@ const COMMANDS: Command[] = [
     },
   },
   ...BUNDLE_COMMANDS,
+  {
+    words: ["verify"],
+    description: "Check the signature and digests of kubestick's own executables",
+    flags: VERIFY_FLAGS,
+    positionals: 1,
+    run: verifyRelease,
+  },
   {
     words: ["supervise"],
     description: "Keep a service running",

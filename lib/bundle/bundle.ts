@@ -16,6 +16,8 @@ export class Bundle implements Layout {
   readonly manifests: LayoutManifest[];
   readonly blobs: Descriptor[];
 
+  readonly #verified = new Set<string>();
+
   private constructor(region: Region, executableBytes: number) {
     this.region = region;
     this.executableBytes = executableBytes;
@@ -72,6 +74,14 @@ export class Bundle implements Layout {
       }
     }
     return { blobs: blobs.length, bytes };
+  }
+
+  /** Verifies what an architecture needs, once; a second call does nothing. Throws KubestickError. */
+  ensureVerified(arch: string, progress?: (bytes: number) => void): void {
+    this.requireArchitecture(arch);
+    if (this.#verified.has(arch)) return;
+    this.verify(arch, progress);
+    this.#verified.add(arch);
   }
 
   /** Refuses a bundle that has nothing for an architecture. Throws KubestickError. */

@@ -86,7 +86,7 @@ export function openBundleFile(path: string): BundleFile {
   }
 }
 
-/** What an executable file is: its architecture (undefined when it is no Linux program of ours) and any bundle in it. */
+/** What a file is: its architecture (undefined when it is no Linux program of ours), and any bundle at its end. */
 export function inspectExecutable(path: string): {
   arch: string | undefined;
   executableBytes: number;

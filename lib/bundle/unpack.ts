@@ -72,7 +72,7 @@ async function unpackArchive(
   stage: (program: string) => number | undefined,
 ): Promise<void> {
   const wanted = kind.members ?? [];
-  const seen = new Set<string>();
+  const taken = new Set<string>();
   let unpacked = 0;
   let failure: unknown;
   const parser = new Parser({
@@ -81,8 +81,8 @@ async function unpackArchive(
       const member = entry.path.replace(/^\.\//, "");
       const take =
         entry.type === "File" && (wanted === "all" ? /^[A-Za-z0-9_-]+$/.test(member) : wanted.includes(member));
-      const fd = take && !seen.has(member) ? stage(basename(member)) : undefined;
-      seen.add(member);
+      const fd = take && !taken.has(member) ? stage(basename(member)) : undefined;
+      if (take) taken.add(member);
       if (fd === undefined) {
         entry.resume();
         return;
@@ -123,8 +123,8 @@ async function unpackArchive(
   parser.end();
   await ended;
   if (failure !== undefined) throw failure;
-  const missing = wanted === "all" ? [] : wanted.filter((member) => !seen.has(member));
-  if (missing.length > 0 || seen.size === 0)
+  const missing = wanted === "all" ? [] : wanted.filter((member) => !taken.has(member));
+  if (missing.length > 0 || taken.size === 0)
     throw new KubestickError(`${binary.title} has no ${missing.join(", ") || "programs"}`, {
       hint: "create the bundle with the file as upstream publishes it",
     });

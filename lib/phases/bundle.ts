@@ -218,6 +218,8 @@ export function bundlePhase<C extends BundleHost>(): Phase<C> {
     live: true,
     flags,
     skipIf: (ctx) => (ctx.bundle ? undefined : "there is no bundle"),
+    // Preflight has done it already, unless it was skipped.
+    run: (ctx) => ctx.bundle!.ensureVerified(ctx.facts.arch),
     children: [
       {
         name: "host-binaries",

@@ -2,6 +2,8 @@ import type { Bundle } from "../bundle/bundle.ts";
 import { type Decision, missingBinaries } from "../bundle/install.ts";
 import type { HostFacts } from "../host/facts.ts";
 import { findProgram } from "../host/facts.ts";
+import { progressLine } from "../ui/progress.ts";
+import { formatBytes } from "../ui/table.ts";
 import type { Ui } from "../ui/ui.ts";
 import { type Check, error } from "./check.ts";
 
@@ -18,19 +20,11 @@ export interface BundleCheckContext {
 export const brings = (bundle: Bundle | undefined, arch: string, name: string): boolean =>
   bundle?.binaries.some((b) => b.name === name && b.arch === arch) ?? false;
 
-/** Checks of the offline bundle, before anything on the host changes; they find nothing where there is none. */
+/**
+ * Checks of the offline bundle, before anything on the host changes; they find nothing where there is none. That the
+ * bundle is whole is no check to be ignored: `verifyBundle` sees to it.
+ */
 export const BUNDLE_CHECKS: Check<BundleCheckContext>[] = [
-  {
-    name: "Bundle",
-    why: "a damaged or foreign bundle must be found out before anything is installed from it",
-    run: ({ bundle, facts, ui }) => {
-      if (!bundle) return [];
-      bundle.requireArchitecture(facts.arch);
-      ui.step("preflight", `Verifying the bundle in ${bundle.path}`);
-      bundle.verify(facts.arch);
-      return [];
-    },
-  },
   {
     name: "HostBinaries",
     why: "somebody else's programs are not replaced without being told to",
@@ -50,3 +44,11 @@ export const BUNDLE_CHECKS: Check<BundleCheckContext>[] = [
     },
   },
 ];
+
+/** Reads the bundle through before anything is installed from it. Throws KubestickError when it is damaged or not for this host. */
+export function verifyBundle({ bundle, facts, ui }: Pick<BundleCheckContext, "bundle" | "facts" | "ui">): void {
+  if (!bundle) return;
+  ui.step("preflight", `Verifying the bundle in ${bundle.path}`);
+  const show = progressLine(ui, "preflight");
+  bundle.ensureVerified(facts.arch, (bytes) => show(() => `Verifying the bundle: ${formatBytes(bytes)}`));
+}

@@ -120,7 +120,7 @@ describe.skipIf(missing.length > 0)("init from one file on a bare node", () => {
         .map((p) => p.metadata.name.replace(/-(board1|\w{5})$/, ""));
     };
     const wanted = ["etcd", "kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler"];
-    await until(() => wanted.every((name) => ready().includes(name)), 120_000, "the control plane's pods ready");
+    await until(() => wanted.every((name) => ready().includes(name)), 200_000, "the control plane's pods ready");
     expect(board.kubectl("get", "nodes", "-o", "name").trim()).toBe("node/board1");
     expect(board.file("/etc/sysctl.d/99-kubestick.conf")).toContain("net.ipv4.ip_forward = 1");
   });

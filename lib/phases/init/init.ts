@@ -2,6 +2,7 @@ import { joinCommand } from "../../bootstrap/join-command.ts";
 import { KUBERNETES_DIR } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
 import { caPin } from "../../pki/certificate.ts";
+import { verifyBundle } from "../../preflight/bundle.ts";
 import { runChecks } from "../../preflight/check.ts";
 import { INIT_CHECKS } from "../../preflight/init.ts";
 import { bundlePhase } from "../bundle.ts";
@@ -25,6 +26,7 @@ const preflightPhase: Phase<InitContext> = {
   flags: ["cri-socket", "image-repository"],
   run: async (ctx) => {
     ctx.ui.step("preflight", "Running pre-flight checks");
+    verifyBundle(ctx);
     // Files for another root will run on another host; what this one lacks says nothing about it.
     const elsewhere = ctx.options.rootfs !== "/";
     await runChecks(INIT_CHECKS, ctx, ctx.ui, elsewhere ? new Set(["all"]) : ctx.options.ignorePreflightErrors);

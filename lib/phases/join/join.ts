@@ -16,6 +16,7 @@ import { KubestickError } from "../../host/errors.ts";
 import type { Files } from "../../host/files.ts";
 import { kubeconfig, readKubeconfig, toYaml } from "../../kubeconfig/kubeconfig.ts";
 import { fitKubeletConfig } from "../../kubelet/config.ts";
+import { verifyBundle } from "../../preflight/bundle.ts";
 import { type Check, error, runChecks } from "../../preflight/check.ts";
 import { foreignListeners, HOST_CHECKS } from "../../preflight/host.ts";
 import { bundlePhase } from "../bundle.ts";
@@ -52,6 +53,7 @@ const preflightPhase: Phase<JoinContext> = {
   live: true,
   run: async (ctx) => {
     ctx.ui.step("preflight", "Running pre-flight checks");
+    verifyBundle(ctx);
     await runChecks(JOIN_CHECKS, ctx, ctx.ui, ctx.options.ignorePreflightErrors);
     ctx.ui.step("preflight", `Looking for the cluster at ${ctx.endpoint}`);
     const { server } = await ctx.discover();
