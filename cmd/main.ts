@@ -1,7 +1,7 @@
 #!/usr/bin/env bun
 import { type CommandDef, defineCommand, renderUsage, runCommand } from "citty";
 import { suggest } from "../lib/config/problems.ts";
-import { EXIT, KubestickError, UsageError } from "../lib/host/errors.ts";
+import { diskError, EXIT, KubestickError, UsageError } from "../lib/host/errors.ts";
 import { INIT_PHASES } from "../lib/phases/init/init.ts";
 import { JOIN_PHASES } from "../lib/phases/join/join.ts";
 import { flatten, phaseHelp } from "../lib/phases/runner.ts";
@@ -251,7 +251,8 @@ export async function main(argv: string[]): Promise<number> {
     // The flags are already parsed, strictly; citty runs the command.
     await runCommand(cittyCommand(command, given, positionals), { rawArgs: [] });
     return EXIT.done;
-  } catch (error) {
+  } catch (thrown) {
+    const error = diskError(thrown) ?? thrown;
     if (error instanceof KubestickError) {
       process.stderr.write(`${formatError(error)}\n`);
       return error.exitCode;

@@ -20,7 +20,7 @@ import {
   USER_MANIFEST_YAML,
   USER_MANIFESTS,
 } from "../constants/oci.ts";
-import { errno, KubestickError, reason } from "../host/errors.ts";
+import { DISK_HINTS, errno, KubestickError, reason } from "../host/errors.ts";
 import { type Descriptor, digestHex } from "./descriptor.ts";
 import type { LayoutBinary, LayoutImage, LayoutManifest } from "./layout.ts";
 import type { Staging } from "./staging.ts";
@@ -174,10 +174,7 @@ export function writeWhole(
     fs.rmSync(temporary, { force: true });
     if (error instanceof KubestickError) throw error;
     throw new KubestickError(`cannot write ${target}: ${reason(error)}`, {
-      hint:
-        errno(error) === "ENOSPC"
-          ? "free some space (df -h shows what is full), then run the same command again"
-          : undefined,
+      hint: DISK_HINTS[errno(error) ?? ""],
       cause: error,
     });
   }

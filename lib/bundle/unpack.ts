@@ -4,7 +4,7 @@ import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { Parser } from "tar";
 import type { HostBinaryKind } from "../constants/host-binaries.ts";
-import { errno, KubestickError, reason } from "../host/errors.ts";
+import { DISK_HINTS, errno, KubestickError, reason } from "../host/errors.ts";
 import type { LayoutBinary } from "./layout.ts";
 import { type BlobStore, verifiedChunks, verifiedStream } from "./store.ts";
 
@@ -53,17 +53,11 @@ export async function unpackBinary(
     for (const { temporary } of staged) fs.rmSync(temporary, { force: true });
     if (error instanceof KubestickError) throw error;
     throw new KubestickError(`cannot install ${binary.name} (${binary.title}): ${reason(error)}`, {
-      hint: HINTS[errno(error) ?? ""] ?? "create the bundle again: its archive is damaged",
+      hint: DISK_HINTS[errno(error) ?? ""] ?? "create the bundle again: its archive is damaged",
       cause: error,
     });
   }
 }
-
-const HINTS: Record<string, string> = {
-  ENOSPC: "free some space (df -h shows what is full), then run the same command again",
-  EACCES: "run the same command as root (sudo)",
-  EROFS: "that file system is read-only; remount it writable (mount -o remount,rw) and run the same command again",
-};
 
 async function unpackArchive(
   store: BlobStore,

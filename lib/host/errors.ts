@@ -42,3 +42,28 @@ export function errno(error: unknown): string | undefined {
 export function moveAway(path: string, purpose = ""): string {
   return `move it away (mv ${path} ${path}.old)${purpose ? ` ${purpose}` : ""} and run the same command again`;
 }
+
+/** What to do about a failing disk or missing rights, by errno name. */
+export const DISK_HINTS: Record<string, string> = {
+  EACCES: "run the same command as root (sudo)",
+  EPERM: "run the same command as root (sudo)",
+  EDQUOT: "the disk quota is used up; free some space, then run the same command again",
+  EIO: "the disk or stick fails; connect it again or use another, then run the same command again",
+  ENOSPC: "free some space (df -h shows what is full), then run the same command again",
+  EROFS: "the file system is read-only; remount it writable (mount -o remount,rw) and run the same command again",
+};
+
+/** A disk's failure as an error for the person at the console; undefined for anything else. */
+export function diskError(error: unknown): KubestickError | undefined {
+  const hint = DISK_HINTS[errno(error) ?? ""];
+  const path = (error as { path?: unknown } | null)?.path;
+  return hint === undefined
+    ? undefined
+    : new KubestickError(
+        `${reason(error)}${typeof path === "string" && !reason(error).includes(path) ? ` (${path})` : ""}`,
+        {
+          hint,
+          cause: error,
+        },
+      );
+}

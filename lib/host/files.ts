@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import { basename, dirname, isAbsolute, join, normalize } from "node:path";
-import { errno, KubestickError, reason } from "./errors.ts";
+import { DISK_HINTS, errno, KubestickError, reason } from "./errors.ts";
 
 /** How to write a file. `secret` contents are never shown, whatever their mode. */
 export interface WriteOptions {
@@ -138,7 +138,7 @@ export class Files {
       removeQuietly(temporary);
       throw new KubestickError(`cannot write ${path}: ${reason(error)}`, {
         cause: error,
-        hint: WRITE_HINTS[errno(error) ?? ""],
+        hint: DISK_HINTS[errno(error) ?? ""],
       });
     }
   }
@@ -152,7 +152,7 @@ export class Files {
     } catch (error) {
       throw new KubestickError(`cannot make the directory ${path}: ${reason(error)}`, {
         cause: error,
-        hint: WRITE_HINTS[errno(error) ?? ""],
+        hint: DISK_HINTS[errno(error) ?? ""],
       });
     }
   }
@@ -163,13 +163,6 @@ export class Files {
     else fs.rmSync(this.real(path), { force: true });
   }
 }
-
-const WRITE_HINTS: Record<string, string> = {
-  EACCES: "run the same command as root (sudo)",
-  EPERM: "run the same command as root (sudo)",
-  ENOSPC: "free some space (df -h shows what is full), then run the same command again",
-  EROFS: "the file system is read-only; remount it writable (mount -o remount,rw) and run the same command again",
-};
 
 function removeQuietly(path: string): void {
   try {
