@@ -174,18 +174,22 @@ function executablePath(given: Given): string {
 export function loadCommand(given: Given, [file]: string[]): Promise<void> {
   return withBundle(file, async (bundle) => {
     const ui = uiOf(given);
-    ui.step("load", `Verifying ${bundle.path}`);
-    bundle.ensureVerified(OWN_ARCH);
+    const imagesOnly = given.get("images-only") === "true";
+    bundle.requireArchitecture(OWN_ARCH);
+    // containerd checks digests itself and takes all or nothing; programs are in use as soon as they are there.
+    if (!imagesOnly) {
+      ui.step("load", `Verifying ${bundle.path}`);
+      bundle.ensureVerified(OWN_ARCH);
+    }
     const files = new Files("/");
-    const decisions =
-      given.get("images-only") === "true"
-        ? []
-        : planBinaries(bundle, {
-            arch: OWN_ARCH,
-            kubernetesVersion: bundle.kubernetesVersion ?? KUBERNETES_VERSION,
-            force: given.get("force") === "true",
-            files,
-          });
+    const decisions = imagesOnly
+      ? []
+      : planBinaries(bundle, {
+          arch: OWN_ARCH,
+          kubernetesVersion: bundle.kubernetesVersion ?? KUBERNETES_VERSION,
+          force: given.get("force") === "true",
+          files,
+        });
     const refused = decisions.filter((d) => d.action === "refuse");
     if (refused.length > 0)
       throw new KubestickError(refused.map((d) => `${d.kind.name}: ${d.why}`).join("; "), {

@@ -10,7 +10,8 @@ import type { Registry } from "./registry.ts";
 import type { Staging } from "./staging.ts";
 import { readJsonBlob } from "./store.ts";
 
-const AT_ONCE = 4;
+/** Enough to fill a line; each costs memory. */
+const AT_ONCE = 3;
 
 /** What a creation reports while it runs. */
 export interface Progress {

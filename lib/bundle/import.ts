@@ -4,9 +4,11 @@ import { KubestickError } from "../host/errors.ts";
 import { run } from "../host/process.ts";
 import { layoutTar } from "./compose.ts";
 import type { LayoutImage } from "./layout.ts";
-import type { BlobStore } from "./store.ts";
+import { inParallel } from "./pool.ts";
+import { type BlobStore, verifiedChunks } from "./store.ts";
 
 const NAMESPACE = "k8s.io";
+const LABELS_AT_ONCE = 4;
 /** A slow card takes its time. */
 const IMPORT_TIMEOUT_MS = 30 * 60_000;
 
@@ -34,9 +36,9 @@ export function importedImages(ctr: Ctr): Map<string, string> {
 }
 
 /**
- * Streams images into containerd through its own import, verified on the way, and pins them, so that the kubelet
- * never removes what cannot be pulled again. Images that are there already are left out; gives the number imported.
- * Throws KubestickError; running it again goes on.
+ * Streams images into containerd through its own import and pins them, so that the kubelet never removes what cannot be
+ * pulled again. containerd checks every digest and takes all images or none, so a damaged one leaves nothing behind.
+ * Images that are there already are left out; gives the number imported. Throws KubestickError; running it again goes on.
  */
 export async function importImages(
   store: BlobStore,
@@ -47,9 +49,9 @@ export async function importImages(
   const have = importedImages(ctr);
   const wanted = images.filter((image) => image.name !== "" && have.get(image.name) !== image.manifest.digest);
   if (wanted.length > 0) await stream(store, wanted, ctr, progress);
-  const unpinned = images.filter((image) => image.name !== "");
-  for (const { name } of wanted.length > 0 ? unpinned : [])
-    run(ctr.program, args(ctr, "images", "label", name, `${LABEL_PINNED}=pinned`));
+  // Those of an earlier run that was killed before this, too.
+  const unpinned = wanted.length > 0 ? images.filter((image) => image.name !== "") : [];
+  await inParallel(unpinned, LABELS_AT_ONCE, ({ name }) => pin(ctr, name));
   return wanted.length;
 }
 
@@ -57,7 +59,7 @@ async function stream(
   store: BlobStore,
   images: LayoutImage[],
   ctr: Ctr,
-  progress: ((bytes: number) => void) | undefined,
+  progress?: (bytes: number) => void,
 ): Promise<void> {
   const manifests = images.map(({ name, arch, manifest: { mediaType, digest, size } }) => ({
     mediaType,
@@ -75,7 +77,7 @@ async function stream(
   child.stdin!.on("error", () => undefined);
   let done = 0;
   try {
-    for (const chunk of layoutTar(index, [...blobs.values()], store)) {
+    for (const chunk of layoutTar(index, [...blobs.values()], store, true)) {
       // The next chunk comes in the same buffer, so this one must be gone before.
       if (!(await written(child, chunk))) break;
       done += chunk.length;
@@ -83,14 +85,16 @@ async function stream(
     }
     child.stdin!.end();
   } catch (error) {
-    // Without its end the archive is not accepted.
-    child.kill("SIGKILL");
+    // An archive that breaks off is not accepted, and ctr itself then gives back what it had stored so far.
+    child.stdin!.end();
     await ending;
     throw error;
   } finally {
     clearTimeout(timer);
   }
   const { code, stderr } = await ending;
+  // The bundle's own damage is the better explanation, where there is any.
+  if (code !== 0) for (const blob of blobs.values()) for (const _ of verifiedChunks(store, blob));
   if (code !== 0)
     throw new KubestickError(
       `containerd did not take the images: ${stderr.trim().split("\n").at(-1) || `exit code ${code}`}`,
@@ -122,8 +126,16 @@ function ended(child: ChildProcess): Promise<{ code: number; stderr: string }> {
   });
 }
 
+async function pin(ctr: Ctr, name: string): Promise<void> {
+  const child = spawn(ctr.program, args(ctr, "images", "label", name, `${LABEL_PINNED}=pinned`), {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const { code, stderr } = await ended(child);
+  if (code !== 0) throw new KubestickError(`containerd does not pin ${name}: ${stderr.trim()}`);
+}
+
 /** Gives an image another name in containerd, pinned too. Throws KubestickError. */
-export function tagImage(ctr: Ctr, name: string, other: string): void {
+export async function tagImage(ctr: Ctr, name: string, other: string): Promise<void> {
   run(ctr.program, args(ctr, "images", "tag", name, other));
-  run(ctr.program, args(ctr, "images", "label", other, `${LABEL_PINNED}=pinned`));
+  await pin(ctr, other);
 }

@@ -7,6 +7,10 @@ import { type Descriptor, describe, digestHex } from "./descriptor.ts";
 import { type Downloader, type Get, retryDownload } from "./http.ts";
 import { DirectoryStore } from "./store.ts";
 
+const COLLECT_EVERY_BYTES = 16 * 1024 * 1024;
+/** Received since the last collection, by all downloads. */
+let uncollected = 0;
+
 /** Blobs on their way into a bundle, in a directory that outlives an interrupted run. */
 export class Staging extends DirectoryStore {
   constructor(path: string) {
@@ -125,6 +129,12 @@ export class Staging extends DirectoryStore {
         hash.update(chunk);
         for (let at = 0; at < chunk.length; ) at += fs.writeSync(fd, chunk, at);
         progress(got);
+        // The runtime lets received buffers pile up far beyond what a small board can spare.
+        uncollected += chunk.length;
+        if (uncollected > COLLECT_EVERY_BYTES) {
+          uncollected = 0;
+          Bun.gc(true);
+        }
       }
     } finally {
       fs.closeSync(fd);

@@ -204,7 +204,7 @@ async function loadImages(ctx: BundleHost): Promise<void> {
   // A runtime with a configuration of its own asks for its own pause image, and would pull it.
   const [wanted, ours] = [await ctx.cri.sandboxImage(), sandboxImage(bundle, facts.arch)];
   if (wanted && ours && wanted !== ours && !importedImages(ctr).has(wanted)) {
-    tagImage(ctr, ours, wanted);
+    await tagImage(ctr, ours, wanted);
     ui.step("bundle", `Naming ${ours} ${wanted} too, which is what the container runtime starts pods with`);
   }
 }

@@ -1,21 +1,23 @@
-// Compares kubestick with real kubeadm on this machine, in pairs: `npm run bench [files|init] [rounds]`.
+// Compares kubestick with real kubeadm on this machine, in pairs: `npm run bench [bundle|files|init] [rounds]`.
 import { binary, componentVersions, hasBinary, missingForCluster } from "../support/binaries.ts";
 import { initCommand } from "../support/cluster.ts";
 import { EXECUTABLE } from "../support/executable.ts";
 import { TestNode } from "../support/node.ts";
-import { kubeadmConfig, type Measurement, measure, missingKubeadm, report } from "./support.ts";
+import { benchBundles } from "./bundle.ts";
+import { kubeadmConfig, type Measurement, measure, missingKubeadm, reportPairs } from "./support.ts";
 
 const WORK = "/var/tmp/kubestick-bench";
 const [what = "all", rounds = "3"] = process.argv.slice(2);
+if (!(await Bun.file(EXECUTABLE).exists())) {
+  console.error(`error: ${EXECUTABLE} is not there\nwhat to do: npm run build`);
+  process.exit(1);
+}
+if (what === "all" || what === "bundle") await benchBundles(Number(rounds));
+if (what === "bundle") process.exit(0);
 const missing = missingForCluster() ?? missingKubeadm();
 if (missing !== undefined) {
   console.log(`skipped, because ${missing}`);
   process.exit(0);
-}
-
-if (!(await Bun.file(EXECUTABLE).exists())) {
-  console.error(`error: ${EXECUTABLE} is not there\nwhat to do: npm run build`);
-  process.exit(1);
 }
 
 /** The phases that need a running host; without them init makes its PKI, kubeconfigs and manifests. */
@@ -80,7 +82,7 @@ async function files(): Promise<void> {
       }
       return pairs.kubestick[0]!;
     });
-    report(title, pairs);
+    reportPairs(title, pairs.kubestick, "kubeadm", pairs.kubeadm);
   }
 }
 
@@ -108,7 +110,12 @@ async function wholeInit(): Promise<void> {
       }),
     );
   }
-  report("whole init on a fresh node, preflight left out on both sides", pairs);
+  reportPairs(
+    "whole init on a fresh node, preflight left out on both sides",
+    pairs.kubestick,
+    "kubeadm",
+    pairs.kubeadm,
+  );
 }
 
 if (!hasBinary("coredns")) console.log("no coredns here: both sides leave its pods waiting for their image");

@@ -246,14 +246,18 @@ describe.skipIf(noContainerd)("with a real containerd", () => {
     expect(ctr("-n", "k8s.io", "images", "list", "name~=pause")).toContain("io.cri-containerd.pinned=pinned");
   });
 
-  test("a damaged bundle leaves containerd with nothing of it", () => {
+  test("a damaged bundle leaves containerd with nothing of it", async () => {
     const bytes = fs.readFileSync(at(`${ARCH}.tar`));
     bytes[bytes.length - 5000]! ^= 1;
     fs.writeFileSync(at("damaged.tar"), bytes);
-    for (const line of digests("k8s.io")) ctr("-n", "k8s.io", "images", "rm", line.split(" ")[0]!);
+    const names = ctr("-n", "k8s.io", "images", "list", "-q").trim().split("\n");
+    const blobs = () => ctr("-n", "k8s.io", "content", "list", "-q").trim();
+    ctr("-n", "k8s.io", "images", "rm", "--sync", ...names);
+    expect(blobs()).toBe("");
     const out = kubestick("bundle", "load", at("damaged.tar"), "--images-only", "--cri-socket", socket);
     expect([out.status, out.stderr]).toEqual([1, expect.stringContaining("is damaged")]);
     expect(digests("k8s.io")).toEqual([]);
+    await until(() => blobs() === "", 20_000, "containerd gives back what it had stored");
   });
 
   test("a full disk stops create with its reason, and the same command finishes when there is room", () => {
