@@ -123,10 +123,10 @@ function unique(descriptors: Descriptor[], without = new Set<string>()): Descrip
 }
 
 /**
- * A layout as a tar, a chunk at a time (each valid only until the next), every blob verified as it passes unless
- * `verified` says that it has been. No owners, times or other accidents go in.
+ * A layout as a tar, a chunk at a time (each valid until the next but one), every blob verified as it passes. No owners,
+ * times or other accidents go in.
  */
-export function* layoutTar(index: Buffer, blobs: Descriptor[], store: BlobStore, verified = false): Generator<Buffer> {
+export function* layoutTar(index: Buffer, blobs: Descriptor[], store: BlobStore): Generator<Buffer> {
   for (const [name, data] of [
     [LAYOUT_FILE, json({ imageLayoutVersion: LAYOUT_VERSION })],
     [INDEX_FILE, index],
@@ -137,7 +137,7 @@ export function* layoutTar(index: Buffer, blobs: Descriptor[], store: BlobStore,
   }
   for (const blob of blobs) {
     yield tarHeader(`${BLOBS_DIR}/${digestHex(blob.digest)}`, blob.size);
-    yield* verified ? store.chunks(blob.digest) : verifiedChunks(store, blob);
+    yield* verifiedChunks(store, blob);
     yield tarPadding(blob.size);
   }
   yield TAR_END;

@@ -5,7 +5,7 @@ import { run } from "../host/process.ts";
 import { layoutTar } from "./compose.ts";
 import type { LayoutImage } from "./layout.ts";
 import { inParallel } from "./pool.ts";
-import { type BlobStore, verifiedChunks } from "./store.ts";
+import type { BlobStore } from "./store.ts";
 
 const NAMESPACE = "k8s.io";
 const LABELS_AT_ONCE = 4;
@@ -37,8 +37,9 @@ export function importedImages(ctr: Ctr): Map<string, string> {
 
 /**
  * Streams images into containerd through its own import and pins them, so that the kubelet never removes what cannot be
- * pulled again. containerd checks every digest and takes all images or none, so a damaged one leaves nothing behind.
- * Images that are there already are left out; gives the number imported. Throws KubestickError; running it again goes on.
+ * pulled again. Every blob is verified on the way, and containerd takes all images or none, so a damaged one leaves nothing
+ * behind. Images that are there already are left out; gives the number imported. Throws KubestickError; running it
+ * again goes on.
  */
 export async function importImages(
   store: BlobStore,
@@ -77,12 +78,15 @@ async function stream(
   child.stdin!.on("error", () => undefined);
   let done = 0;
   try {
-    for (const chunk of layoutTar(index, [...blobs.values()], store, true)) {
-      // The next chunk comes in the same buffer, so this one must be gone before.
-      if (!(await written(child, chunk))) break;
+    let last = Promise.resolve(true);
+    for (const chunk of layoutTar(index, [...blobs.values()], store)) {
+      // ctr takes one chunk in while the next is read and hashed.
+      if (!(await last)) break;
+      last = written(child, chunk);
       done += chunk.length;
       progress?.(done);
     }
+    await last;
     child.stdin!.end();
   } catch (error) {
     // An archive that breaks off is not accepted, and ctr itself then gives back what it had stored so far.
@@ -93,8 +97,6 @@ async function stream(
     clearTimeout(timer);
   }
   const { code, stderr } = await ending;
-  // The bundle's own damage is the better explanation, where there is any.
-  if (code !== 0) for (const blob of blobs.values()) for (const _ of verifiedChunks(store, blob));
   if (code !== 0)
     throw new KubestickError(
       `containerd did not take the images: ${stderr.trim().split("\n").at(-1) || `exit code ${code}`}`,

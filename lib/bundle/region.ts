@@ -39,10 +39,11 @@ export class Region {
     return buffer.subarray(0, got);
   }
 
-  /** The bytes of a stretch, a chunk at a time. Each chunk is valid only until the next is asked for. */
+  /** The bytes of a stretch, a chunk at a time. Each chunk is valid until the next but one is asked for. */
   *chunks(position: number, length: number): Generator<Buffer> {
-    const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, Math.max(1, length)));
-    for (let at = 0; at < length; ) {
+    const size = Math.min(CHUNK_BYTES, Math.max(1, length));
+    let [buffer, other] = [Buffer.allocUnsafe(size), Buffer.allocUnsafe(length > size ? size : 0)];
+    for (let at = 0; at < length; [buffer, other] = [other, buffer]) {
       const chunk = this.read(position + at, Math.min(buffer.length, length - at), buffer);
       if (chunk.length === 0)
         throw new KubestickError(`${this.path} ends too early`, { hint: "it was cut short; copy or create it again" });

@@ -19,7 +19,7 @@ export interface BlobStore {
   file(name: string): Buffer | undefined;
   /** A blob's length in bytes; undefined where it is not there. */
   size(digest: string): number | undefined;
-  /** A blob's bytes, a chunk at a time, not verified; each chunk is valid only until the next. */
+  /** A blob's bytes, a chunk at a time, not verified; each chunk is valid until the next but one. */
   chunks(digest: string): Iterable<Buffer>;
 }
 
@@ -53,7 +53,7 @@ export function* verifiedChunks(
 
 /** A blob's bytes as a stream, verified as `verifiedChunks` does. */
 export function verifiedStream(store: BlobStore, blob: Pick<Descriptor, "digest" | "size">): Readable {
-  // Each chunk's buffer is used again for the next, and a stream holds several.
+  // A chunk's buffer is used again, and a stream holds several.
   const copies = function* () {
     for (const chunk of verifiedChunks(store, blob)) yield Buffer.from(chunk);
   };
