@@ -19,7 +19,7 @@ export function manifestImages(text: string, file: string): string[] {
       throw new KubestickError(`${file} is no YAML: ${error.message}`, {
         hint: "give a file that kubectl apply -f takes",
       });
-    if (document.contents === null) continue;
+    if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) continue;
     if (!isMap(document.contents) || !document.has("kind"))
       throw new KubestickError(`${file} holds something that is no Kubernetes object`, {
         hint: "give a file that kubectl apply -f takes",
