@@ -162,7 +162,7 @@ export function flagConfig(given: Given): FlagConfig {
     at[keys.at(-1)!] = convert(value);
   };
   set(init, "localAPIEndpoint.advertiseAddress", "apiserver-advertise-address");
-  set(init, "localAPIEndpoint.bindPort", "apiserver-bind-port", port);
+  set(init, "localAPIEndpoint.bindPort", "apiserver-bind-port", bindPort);
   set(cluster, "apiServer.certSANs", "apiserver-cert-extra-sans", () => listValue(given, "apiserver-cert-extra-sans"));
   set(cluster, "certificatesDir", "cert-dir", (path) => resolve(path));
   set(cluster, "controlPlaneEndpoint", "control-plane-endpoint");
@@ -194,7 +194,8 @@ export function overrides(given: Given, init: Partial<InitConfiguration>): Parti
   };
 }
 
-function port(value: string): number {
+/** A port out of --apiserver-bind-port. Throws UsageError. */
+export function bindPort(value: string): number {
   const number = Number(value);
   if (!/^\d+$/.test(value) || number < 1 || number > 65535)
     throw new UsageError(`--apiserver-bind-port is a port from 1 to 65535, not ${JSON.stringify(value)}`);

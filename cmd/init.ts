@@ -2,7 +2,7 @@ import { newToken } from "../lib/bootstrap/token.ts";
 import { applyBundleDefaults } from "../lib/bundle/defaults.ts";
 import { initConfig, type ParsedConfig, parseConfig, parseFlags } from "../lib/config/load.ts";
 import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
-import { chooseAdvertiseAddress, type HostFacts, readFacts } from "../lib/host/facts.ts";
+import { type HostFacts, readFacts, requireAdvertiseAddress } from "../lib/host/facts.ts";
 import { Files } from "../lib/host/files.ts";
 import { InitContext, type InitOptions } from "../lib/phases/init/context.ts";
 import { reportDryRun } from "../lib/phases/init/dry-run.ts";
@@ -88,19 +88,7 @@ function hostDefaults(facts: HostFacts) {
   return {
     hostname: () => facts.hostname,
     newToken,
-    advertiseAddress: () => {
-      const address = chooseAdvertiseAddress(facts);
-      if (address) return address;
-      const found = facts.addresses.map((a) => `${a.address} (${a.interface})`).join(", ");
-      throw new UsageError(
-        found
-          ? `this host has no default route and several addresses: ${found}`
-          : "this host has no network address that others could reach",
-        found
-          ? "choose one with --apiserver-advertise-address"
-          : "connect it and give it an address (ip addr add 10.0.0.10/24 dev eth0), or name one with --apiserver-advertise-address",
-      );
-    },
+    advertiseAddress: () => requireAdvertiseAddress(facts),
   };
 }
 

@@ -5,7 +5,7 @@ import { UsageError } from "../lib/host/errors.ts";
 import { readFacts } from "../lib/host/facts.ts";
 import { Files } from "../lib/host/files.ts";
 import { JoinContext } from "../lib/phases/join/context.ts";
-import { JOIN_PHASES, JOINED } from "../lib/phases/join/join.ts";
+import { JOIN_PHASES, joined } from "../lib/phases/join/join.ts";
 import { type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
 import { consoleUi } from "../lib/ui/ui.ts";
 import {
@@ -22,12 +22,33 @@ import {
   rejectMixedFlags,
   verbosity,
 } from "./flags.ts";
+import { bindPort } from "./init-flags.ts";
 
 type Given = Map<string, string>;
 
-/** The flags of `join` on a worker; names, meanings and defaults are kubeadm's. */
+/** The flags of `join`; names, meanings and defaults are kubeadm's. */
 export const JOIN_FLAGS: Flag[] = byName([
   ...NODE_FLAGS,
+  {
+    name: "apiserver-advertise-address",
+    description: "If the node should host a new control plane instance, the address its API Server will advertise.",
+    valueHint: "address",
+  },
+  {
+    name: "apiserver-bind-port",
+    description: "If the node should host a new control plane instance, the port for the API Server to bind to.",
+    valueHint: "port",
+  },
+  {
+    name: "certificate-key",
+    description: "Use this key to decrypt the certificate secrets uploaded by init.",
+    valueHint: "key",
+  },
+  {
+    name: "control-plane",
+    description: "Create a new control plane instance on this node.",
+    type: "boolean",
+  },
   {
     name: "discovery-token",
     description:
@@ -82,7 +103,7 @@ export async function runJoin(given: Given, [endpoint]: string[]): Promise<void>
   try {
     const phases = JOIN_PHASES.map((phase) => ({ path: phase.name, phase, depth: 0 }));
     await runPhases(phases, ctx, { skip, ui, results });
-    ui.print(JOINED);
+    ui.print(joined(config.controlPlane !== undefined));
   } finally {
     await ctx.close();
     bundle?.close();
@@ -115,11 +136,6 @@ function parse(given: Given, endpoint: string | undefined): ParsedConfig {
       "kubestick join has no dry run, so far; the configuration has dryRun: true",
       "leave dryRun out to join this host for real",
     );
-  if (join?.controlPlane)
-    throw new UsageError(
-      "kubestick joins workers only, so far; the configuration has controlPlane",
-      "leave controlPlane out, or join this control plane with kubeadm",
-    );
   if (join?.discovery?.file)
     throw new UsageError(
       "kubestick discovers a cluster by token only, so far; the configuration has discovery.file",
@@ -138,12 +154,30 @@ const FLAG_OF: Record<string, string> = {
   "discovery.bootstrapToken.apiServerEndpoint": "the address (join HOST:PORT)",
   "discovery.bootstrapToken.caCertHashes": "--discovery-token-ca-cert-hash",
   "discovery.tlsBootstrapToken": "--tls-bootstrap-token",
+  "controlPlane.certificateKey": "--certificate-key",
+  "controlPlane.localAPIEndpoint.advertiseAddress": "--apiserver-advertise-address",
 };
 
 function fromFlags(given: Given, endpoint: string | undefined): JoinConfiguration {
   const token = given.get("discovery-token") ?? given.get("token");
   const tls = given.get("tls-bootstrap-token") ?? given.get("token");
+  const [address, port, key] = ["apiserver-advertise-address", "apiserver-bind-port", "certificate-key"].map((name) =>
+    given.get(name),
+  );
+  const controlPlane = given.get("control-plane") === "true";
+  if (!controlPlane && (address ?? port ?? key) !== undefined)
+    throw new UsageError(
+      "--apiserver-advertise-address, --apiserver-bind-port and --certificate-key belong to --control-plane",
+      "add --control-plane, or leave them out",
+    );
+  const localAPIEndpoint = {
+    ...(address === undefined ? {} : { advertiseAddress: address }),
+    ...(port === undefined ? {} : { bindPort: bindPort(port) }),
+  };
   return {
+    ...(controlPlane
+      ? { controlPlane: { localAPIEndpoint, ...(key === undefined ? {} : { certificateKey: key }) } }
+      : {}),
     nodeRegistration: nodeFlags(given),
     discovery: {
       bootstrapToken: {

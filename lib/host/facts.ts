@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import { delimiter, join } from "node:path";
 import { HOST_RESOLV_CONF, PROGRAM_PATH, SYSTEMD_RESOLVED_CONF } from "../constants/paths.ts";
+import { UsageError } from "./errors.ts";
 import type { Files } from "./files.ts";
 import { isLoopback } from "./net.ts";
 import { readSystemFile } from "./system-files.ts";
@@ -121,6 +122,21 @@ export function chooseAdvertiseAddress(facts: Pick<HostFacts, "addresses" | "def
   const v4 = byFamily.filter((a) => a.family === 4);
   const candidates = v4.length > 0 ? v4 : byFamily;
   return candidates.length === 1 ? candidates[0]!.address : undefined;
+}
+
+/** As chooseAdvertiseAddress. Throws UsageError that says what to give when nothing can be chosen. */
+export function requireAdvertiseAddress(facts: Pick<HostFacts, "addresses" | "defaultInterface">): string {
+  const address = chooseAdvertiseAddress(facts);
+  if (address) return address;
+  const found = facts.addresses.map((a) => `${a.address} (${a.interface})`).join(", ");
+  throw new UsageError(
+    found
+      ? `this host has no default route and several addresses: ${found}`
+      : "this host has no network address that others could reach",
+    found
+      ? "choose one with --apiserver-advertise-address"
+      : "connect it and give it an address (ip addr add 10.0.0.10/24 dev eth0), or name one with --apiserver-advertise-address",
+  );
 }
 
 /** The full path of a program, looked up in PATH and the places where it usually is. */

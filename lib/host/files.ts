@@ -157,6 +157,11 @@ export class Files {
     }
   }
 
+  /** Removes a directory and all that is in it; nothing happens where there is none. */
+  removeTree(path: string): void {
+    if (!this.#overlay) fs.rmSync(this.real(path), { recursive: true, force: true });
+  }
+
   /** Removes a file; nothing happens where there is none. */
   remove(path: string): void {
     if (this.#overlay) this.#overlay.set(normalize(path), null);

@@ -56,6 +56,13 @@ export function toYaml(value: unknown): string {
   return stringify(value, { lineWidth: 0, indentSeq: false, aliasDuplicateObjects: false });
 }
 
+/** A kubeconfig's text with another server in each of its clusters. Throws KubestickError when it is no kubeconfig. */
+export function withServer(text: string, server: string): string {
+  const config = parse(text, { maxAliasCount: 0 }) as RawKubeconfig;
+  for (const { cluster } of config.clusters ?? []) if (cluster) cluster["server"] = server;
+  return toYaml(config);
+}
+
 interface RawKubeconfig {
   clusters?: { name?: string; cluster?: Record<string, string> }[];
   contexts?: { name?: string; context?: { cluster?: string; user?: string } }[];

@@ -101,6 +101,11 @@ async function runOne<C>(
   results.push({ phase: path, status: "done", milliseconds: took() });
 }
 
+/** Runs a phase with its parts as a piece of another command's phase, whose result is the only one noted. */
+export async function runWhole<C extends { ui: Ui }>(phase: Phase<C>, ctx: C): Promise<void> {
+  await runOne(phase.name, phase, ctx, { skip: new Set(), ui: ctx.ui, results: [] });
+}
+
 /** The phase list as help text, indented as kubeadm prints it. */
 export function phaseHelp<C>(phases: Phase<C>[]): string {
   const flat = flatten(phases);

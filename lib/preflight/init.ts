@@ -23,8 +23,8 @@ import { foreignListeners, HOST_CHECKS, type HostCheckContext } from "./host.ts"
 const MINIMUM_MEMORY_MB = 1700;
 const MB = 1024 * 1024;
 
-/** Who may already listen on a control plane port when an earlier run of the same init began here. */
-const OWN_LISTENERS = [
+/** Who may already listen on a control plane port when an earlier run of the same init or join began here. */
+export const OWN_LISTENERS = [
   "kube-apiserver",
   "kube-controller",
   "kube-controller-manager",

@@ -33,11 +33,16 @@ cgroupRoot: /${node.cgroup}
 
 /** The command that runs init on a node. Checks that the available components cannot pass are made warnings. */
 export function initCommand(node: TestNode, ...flags: string[]): string[] {
+  return initWith(node, "", ...flags);
+}
+
+/** As initCommand, with more lines in the ClusterConfiguration. */
+export function initWith(node: TestNode, extra: string, ...flags: string[]): string[] {
   const ignored = [
     ...(componentVersions().supported ? [] : ["KubernetesVersion"]),
     ...(hasBinary("coredns") ? [] : ["ImagePull"]),
   ];
   const ignore = ignored.length > 0 ? [`--ignore-preflight-errors=${ignored.join(",")}`] : [];
-  node.write("/etc/kubernetes/kubestick.yaml", nodeConfig(node));
+  node.write("/etc/kubernetes/kubestick.yaml", nodeConfig(node, extra));
   return [...KUBESTICK, "init", "--config", "/etc/kubernetes/kubestick.yaml", ...ignore, ...flags];
 }

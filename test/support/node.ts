@@ -38,6 +38,8 @@ export interface NodeOptions {
   defaultRoute?: boolean;
   /** Whether containerd runs in it, with the images; default true. */
   containerd?: boolean;
+  /** More lines of its /etc/hosts. */
+  hosts?: string;
   /** Whether it is a bare board: no containerd, runc, CNI plugins, kubelet, kubectl, and no configuration of them. */
   bare?: boolean;
 }
@@ -119,7 +121,7 @@ export class TestNode {
 
   #writeFiles(options: NodeOptions): void {
     const write = (path: string, text: string) => fs.writeFileSync(join(this.dir, path), text);
-    write("hosts", `127.0.0.1 localhost\n${this.ip} ${this.name}\n`);
+    write("hosts", `127.0.0.1 localhost\n${this.ip} ${this.name}\n${options.hosts ?? ""}`);
     write("resolv.conf", options.resolvConf ?? "nameserver 127.0.0.1\n");
     if (options.bare) return;
     fs.mkdirSync(join(this.dir, "opt/cni/bin"), { recursive: true });

@@ -30,6 +30,8 @@ export interface InitOptions {
   dryRun: boolean;
   /** Where the host's files are, when not at `/`. */
   rootfs: string;
+  /** Whether this node joins a cluster; its own API server is then not there yet. */
+  joining?: boolean;
   uploadCerts: boolean;
   skipTokenPrint: boolean;
   skipCertificateKeyPrint: boolean;
@@ -152,13 +154,14 @@ export class InitContext {
     }
   }
 
-  /** The connection of a kubeconfig below /etc/kubernetes, to this node's own API server. */
+  /** The connection of a kubeconfig below /etc/kubernetes: to this node's own API server, or the cluster's while it joins. */
   connection(name: string): Connection {
     const path = `${KUBERNETES_DIR}/${name}`;
     const text = this.files.readText(path);
     if (text === undefined)
       throw new KubestickError(`${path} is not there`, { hint: "run first: kubestick init phase kubeconfig all" });
-    return { ...readKubeconfig(text, path, (file) => this.files.readText(file)), server: this.localServer };
+    const connection = readKubeconfig(text, path, (file) => this.files.readText(file));
+    return { ...connection, server: this.options.joining ? this.clusterServer : this.localServer };
   }
 
   /** A client with the rights of `system:masters`, or of admin.conf where super-admin.conf has been put away. */

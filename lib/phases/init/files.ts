@@ -108,7 +108,11 @@ export const certsPhase: InitPhase = {
   name: "certs",
   short: "Certificate generation",
   flags: CERT_FLAGS,
-  run: (ctx) => ctx.pki.prepareKeys([...neededCertificates(ctx), "sa", ...missingKubeconfigs(ctx)]),
+  run: (ctx) =>
+    prepareKeys(
+      ctx,
+      KUBECONFIGS.map((k) => k.name),
+    ),
   children: [
     ...CERTIFICATES.map(
       (spec): InitPhase => ({
@@ -139,12 +143,13 @@ export const certsPhase: InitPhase = {
   ],
 };
 
-function neededCertificates(ctx: InitContext): string[] {
-  return CERTIFICATES.filter((c) => !(c.localEtcdOnly && ctx.config.cluster.etcd.external)).map((c) => c.base);
-}
-
-function missingKubeconfigs(ctx: InitContext): string[] {
-  return KUBECONFIGS.filter((k) => !ctx.files.exists(`${KUBERNETES_DIR}/${k.file}`)).map((k) => k.file);
+/** Makes all keys that will be needed at once, in parallel: those of the certificates, and of these kubeconfigs. */
+export function prepareKeys(ctx: InitContext, kubeconfigs: string[]): void {
+  const certificates = CERTIFICATES.filter((c) => !(c.localEtcdOnly && ctx.config.cluster.etcd.external));
+  const files = KUBECONFIGS.filter(
+    (k) => kubeconfigs.includes(k.name) && !ctx.files.exists(`${KUBERNETES_DIR}/${k.file}`),
+  );
+  ctx.pki.prepareKeys([...certificates.map((c) => c.base), "sa", ...files.map((k) => k.file)]);
 }
 
 /** init's phase `kubeconfig`: a file for each identity. One that is there is checked and kept. */
@@ -243,8 +248,15 @@ export const controlPlanePhase: InitPhase = {
   })),
 };
 
-function writeManifest(ctx: InitContext, component: ComponentName, phase: string): void {
+/** Writes a component's static pod; `initialCluster` names etcd's members when this one joins them. */
+export function writeManifest(
+  ctx: InitContext,
+  component: ComponentName,
+  phase: string,
+  initialCluster?: string[],
+): void {
   const pod = componentPod(component, ctx.config, {
+    initialCluster,
     caDirs: CA_CERTIFICATE_DIRS.filter((dir) => ctx.files.exists(dir)),
     environment: process.env,
   });

@@ -59,7 +59,7 @@ Then you can join any number of worker nodes by running the following on each as
   },
 };
 
-/** The commands that join a worker and, when the certificates were uploaded, a control plane; kubeadm's own takes the same flags. */
+/** The commands that join a worker and, when the certificates were uploaded, a control plane. */
 export function joinCommands(ctx: InitContext): { command: string; controlPlane?: string } {
   const ca = ctx.pki.certificate("ca");
   if (!ca)
@@ -71,8 +71,7 @@ export function joinCommands(ctx: InitContext): { command: string; controlPlane?
   const command = joinCommand(ctx.clusterServer, token, pin);
   if (!ctx.options.uploadCerts || !ctx.certificateKey) return { command };
   const key = ctx.options.skipCertificateKeyPrint ? "<value withheld>" : ctx.certificateKey;
-  const withKubeadm = joinCommand(ctx.clusterServer, token, pin, "kubeadm");
-  return { command, controlPlane: `${withKubeadm} --control-plane --certificate-key ${key}` };
+  return { command, controlPlane: `${command} --control-plane --certificate-key ${key}` };
 }
 
 /** The phases of `init`: kubeadm's, in kubeadm's order, and the bundle's before all that needs it. */

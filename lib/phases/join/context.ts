@@ -3,12 +3,12 @@ import { type DiscoveredCluster, discoverByToken } from "../../bootstrap/discove
 import type { Bundle } from "../../bundle/bundle.ts";
 import type { Decision } from "../../bundle/install.ts";
 import { parseDuration } from "../../config/schema.ts";
-import type { JoinConfiguration, NodeRegistration } from "../../config/types.ts";
+import type { ComponentConfig, JoinConfiguration, LocalApiEndpoint, NodeRegistration } from "../../config/types.ts";
 import { DISCOVERY_TIMEOUT } from "../../constants/durations.ts";
 import { DEFAULT_CRI_SOCKET } from "../../constants/paths.ts";
 import { API_SERVER_PORT } from "../../constants/ports.ts";
 import { KUBERNETES_VERSION } from "../../constants/versions.ts";
-import type { HostFacts } from "../../host/facts.ts";
+import { type HostFacts, requireAdvertiseAddress } from "../../host/facts.ts";
 import type { Files } from "../../host/files.ts";
 import { Ledger } from "../../host/ledger.ts";
 import { joinHostPort, splitHostPort } from "../../host/net.ts";
@@ -18,6 +18,9 @@ import { serviceManager } from "../../services/manager.ts";
 import type { ServiceManagerControl } from "../../services/service.ts";
 import type { Ui } from "../../ui/ui.ts";
 import { decideBinaries } from "../bundle.ts";
+import type { InitContext } from "../init/context.ts";
+import { controlPlaneContext } from "./control-plane.ts";
+import { sharedKubeletConfig } from "./kubelet-config.ts";
 
 /** What `join` was asked to do besides its configuration. */
 export interface JoinOptions {
@@ -37,6 +40,8 @@ export class JoinContext {
   #cri: Cri | undefined;
   #discovered: Promise<DiscoveredCluster> | undefined;
   #client: ApiClient | undefined;
+  #kubelet: Promise<ComponentConfig> | undefined;
+  #controlPlane: Promise<InitContext> | undefined;
 
   constructor(
     readonly config: JoinConfiguration,
@@ -121,9 +126,32 @@ export class JoinContext {
     return this.#client;
   }
 
+  /** The kubelet configuration that the cluster keeps for its nodes. Throws KubestickError when it keeps none. */
+  sharedKubeletConfig(): Promise<ComponentConfig> {
+    this.#kubelet ??= this.client().then(sharedKubeletConfig);
+    return this.#kubelet;
+  }
+
+  /** What `init` would work from on this node, when it joins as a control plane. */
+  controlPlane(): Promise<InitContext> {
+    this.#controlPlane ??= controlPlaneContext(this);
+    return this.#controlPlane;
+  }
+
+  /** The address of this node's own API server. Throws UsageError when it cannot be told. */
+  localEndpoint(): LocalApiEndpoint {
+    const given = this.config.controlPlane?.localAPIEndpoint ?? {};
+    const unset = !given.advertiseAddress || given.advertiseAddress === "0.0.0.0";
+    return {
+      advertiseAddress: unset ? requireAdvertiseAddress(this.facts) : given.advertiseAddress!,
+      bindPort: given.bindPort ?? API_SERVER_PORT,
+    };
+  }
+
   /** Ends every connection, so that the process can end. */
   async close(): Promise<void> {
     this.#cri?.close();
     await this.#client?.close();
+    await (await this.#controlPlane?.catch(() => undefined))?.close();
   }
 }

@@ -1,17 +1,23 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { parse } from "yaml";
 import { ApiClient } from "../../api/client.ts";
 import type { KubeObject } from "../../api/resources.ts";
-import type { ComponentConfig } from "../../config/types.ts";
+import type { JoinConfiguration } from "../../config/types.ts";
 import { TLS_BOOTSTRAP_TIMEOUT } from "../../constants/durations.ts";
-import { CLUSTER_NAME, CM_KUBELET_CONFIG, NAMESPACE_SYSTEM } from "../../constants/names.ts";
+import { CLUSTER_NAME } from "../../constants/names.ts";
 import {
   CERTIFICATES_DIR,
   KUBELET_BOOTSTRAP_KUBECONFIG,
   KUBELET_CLIENT_CURRENT,
   KUBELET_KUBECONFIG,
 } from "../../constants/paths.ts";
-import { KUBELET_PORT } from "../../constants/ports.ts";
+import {
+  API_SERVER_PORT,
+  ETCD_CLIENT_PORT,
+  ETCD_PEER_PORT,
+  KUBE_CONTROLLER_MANAGER_PORT,
+  KUBE_SCHEDULER_PORT,
+  KUBELET_PORT,
+} from "../../constants/ports.ts";
 import { KubestickError } from "../../host/errors.ts";
 import type { Files } from "../../host/files.ts";
 import { kubeconfig, readKubeconfig, toYaml } from "../../kubeconfig/kubeconfig.ts";
@@ -19,10 +25,12 @@ import { fitKubeletConfig } from "../../kubelet/config.ts";
 import { verifyBundle } from "../../preflight/bundle.ts";
 import { type Check, error, runChecks } from "../../preflight/check.ts";
 import { foreignListeners, HOST_CHECKS } from "../../preflight/host.ts";
+import { OWN_LISTENERS } from "../../preflight/init.ts";
 import { bundlePhase } from "../bundle.ts";
 import { startKubelet } from "../kubelet-start.ts";
 import type { Phase } from "../runner.ts";
 import type { JoinContext } from "./context.ts";
+import { CONTROL_PLANE_PHASES, controlPlanePreparePhase } from "./control-plane.ts";
 
 const POLL_MS = 200;
 
@@ -42,10 +50,18 @@ const JOIN_CHECKS: Check<JoinContext>[] = [
   },
   {
     name: "Port",
-    why: "the kubelet listens on this",
-    run: ({ ledger }) => foreignListeners(KUBELET_PORT, ledger.begun ? ["kubelet"] : []),
+    why: "the kubelet, and a control plane, listen on these",
+    run: ({ ledger, config }) =>
+      [KUBELET_PORT, ...(config.controlPlane ? controlPlanePorts(config) : [])].flatMap((port) =>
+        foreignListeners(port, ledger.begun ? OWN_LISTENERS : []),
+      ),
   },
 ];
+
+function controlPlanePorts({ controlPlane }: JoinConfiguration): number[] {
+  const api = controlPlane?.localAPIEndpoint?.bindPort ?? API_SERVER_PORT;
+  return [api, KUBE_SCHEDULER_PORT, KUBE_CONTROLLER_MANAGER_PORT, ETCD_CLIENT_PORT, ETCD_PEER_PORT];
+}
 
 const preflightPhase: Phase<JoinContext> = {
   name: "preflight",
@@ -71,7 +87,7 @@ const kubeletStartPhase: Phase<JoinContext> = {
     const client = await ctx.client();
     const joined = hasOwnCertificate(files);
     if (!joined) await refuseTakenName(ctx, client);
-    const shared = await sharedKubeletConfig(client);
+    const shared = await ctx.sharedKubeletConfig();
     const driver = shared["cgroupDriver"] === undefined ? undefined : await ctx.cri.cgroupDriver();
     const { local, adaptations } = fitKubeletConfig(shared, ctx.facts, driver);
     for (const { setting, why } of adaptations) ui.step("kubelet-start", `${setting} (because ${why})`);
@@ -86,7 +102,8 @@ const kubeletStartPhase: Phase<JoinContext> = {
       });
       ledger.replace(KUBELET_BOOTSTRAP_KUBECONFIG, toYaml(bootstrap), { mode: 0o600, secret: true });
     }
-    await startKubelet(ctx, ctx.node, local, { registerTaints: true });
+    // A control plane is tainted when it is marked as one.
+    await startKubelet(ctx, ctx.node, local, { registerTaints: !ctx.config.controlPlane });
     ui.step("kubelet-start", "Waiting for the kubelet to perform the TLS Bootstrap");
     await registered(ctx);
     // The token has done its work; it stays in no file.
@@ -112,23 +129,6 @@ async function refuseTakenName(ctx: JoinContext, client: ApiClient): Promise<voi
       hint: "give this one another name with --node-name, or remove the other: kubectl delete node NAME",
     });
   }
-}
-
-async function sharedKubeletConfig(client: ApiClient): Promise<ComponentConfig> {
-  const map = await client.get<{ data?: Record<string, string> }>(
-    "v1",
-    "ConfigMap",
-    CM_KUBELET_CONFIG,
-    NAMESPACE_SYSTEM,
-  );
-  const config: unknown = parse(map?.data?.["kubelet"] ?? "", { maxAliasCount: 0 });
-  if (config !== null && typeof config === "object" && !Array.isArray(config)) return config as ComponentConfig;
-  throw new KubestickError(
-    `the cluster's ConfigMap ${NAMESPACE_SYSTEM}/${CM_KUBELET_CONFIG} holds no kubelet configuration`,
-    {
-      hint: "on a control plane: kubestick init phase upload-config kubelet",
-    },
-  );
 }
 
 /** Waits until the kubelet has its own certificate and the API server knows the node. */
@@ -163,12 +163,18 @@ async function registered(ctx: JoinContext): Promise<void> {
   }
 }
 
-/** The phases of `join` on a worker: kubeadm's, in kubeadm's order, and the bundle's. */
-export const JOIN_PHASES: Phase<JoinContext>[] = [preflightPhase, bundlePhase(), kubeletStartPhase];
+/** The phases of `join`: kubeadm's, in kubeadm's order, and the bundle's. */
+export const JOIN_PHASES: Phase<JoinContext>[] = [
+  preflightPhase,
+  bundlePhase(),
+  controlPlanePreparePhase,
+  kubeletStartPhase,
+  ...CONTROL_PLANE_PHASES,
+];
 
 /** What a finished join says. */
-export const JOINED = `
-This node has joined the cluster:
+export const joined = (controlPlane: boolean): string => `
+This node has joined the cluster${controlPlane ? " and a new control plane instance was created" : ""}:
 * a certificate signing request was sent to the API server and a response was received;
 * the kubelet was informed of the new secure connection details.
 

@@ -1,0 +1,152 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { KubeObject } from "../../api/resources.ts";
+import { MINUTE } from "../../constants/durations.ts";
+import { ANNOTATION_ETCD_CLIENT_URLS, NAMESPACE_SYSTEM } from "../../constants/names.ts";
+import { MANIFESTS_DIR } from "../../constants/paths.ts";
+import { ETCD_CLIENT_PORT, ETCD_PEER_PORT } from "../../constants/ports.ts";
+import { EtcdError, type EtcdMember, EtcdMembers } from "../../etcd/members.ts";
+import { KubestickError, moveAway, reason } from "../../host/errors.ts";
+import { joinHostPort } from "../../host/net.ts";
+import type { InitContext } from "../init/context.ts";
+import { writeManifest } from "../init/files.ts";
+
+const POLL_MS = 500;
+/** A learner on a slow card takes its time to catch up. */
+const PROMOTE_TIMEOUT_MS = 4 * MINUTE;
+
+type Pod = KubeObject & { metadata: { annotations?: Record<string, string> } };
+
+/** The client URLs of the cluster's etcd members, as kubeadm notes them on their pods; this node's own left out. */
+export async function etcdEndpoints(ctx: InitContext): Promise<string[]> {
+  const { items } = await ctx.client.list<Pod>("v1", "Pod", {
+    namespace: NAMESPACE_SYSTEM,
+    query: { labelSelector: "component=etcd,tier=control-plane" },
+  });
+  const own = clientUrl(ctx);
+  const urls = items.map((pod) => pod.metadata.annotations?.[ANNOTATION_ETCD_CLIENT_URLS] ?? "").filter(Boolean);
+  return urls.flatMap((text) => text.split(",")).filter((url) => url !== own);
+}
+
+/** The members of etcd behind these URLs, asked with the certificate that etcd's own health checks use. */
+export function etcdMembers(ctx: InitContext, endpoints: string[]): EtcdMembers {
+  const read = (name: string) => {
+    const path = ctx.pki.path(name);
+    const text = ctx.files.readText(path);
+    if (text === undefined) throw new KubestickError(`${path} is not there`, { hint: "it is needed to ask etcd" });
+    return text;
+  };
+  return new EtcdMembers(endpoints, {
+    ca: read("etcd/ca.crt"),
+    certificate: read("etcd/healthcheck-client.crt"),
+    key: read("etcd/healthcheck-client.key"),
+  });
+}
+
+/** This node's own peer URL. */
+export const peerUrl = (ctx: InitContext): string =>
+  `https://${joinHostPort(ctx.config.localAPIEndpoint.advertiseAddress, ETCD_PEER_PORT)}`;
+
+const clientUrl = (ctx: InitContext): string =>
+  `https://${joinHostPort(ctx.config.localAPIEndpoint.advertiseAddress, ETCD_CLIENT_PORT)}`;
+
+/**
+ * Makes this node a member of etcd (kubeadm phases/etcd/local.go): a learner first, which has no vote and so cannot cost
+ * the cluster its quorum; promoted once it has caught up. What an earlier run began is gone on with. When this run's own
+ * learner does not get that far, it is taken out again.
+ */
+export async function joinEtcd(ctx: InitContext): Promise<void> {
+  const { ui, ledger, files } = ctx;
+  const endpoints = await etcdEndpoints(ctx);
+  const etcd = etcdMembers(ctx, endpoints);
+  const own = peerUrl(ctx);
+  const dataDir = ctx.config.cluster.etcd.local!.dataDir;
+  try {
+    let members = await etcd.list();
+    let added = false;
+    if (!members.some((m) => m.peerUrls.includes(own))) {
+      refuseForeignData(ctx, dataDir);
+      await retryOnLeaderChange(() => etcd.addLearner(own));
+      added = true;
+      ui.step("etcd", `Added this node to etcd as a learner (${own})`);
+      members = await etcd.list();
+    }
+    const me = members.find((m) => m.peerUrls.includes(own))!;
+    try {
+      ledger.claim(dataDir);
+      files.mkdir(dataDir, 0o700);
+      writeManifest(ctx, "etcd", "etcd", initialCluster(members, me, ctx.nodeName));
+      if (me.learner) await promote(ctx, etcd, me.id);
+    } catch (error) {
+      if (added) await rollBack(ctx, etcd, me.id, dataDir);
+      throw error;
+    }
+    ui.step("etcd", `This node is a member of etcd, one of ${members.length}`);
+  } finally {
+    await etcd.close();
+  }
+}
+
+/** `--initial-cluster`: the members that have started, and this one, in the order of their names. */
+function initialCluster(members: EtcdMember[], me: EtcdMember, name: string): string[] {
+  return members
+    .filter((m) => m.name !== "" && m.id !== me.id)
+    .map((m) => `${m.name}=${m.peerUrls[0]}`)
+    .concat(`${name}=${me.peerUrls[0]}`)
+    .sort();
+}
+
+/** A member's data of another cluster, or of an earlier membership, would keep this one from starting. */
+function refuseForeignData(ctx: InitContext, dataDir: string): void {
+  if (ctx.files.list(dataDir).filter((name) => name !== "lost+found").length === 0) return;
+  throw new KubestickError(`${dataDir} is not empty, and this node is no member of etcd`, { hint: moveAway(dataDir) });
+}
+
+/** Promotes as soon as etcd finds the learner in sync. */
+async function promote(ctx: InitContext, etcd: EtcdMembers, id: string): Promise<void> {
+  const deadline = Date.now() + PROMOTE_TIMEOUT_MS;
+  for (;;) {
+    try {
+      await etcd.promote(id);
+      ctx.ui.step("etcd", "The learner has caught up and was promoted");
+      return;
+    } catch (error) {
+      const waits = error instanceof EtcdError ? !/can only promote a learner member$|not found/.test(error.message) : true;
+      // Somebody else, or a call of ours whose answer was lost, has promoted it already.
+      if (!waits && !(await etcd.list()).find((m) => m.id === id)?.learner) return;
+      if (!waits || Date.now() > deadline)
+        throw new KubestickError(`this node's etcd did not catch up with the others: ${reason(error)}`, {
+          hint: `look at its log below /var/log/pods, and at the kubelet's: ${ctx.services.logCommand("kubelet")}`,
+        });
+      ctx.ui.live("etcd", ["etcd: the learner catches up with the other members"]);
+      await sleep(POLL_MS);
+    }
+  }
+}
+
+/** While etcd elects a leader, it refuses; the cluster is well again in a moment. */
+async function retryOnLeaderChange<T>(attempt: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      // "unhealthy cluster": a member that joined just before is still starting; "too many learner": one at a time.
+      const passing = /leader|unhealthy cluster|too many learner|timed out|no member of etcd answers/i.test(
+        reason(error),
+      );
+      if (!passing || tries >= 60) throw error;
+      await sleep(1_000);
+    }
+  }
+}
+
+/** Leaves the others as they were: no learner that never comes, no pod that looks for them. */
+async function rollBack(ctx: InitContext, etcd: EtcdMembers, id: string, dataDir: string): Promise<void> {
+  ctx.files.remove(`${MANIFESTS_DIR}/etcd.yaml`);
+  try {
+    await etcd.remove(id);
+    ctx.ui.step("etcd", "Took this node out of etcd again");
+    ctx.files.removeTree(`${dataDir}/member`);
+  } catch (error) {
+    ctx.ui.warn(`this node could not be taken out of etcd again (${reason(error)}); the same command goes on with it`);
+  }
+}

@@ -1,0 +1,145 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { initWith, KUBESTICK, TOKEN } from "../support/cluster.ts";
+import { TestNode, until } from "../support/node.ts";
+
+const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
+const nodes = [1, 2, 3].map((i) => new TestNode(`ha${i}`, 10 + i, WORK));
+const [first, second, third] = nodes as [TestNode, TestNode, TestNode];
+const ENDPOINT = "cluster.test:6443";
+let pin = "";
+let key = "";
+
+beforeAll(async () => {
+  for (const node of nodes) await node.up(WORK, { hosts: `${first.ip} cluster.test\n` });
+  const out = first.exec(initWith(first, `controlPlaneEndpoint: ${ENDPOINT}\n`, "--upload-certs"), 300_000);
+  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stderr }).toEqual({ status: 0, stderr: "" });
+  pin = /sha256:[0-9a-f]{64}/.exec(out.stdout)![0];
+  key = /--certificate-key ([0-9a-f]{64})/.exec(out.stdout)![1]!;
+});
+afterAll(() => {
+  for (const node of nodes) node.down();
+});
+
+function joinCommand(node: TestNode, certificateKey = key): string[] {
+  node.write(
+    "/etc/kubernetes/join.yaml",
+    `apiVersion: kubeadm.k8s.io/v1beta4
+kind: JoinConfiguration
+nodeRegistration:
+  imagePullPolicy: Never
+  kubeletExtraArgs: [{name: cgroup-root, value: /${node.cgroup}}]
+controlPlane:
+  localAPIEndpoint: {advertiseAddress: ${node.ip}}
+  certificateKey: "${certificateKey}"
+discovery: {bootstrapToken: {token: ${TOKEN}, apiServerEndpoint: "${ENDPOINT}", caCertHashes: ["${pin}"]}}
+`,
+  );
+  return [...KUBESTICK, "join", "--config=/etc/kubernetes/join.yaml", "-v"];
+}
+
+const members = (node: TestNode): { name: string; isLearner?: boolean }[] => {
+  const pki = "/etc/kubernetes/pki/etcd";
+  const out = node.exec(
+    [
+      "curl",
+      "-s",
+      "--cacert",
+      `${pki}/ca.crt`,
+      "--cert",
+      `${pki}/peer.crt`,
+      "--key",
+      `${pki}/peer.key`,
+      "-d",
+      '{"linearizable":true}',
+      "https://127.0.0.1:2379/v3/cluster/member/list",
+    ],
+    20_000,
+    true,
+  );
+  return (JSON.parse(out.stdout) as { members: { name: string; isLearner?: boolean }[] }).members;
+};
+
+test("a wrong certificate key stops join before anything of it is written", () => {
+  const out = second.exec(joinCommand(second, "0".repeat(64)), 120_000);
+  expect([out.status, out.stderr]).toEqual([1, expect.stringContaining("the certificate key is another one")]);
+  expect(second.exec(["ls", "/etc/kubernetes"]).stdout.trim()).toBe("join.yaml");
+});
+
+test("a control plane killed while it joins etcd joins when the same command is run again", async () => {
+  const child = second.start(joinCommand(second));
+  let output = "";
+  const ended = new Promise<string | null>((resolve) => child.once("exit", (_, signal) => resolve(signal)));
+  for (const stream of [child.stdout!, child.stderr!])
+    stream.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+      if (output.includes("as a learner")) child.kill("SIGKILL");
+    });
+  expect({ signal: await ended, output: output.includes("as a learner") ? "" : output }).toEqual({
+    signal: "SIGKILL",
+    output: "",
+  });
+  const out = second.exec(joinCommand(second), 300_000);
+  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stdout + out.stderr }).toEqual({
+    status: 0,
+    stderr: "",
+  });
+  expect(
+    members(first)
+      .map((m) => [m.name, m.isLearner ?? false])
+      .sort(),
+  ).toEqual([
+    ["ha1", false],
+    ["ha2", false],
+  ]);
+});
+
+test("a third one joins, and every control plane serves", async () => {
+  const out = third.exec(joinCommand(third), 300_000);
+  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stdout + out.stderr }).toEqual({
+    status: 0,
+    stderr: "",
+  });
+  expect(
+    members(third)
+      .map((m) => m.name)
+      .sort(),
+  ).toEqual(["ha1", "ha2", "ha3"]);
+  for (const node of nodes) {
+    const listed = node.exec(
+      [
+        "kubectl",
+        "--server",
+        `https://${node.ip}:6443`,
+        "get",
+        "nodes",
+        "-l",
+        "node-role.kubernetes.io/control-plane",
+        "-o",
+        "name",
+      ],
+      30_000,
+      true,
+    );
+    expect(listed.stdout.trim().split("\n").sort()).toEqual(["node/ha1", "node/ha2", "node/ha3"]);
+  }
+  expect(third.file("/etc/kubernetes/kubelet.conf")).toContain(`https://${third.ip}:6443`);
+});
+
+test("join again changes nothing", () => {
+  const print = () =>
+    third.exec(["bash", "-c", "find /etc/kubernetes -type f | sort | xargs sha256sum"], 20_000, true).stdout;
+  const before = print();
+  const out = third.exec(joinCommand(third), 300_000);
+  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stdout + out.stderr }).toEqual({
+    status: 0,
+    stderr: "",
+  });
+  expect(print()).toBe(before);
+});
+
+test("the loss of one leaves the cluster serving", async () => {
+  third.down();
+  const works = () =>
+    first.exec(["kubectl", "create", "configmap", `after-${Date.now()}`, "-n", "default"], 20_000).status === 0;
+  await until(works, 60_000, "the API server takes a write without the third control plane");
+});
