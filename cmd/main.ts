@@ -4,6 +4,7 @@ import { suggest } from "../lib/config/problems.ts";
 import { diskError, EXIT, KubestickError, UsageError } from "../lib/host/errors.ts";
 import { INIT_PHASES } from "../lib/phases/init/init.ts";
 import { JOIN_PHASES } from "../lib/phases/join/join.ts";
+import { RESET_PHASES } from "../lib/phases/reset/reset.ts";
 import { flatten, phaseHelp } from "../lib/phases/runner.ts";
 import { superviseForever } from "../lib/services/supervisor.ts";
 import { formatError } from "../lib/ui/ui.ts";
@@ -23,6 +24,7 @@ import { argsDef, type Flag, GLOBAL_FLAGS, normalizeFlags } from "./flags.ts";
 import { runInit } from "./init.ts";
 import { INIT_FLAGS, PHASE_FLAGS } from "./init-flags.ts";
 import { JOIN_FLAGS, runJoin } from "./join.ts";
+import { RESET_FLAGS, runReset } from "./reset.ts";
 import {
   createTokenCommand,
   deleteTokensCommand,
@@ -163,6 +165,13 @@ const COMMANDS: Command[] = [
     positionals: 1,
     help: () => `kubestick join HOST:PORT; the command executes the following phases:\n\n${phaseHelp(JOIN_PHASES)}\n`,
     run: runJoin,
+  },
+  {
+    words: ["reset"],
+    description: "Take everything off this host that kubestick put on it",
+    flags: RESET_FLAGS,
+    help: () => `The "reset" command executes the following phases:\n\n${phaseHelp(RESET_PHASES)}\n`,
+    run: (given) => runReset(given),
   },
   {
     words: ["token"],

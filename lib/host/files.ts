@@ -162,6 +162,16 @@ export class Files {
     if (!this.#overlay) fs.rmSync(this.real(path), { recursive: true, force: true });
   }
 
+  /** Removes a directory where nothing is in it. */
+  removeEmptyDirectory(path: string): void {
+    if (this.#overlay) return;
+    try {
+      fs.rmdirSync(this.real(path));
+    } catch {
+      // It is not there, is a mount point, or has something in it that is somebody else's.
+    }
+  }
+
   /** Removes a file; nothing happens where there is none. */
   remove(path: string): void {
     if (this.#overlay) this.#overlay.set(normalize(path), null);

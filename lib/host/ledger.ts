@@ -34,6 +34,11 @@ export class Ledger {
     return data !== undefined && (this.#entries[path] ?? []).includes(digest(data));
   }
 
+  /** Every path that kubestick wrote or claimed. */
+  get paths(): string[] {
+    return Object.keys(this.#entries);
+  }
+
   /** Notes that kubestick began to use a directory (`/var/lib/etcd`), whatever a component then puts there. */
   claim(path: string): void {
     this.#note(path, CLAIMED);

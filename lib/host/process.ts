@@ -9,8 +9,14 @@ export interface Output {
 }
 
 /** Runs a program to its end, without a shell. A program that is not there, or ran out of time, gives status 127 or 124. */
-export function tryRun(command: string, args: string[], timeoutMs = 30_000): Output {
-  const result = spawnSync(command, args, { encoding: "utf8", timeout: timeoutMs, stdio: ["ignore", "pipe", "pipe"] });
+export function tryRun(command: string, args: string[], timeoutMs = 30_000, input?: string): Output {
+  const stdin = input === undefined ? "ignore" : "pipe";
+  const result = spawnSync(command, args, {
+    encoding: "utf8",
+    timeout: timeoutMs,
+    input,
+    stdio: [stdin, "pipe", "pipe"],
+  });
   const code = (result.error as NodeJS.ErrnoException | undefined)?.code;
   const status = code === "ENOENT" ? 127 : code === "ETIMEDOUT" ? 124 : (result.status ?? 1);
   return { status, stdout: result.stdout ?? "", stderr: result.stderr ?? String(result.error ?? "") };

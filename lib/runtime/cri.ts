@@ -23,6 +23,8 @@ export interface ContainerStatus {
   logPath: string;
 }
 
+/** A container is given time to end by itself. */
+const SLOW_CALL_MS = 60_000;
 const STATES = ["created", "running", "exited", "unknown"] as const;
 
 /**
@@ -48,9 +50,14 @@ export class Cri {
     return this.#client;
   }
 
-  async #call(service: "Runtime" | "Image", method: string, request: Buffer = Buffer.alloc(0)): Promise<pb.Fields> {
+  async #call(
+    service: "Runtime" | "Image",
+    method: string,
+    request: Buffer = Buffer.alloc(0),
+    timeoutMs?: number,
+  ): Promise<pb.Fields> {
     try {
-      return pb.decode(await this.#connection.call(`/runtime.v1.${service}Service/${method}`, request));
+      return pb.decode(await this.#connection.call(`/runtime.v1.${service}Service/${method}`, request, timeoutMs));
     } catch (error) {
       if (error instanceof GrpcError && error.status >= 0) throw error;
       this.close();
@@ -121,6 +128,19 @@ export class Cri {
       message: pb.text(status, 11),
       logPath: pb.text(status, 15),
     };
+  }
+
+  /** The ids of every pod's sandbox, running or not. */
+  async sandboxes(): Promise<string[]> {
+    const reply = await this.#call("Runtime", "ListPodSandbox");
+    return pb.messages(reply, 1).map((sandbox) => pb.text(sandbox, 1));
+  }
+
+  /** Stops a pod's sandbox with all its containers, and removes them. */
+  async removeSandbox(id: string): Promise<void> {
+    const request = pb.encode([[1, id]]);
+    await this.#call("Runtime", "StopPodSandbox", request, SLOW_CALL_MS);
+    await this.#call("Runtime", "RemovePodSandbox", request, SLOW_CALL_MS);
   }
 
   /** Whether an image is there, so that nothing needs pulling. */

@@ -1,7 +1,7 @@
 import { LOG_DIR, PROGRAM_PATH } from "../constants/paths.ts";
 import type { Files } from "../host/files.ts";
 import { run, tryRun } from "../host/process.ts";
-import type { ServiceManagerControl, ServiceSpec } from "./service.ts";
+import { type ServiceManagerControl, type ServiceSpec, WRITTEN_HERE } from "./service.ts";
 
 /** A service's OpenRC script, kept running by supervise-daemon(8). */
 export function openrcScript(spec: ServiceSpec): string {
@@ -15,6 +15,7 @@ start_pre() {
 `
     : "";
   return `#!/sbin/openrc-run
+${WRITTEN_HERE}
 description="${spec.description}"
 supervisor=supervise-daemon
 export PATH="${PROGRAM_PATH}"
@@ -47,6 +48,13 @@ export function openrc(files: Files): ServiceManagerControl {
     },
     async stop(name) {
       run("rc-service", [name, "stop"], 90_000);
+    },
+    async remove(name) {
+      tryRun("rc-service", [name, "stop"], 90_000);
+      const own = `/etc/init.d/${name}`;
+      if (!files.readText(own)?.includes(WRITTEN_HERE)) return;
+      tryRun("rc-update", ["del", name]);
+      files.remove(own);
     },
     isActive: (name) => tryRun("rc-service", [name, "status"]).status === 0,
     logCommand: (name) => `tail -n 100 ${LOG_DIR}/${name}.log`,

@@ -27,10 +27,15 @@ export interface ServiceManagerControl {
   /** Starts it, or starts it anew so that it reads its configuration again. */
   restart(name: string): Promise<void>;
   stop(name: string): Promise<void>;
+  /** Stops it and takes away the definition that `install` made; one that somebody else made stays, and is only stopped. */
+  remove(name: string): Promise<void>;
   isActive(name: string): boolean;
   /** The command that shows its log. */
   logCommand(name: string): string;
 }
+
+/** Stands in every definition that kubestick writes, to know it again. */
+export const WRITTEN_HERE = "# Written by kubestick.";
 
 /** The kubelet as a service, with kubeadm's flags and files. */
 export function kubeletService(program: string): ServiceSpec {

@@ -25,6 +25,16 @@ const logFile = (name: string) => `${LOG_DIR}/${name}.log`;
  * program again when it ends. SIGHUP restarts the program at once, SIGTERM ends both.
  */
 export function supervisor(files: Files): ServiceManagerControl {
+  const stop = async (name: string): Promise<void> => {
+    const pid = supervisorPid(name);
+    if (pid === undefined) return;
+    process.kill(pid, "SIGTERM");
+    for (let waited = 0; waited < STOP_MS + 5_000; waited += 50) {
+      if (supervisorPid(name) === undefined) return;
+      await sleep(50);
+    }
+    throw new KubestickError(`the supervisor of ${name} (process ${pid}) does not end`, { hint: `kill -9 ${pid}` });
+  };
   return {
     name: "kubestick's own supervisor",
     install(spec) {
@@ -48,15 +58,11 @@ export function supervisor(files: Files): ServiceManagerControl {
       }
       throw new KubestickError(`the supervisor of ${name} did not start`, { hint: `look at ${logFile(name)}` });
     },
-    async stop(name) {
-      const pid = supervisorPid(name);
-      if (pid === undefined) return;
-      process.kill(pid, "SIGTERM");
-      for (let waited = 0; waited < STOP_MS + 5_000; waited += 50) {
-        if (supervisorPid(name) === undefined) return;
-        await sleep(50);
-      }
-      throw new KubestickError(`the supervisor of ${name} (process ${pid}) does not end`, { hint: `kill -9 ${pid}` });
+    stop,
+    async remove(name) {
+      await stop(name);
+      files.remove(specFile(name));
+      for (const log of [logFile(name), `${logFile(name)}.1`]) files.remove(log);
     },
     isActive: (name) => supervisorPid(name) !== undefined,
     logCommand: (name) => `tail -n 100 ${logFile(name)}`,

@@ -1,7 +1,7 @@
 import { PROGRAM_PATH } from "../constants/paths.ts";
 import type { Files } from "../host/files.ts";
 import { run, tryRun } from "../host/process.ts";
-import type { ServiceManagerControl, ServiceSpec } from "./service.ts";
+import { type ServiceManagerControl, type ServiceSpec, WRITTEN_HERE } from "./service.ts";
 
 const UNIT_DIRS = [
   "/etc/systemd/system",
@@ -15,7 +15,8 @@ export function systemdUnit(spec: ServiceSpec): string {
   const flags = spec.flagsFile ? ` $${spec.flagsFile.variable}` : "";
   const after = ["network-online.target", ...(spec.after ?? []).map((name) => `${name}.service`)];
   const more = (spec.systemd ?? []).map((line) => `${line}\n`).join("");
-  return `[Unit]
+  return `${WRITTEN_HERE}
+[Unit]
 Description=${spec.description}
 Documentation=https://kubernetes.io/docs/
 Wants=network-online.target
@@ -54,6 +55,14 @@ export function systemd(files: Files): ServiceManagerControl {
     },
     async stop(name) {
       run("systemctl", ["stop", name], 90_000);
+    },
+    async remove(name) {
+      tryRun("systemctl", ["stop", name], 90_000);
+      const own = `${UNIT_DIRS[0]}/${name}.service`;
+      if (!files.readText(own)?.startsWith(WRITTEN_HERE)) return;
+      tryRun("systemctl", ["disable", name]);
+      files.remove(own);
+      tryRun("systemctl", ["daemon-reload"]);
     },
     isActive: (name) => tryRun("systemctl", ["is-active", "--quiet", name]).status === 0,
     logCommand: (name) => `journalctl -u ${name} -n 100 --no-pager`,

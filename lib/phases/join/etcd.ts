@@ -110,7 +110,8 @@ async function promote(ctx: InitContext, etcd: EtcdMembers, id: string): Promise
       ctx.ui.step("etcd", "The learner has caught up and was promoted");
       return;
     } catch (error) {
-      const waits = error instanceof EtcdError ? !/can only promote a learner member$|not found/.test(error.message) : true;
+      const waits =
+        error instanceof EtcdError ? !/can only promote a learner member$|not found/.test(error.message) : true;
       // Somebody else, or a call of ours whose answer was lost, has promoted it already.
       if (!waits && !(await etcd.list()).find((m) => m.id === id)?.learner) return;
       if (!waits || Date.now() > deadline)

@@ -1,0 +1,63 @@
+import { createInterface } from "node:readline/promises";
+import { CERTIFICATES_DIR, DEFAULT_CRI_SOCKET } from "../lib/constants/paths.ts";
+import { readFacts } from "../lib/host/facts.ts";
+import { Files } from "../lib/host/files.ts";
+import { ResetContext } from "../lib/phases/reset/context.ts";
+import { RESET_PHASES } from "../lib/phases/reset/reset.ts";
+import { type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
+import { consoleUi } from "../lib/ui/ui.ts";
+import { byName, type Flag, GLOBAL_FLAGS, listValue, NODE_FLAGS, nodeFlags, verbosity } from "./flags.ts";
+
+/** The flags of `reset`; names, meanings and defaults are kubeadm's. */
+export const RESET_FLAGS: Flag[] = byName([
+  ...NODE_FLAGS.filter((flag) => ["cri-socket", "skip-phases"].includes(flag.name)),
+  {
+    name: "cert-dir",
+    description: `The path to the directory where the certificates are stored (default ${CERTIFICATES_DIR}).`,
+    valueHint: "directory",
+  },
+  { name: "dry-run", description: "Don't apply any changes; just output what would be done.", type: "boolean" },
+  {
+    name: "force",
+    alias: "f",
+    description: "Reset the node without prompting for confirmation, and remove files that were changed since, too.",
+    type: "boolean",
+  },
+  ...GLOBAL_FLAGS,
+]);
+
+/** Runs `kubestick reset`. Throws KubestickError. */
+export async function runReset(given: Map<string, string>): Promise<void> {
+  const ui = consoleUi({ json: given.get("output") === "json", verbosity: verbosity(given) });
+  const files = new Files("/");
+  const ctx = new ResetContext(readFacts(files), files, ui, {
+    dryRun: given.get("dry-run") === "true",
+    force: given.get("force") === "true",
+    certificatesDir: given.get("cert-dir") ?? CERTIFICATES_DIR,
+    criSocket: nodeFlags(given).criSocket ?? DEFAULT_CRI_SOCKET,
+    confirm,
+  });
+  const results: PhaseResult[] = [];
+  try {
+    const phases = RESET_PHASES.map((phase) => ({ path: phase.name, phase, depth: 0 }));
+    await runPhases(phases, ctx, { skip: skipList(RESET_PHASES, listValue(given, "skip-phases")), ui, results });
+    if (!ctx.options.dryRun)
+      ui.print(`
+This host is as it was before kubestick. In the cluster, if it lives on, remove the node: kubectl delete node ${ctx.facts.hostname}`);
+  } finally {
+    ctx.close();
+    if (ui.json) process.stdout.write(`${JSON.stringify({ command: "reset", phases: results }, null, 2)}\n`);
+  }
+}
+
+async function confirm(): Promise<boolean> {
+  process.stderr.write(
+    "Everything that kubestick put on this host will be removed, a control plane's data included.\n",
+  );
+  const ask = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await ask.question("Are you sure you want to proceed? [y/N]: ")).trim());
+  } finally {
+    ask.close();
+  }
+}

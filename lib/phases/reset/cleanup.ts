@@ -1,0 +1,131 @@
+import { readInstalled } from "../../bundle/installed.ts";
+import {
+  CNI_BIN_DIR,
+  CONTAINERD_CERTS_DIR,
+  KUBERNETES_DIR,
+  LEDGER_FILE,
+  LOG_DIR,
+  POD_LOGS_DIR,
+  RUN_DIR,
+  STATE_DIR,
+} from "../../constants/paths.ts";
+import { reason } from "../../host/errors.ts";
+import { findProgram } from "../../host/facts.ts";
+import { unmountBelow } from "../../host/mounts.ts";
+import { tryRun } from "../../host/process.ts";
+import type { ResetContext } from "./context.ts";
+
+const KUBELET_DIR = "/var/lib/kubelet";
+const CONTAINER_LOGS_DIR = "/var/log/containers";
+/** Where containerd keeps what it has; kubestick's to remove only when it brought containerd. */
+const CONTAINERD_DIRS = ["/var/lib/containerd", "/run/containerd"];
+
+/** Directories that go when nothing is left in them, deepest first. */
+const EMPTY_DIRS = (pki: string) => [
+  `${pki}/etcd`,
+  pki,
+  `${KUBERNETES_DIR}/manifests`,
+  KUBERNETES_DIR,
+  CONTAINERD_CERTS_DIR,
+  "/etc/containerd",
+  CNI_BIN_DIR,
+  "/opt/cni",
+  "/opt/kubestick/bin",
+  "/opt/kubestick",
+  KUBELET_DIR,
+];
+
+/** Takes everything off this host that kubestick put on it, and nothing else (kubeadm phases/reset/cleanupnode.go). */
+export async function cleanUpNode(ctx: ResetContext): Promise<void> {
+  const { files, ledger, ui, services, options } = ctx;
+  const installed = readInstalled(files);
+  if (!ledger.begun && Object.keys(installed).length === 0) {
+    ui.step("cleanup-node", `kubestick has made nothing on this host (there is no ${LEDGER_FILE})`);
+    return;
+  }
+  const ownContainerd = installed["containerd"] !== undefined;
+  if (options.dryRun) {
+    for (const path of ledger.paths) ui.step("cleanup-node", `Would remove ${path}`);
+    for (const path of Object.values(installed).flatMap((i) => i.files))
+      ui.step("cleanup-node", `Would remove ${path}`);
+    return;
+  }
+  ui.step("cleanup-node", "Stopping the kubelet");
+  await services.remove("kubelet");
+  await removePods(ctx);
+  if (ownContainerd) {
+    ui.step("cleanup-node", "Stopping containerd");
+    await services.remove("containerd");
+  }
+  cleanPacketFilter(ctx);
+  const trees = [KUBELET_DIR, ...(ownContainerd ? CONTAINERD_DIRS : [])];
+  for (const failure of unmountBelow(trees)) ui.warn(`cannot unmount ${failure}`);
+  for (const path of ledger.paths) removeOwn(ctx, path);
+  for (const path of Object.values(installed).flatMap((i) => i.files)) files.remove(path);
+  for (const dir of [KUBELET_DIR, POD_LOGS_DIR, CONTAINER_LOGS_DIR, ...(ownContainerd ? CONTAINERD_DIRS : [])])
+    empty(ctx, dir);
+  files.remove(`${KUBERNETES_DIR}/bootstrap-kubelet.conf`);
+  if (ownContainerd) empty(ctx, "/var/lib/cni");
+  for (const dir of EMPTY_DIRS(options.certificatesDir)) files.removeEmptyDirectory(dir);
+  // Last, because it is the account of all the rest: a reset that was interrupted can be run again.
+  for (const dir of [RUN_DIR, LOG_DIR, STATE_DIR]) empty(ctx, dir);
+  ui.step("cleanup-node", "Removed what kubestick had put on this host");
+}
+
+/** Stops and removes every pod, so that no process, network or mount of one stays. */
+async function removePods({ cri, ui, options }: ResetContext): Promise<void> {
+  let ids: string[];
+  try {
+    ids = await cri.sandboxes();
+  } catch (error) {
+    ui.warn(`the pods cannot be removed: ${reason(error)}`);
+    return;
+  }
+  if (ids.length > 0) ui.step("cleanup-node", `Removing ${ids.length} pods`);
+  for (const id of ids) {
+    await cri
+      .removeSandbox(id)
+      .catch((error: unknown) => ui.warn(`pod ${id.slice(0, 13)} at ${options.criSocket}: ${reason(error)}`));
+  }
+}
+
+/** Removes a file or directory of the ledger. A file that was changed since is somebody's work, and stays unless forced. */
+function removeOwn({ files, ledger, ui, options }: ResetContext, path: string): void {
+  if (path === LEDGER_FILE || !files.exists(path)) return;
+  if (ledger.claimed(path)) files.removeTree(path);
+  else if (ledger.owns(path) || options.force) files.remove(path);
+  else ui.warn(`${path} was changed since kubestick wrote it, and stays; --force removes it`);
+}
+
+function empty({ files, ui }: ResetContext, directory: string): void {
+  try {
+    for (const name of files.list(directory)) files.removeTree(`${directory}/${name}`);
+    files.removeEmptyDirectory(directory);
+  } catch (error) {
+    ui.warn(`cannot empty ${directory}: ${reason(error)}`);
+  }
+}
+
+/** kube-proxy leaves its rules when it ends: its own chains (iptables) or tables (nftables), and no others, are taken away. */
+function cleanPacketFilter({ ui }: ResetContext): void {
+  for (const family of ["iptables", "ip6tables"]) {
+    const [save, restore] = [findProgram(`${family}-save`), findProgram(`${family}-restore`)];
+    if (!save || !restore) continue;
+    const before = tryRun(save, []).stdout;
+    const after = withoutKubeRules(before);
+    if (after === before) continue;
+    const out = tryRun(restore, [], 30_000, after);
+    if (out.status === 0) ui.step("cleanup-node", `Removed kube-proxy's rules from ${family}`);
+    else ui.warn(`cannot remove kube-proxy's rules from ${family}: ${out.stderr.trim()}`);
+  }
+  const nft = findProgram("nft");
+  if (nft) for (const family of ["ip", "ip6"]) tryRun(nft, ["delete", "table", family, "kube-proxy"]);
+}
+
+/** An iptables-save text without the chains that Kubernetes makes (all begin with KUBE-) and the rules that use them. */
+export function withoutKubeRules(text: string): string {
+  return text
+    .split("\n")
+    .filter((line) => !/^:KUBE-|^-A KUBE-|(^| )-[jg] KUBE-/.test(line))
+    .join("\n");
+}
