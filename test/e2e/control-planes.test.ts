@@ -137,6 +137,41 @@ test("join again changes nothing", () => {
   expect(print()).toBe(before);
 });
 
+test("reset takes a control plane out of etcd and leaves its host as it was", async () => {
+  const before = third.file("/etc/kubernetes/join.yaml");
+  const refused = third.exec([...KUBESTICK, "reset"], 60_000);
+  expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining("was not confirmed")]);
+  const out = third.exec([...KUBESTICK, "reset", "--force"], 120_000);
+  expect({ status: out.status, stderr: out.stderr }).toEqual({ status: 0, stderr: "" });
+  expect(
+    members(first)
+      .map((m) => m.name)
+      .sort(),
+  ).toEqual(["ha1", "ha2"]);
+  expect(third.leftovers()).toEqual({
+    files: ["/etc/kubernetes/join.yaml"],
+    processes: ["containerd", "sleep"],
+    mounts: [],
+    rules: [],
+  });
+  expect(third.file("/etc/kubernetes/join.yaml")).toBe(before);
+  expect(third.exec([...KUBESTICK, "reset", "--force"], 60_000)).toMatchObject({ status: 0, stderr: "" });
+});
+
+test("a host that was reset joins again", () => {
+  first.kubectl("delete", "node", "ha3");
+  const out = third.exec(joinCommand(third), 300_000);
+  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stdout + out.stderr }).toEqual({
+    status: 0,
+    stderr: "",
+  });
+  expect(
+    members(first)
+      .map((m) => m.name)
+      .sort(),
+  ).toEqual(["ha1", "ha2", "ha3"]);
+});
+
 test("the loss of one leaves the cluster serving", async () => {
   third.down();
   const works = () =>

@@ -139,4 +139,11 @@ describe.skipIf(missing.length > 0)("init from one file on a bare node", () => {
     expect(out.stdout).toMatch(/Imported 0 images/);
     expect(out.stdout).not.toMatch(/Installed|Starting containerd/);
   });
+
+  test("reset leaves nothing of it behind", () => {
+    const out = board.exec([executable, "reset", "--force"], 120_000);
+    expect({ status: out.status, stderr: out.stderr }).toEqual({ status: 0, stderr: "" });
+    expect(board.leftovers()).toEqual({ files: [], processes: ["sleep"], mounts: [], rules: [] });
+    expect(board.exec(["sh", "-c", "command -v containerd kubelet kubectl ctr runc"]).stdout).toBe("");
+  });
 });

@@ -242,6 +242,21 @@ exec sleep infinity
     return this.exec(["cat", path], 10_000, true).stdout;
   }
 
+  /** What kubestick could have left in the node: files, processes, mounts, rules of the packet filter. */
+  leftovers(): { files: string[]; processes: string[]; mounts: string[]; rules: string[] } {
+    const lines = (script: string) =>
+      this.exec(["bash", "-c", script], 20_000).stdout.split("\n").filter(Boolean).sort();
+    const own = OWN_DIRS.filter((dir) => !/containerd|cni/.test(dir) || this.#bare).map((dir) => `/${dir}`);
+    const namespace = this.exec(["readlink", "/proc/self/ns/net"], 5_000).stdout.trim();
+    const pids = fs.readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && namespaceOf(pid) === namespace);
+    return {
+      files: lines(`find ${own.join(" ")} -xdev -type f`),
+      processes: pids.map((pid) => fs.readFileSync(`/proc/${pid}/comm`, "utf8").trim()).sort(),
+      mounts: lines("awk '{print $5}' /proc/self/mountinfo | grep -E '^/(var/lib/kubelet|run/netns)/.'"),
+      rules: lines("iptables-save | grep KUBE-; nft list tables | grep kube-proxy"),
+    };
+  }
+
   /** Ends every process of the node, by its network namespace, and removes what it was made of. */
   down(): void {
     const ns = this.cgroup;

@@ -44,7 +44,6 @@ export interface InitOptions {
 
 /** What the phases of `init` share. What is costly to find out is found out once, by the first phase that asks. */
 export class InitContext {
-  readonly ledger: Ledger;
   readonly pki: CertificateStore;
   readonly services: ServiceManagerControl;
   readonly dryRunCluster = new DryRunCluster();
@@ -63,8 +62,9 @@ export class InitContext {
     readonly ui: Ui,
     readonly options: InitOptions,
     readonly bundle: Bundle | undefined = undefined,
+    /** One account of this host's files: a join hands its own on. */
+    readonly ledger: Ledger = new Ledger(files),
   ) {
-    this.ledger = new Ledger(files);
     this.pki = new CertificateStore(files, config, facts.now);
     this.services = serviceManager(facts.serviceManager, files);
     this.certificateKey = config.certificateKey || undefined;

@@ -61,7 +61,7 @@ export async function controlPlaneContext(ctx: JoinContext): Promise<InitContext
     skipCertificateKeyPrint: true,
     joining: true,
   };
-  return new InitContext(config, ctx.facts, ctx.files, ctx.ui, options, ctx.bundle);
+  return new InitContext(config, ctx.facts, ctx.files, ctx.ui, options, ctx.bundle, ctx.ledger);
 }
 
 /** Gets the shared certificates out of the cluster, decrypted with the key, or sees that they were copied by hand. */
