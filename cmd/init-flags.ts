@@ -71,6 +71,14 @@ export const INIT_FLAGS: Flag[] = byName([
     valueHint: "version",
   },
   {
+    name: "network",
+    description:
+      "The pods' network: flat (routes between the nodes of one segment), none, or a file of a provider's manifests.",
+    valueHint: "flat|none|file",
+    default: "flat",
+    besideConfig: true,
+  },
+  {
     name: "pod-network-cidr",
     description:
       "The range of IP addresses for the pod network; with it the control plane allocates CIDRs for every node.",

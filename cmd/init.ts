@@ -1,6 +1,8 @@
 import { newToken } from "../lib/bootstrap/token.ts";
 import { applyBundleDefaults } from "../lib/bundle/defaults.ts";
 import { initConfig, type ParsedConfig, parseConfig, parseFlags } from "../lib/config/load.ts";
+import type { ClusterConfiguration } from "../lib/config/types.ts";
+import { POD_SUBNET } from "../lib/constants/network.ts";
 import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
 import { type HostFacts, readFacts, requireAdvertiseAddress } from "../lib/host/facts.ts";
 import { Files } from "../lib/host/files.ts";
@@ -22,6 +24,8 @@ export async function runInit(given: Given, words: string[]): Promise<void> {
   const parsed = parse(given);
   const bundle = openNodeBundle(given);
   if (bundle) applyBundleDefaults(parsed, bundle, facts.arch);
+  const network = given.get("network") ?? "flat";
+  if (network === "flat") applyPodSubnet(parsed);
   const config = initConfig(parsed, hostDefaults(facts));
   for (const text of parsed.warnings) ui.warn(text);
   const dryRun = given.get("dry-run") === "true" || (config.dryRun ?? false);
@@ -34,6 +38,7 @@ export async function runInit(given: Given, words: string[]): Promise<void> {
   const files = new Files(rootfs, { overlay: dryRun && rootfs === "/" });
   const options: InitOptions = {
     ...bundleOptions(given),
+    network,
     dryRun,
     rootfs,
     uploadCerts: given.get("upload-certs") === "true",
@@ -83,6 +88,16 @@ const OVERRIDE_FLAGS = {
   certificateKey: "--certificate-key",
   "patches.directory": "--patches",
 };
+
+/** The flat network gives every node a part of the pods' addresses, so there must be some. */
+function applyPodSubnet(parsed: ParsedConfig): void {
+  const { networking } = parsed.cluster ?? {};
+  if (networking?.podSubnet || networking?.serviceSubnet?.includes(":")) return;
+  parsed.cluster = {
+    ...parsed.cluster,
+    networking: { ...networking, podSubnet: POD_SUBNET } as ClusterConfiguration["networking"],
+  };
+}
 
 function hostDefaults(facts: HostFacts) {
   return {

@@ -24,6 +24,7 @@ import { argsDef, type Flag, GLOBAL_FLAGS, normalizeFlags } from "./flags.ts";
 import { runInit } from "./init.ts";
 import { INIT_FLAGS, PHASE_FLAGS } from "./init-flags.ts";
 import { JOIN_FLAGS, runJoin } from "./join.ts";
+import { runAgent } from "./node-agent.ts";
 import { RESET_FLAGS, runReset } from "./reset.ts";
 import {
   createTokenCommand,
@@ -225,6 +226,13 @@ const COMMANDS: Command[] = [
     flags: VERIFY_FLAGS,
     positionals: 1,
     run: verifyRelease,
+  },
+  {
+    words: ["node-agent"],
+    description: "Keep this node's part of the flat network in line with the cluster",
+    flags: GLOBAL_FLAGS,
+    hidden: true,
+    run: runAgent,
   },
   {
     words: ["supervise"],

@@ -1,4 +1,4 @@
-import { createInterface } from "node:readline/promises";
+import { createInterface } from "node:readline";
 import { CERTIFICATES_DIR, DEFAULT_CRI_SOCKET } from "../lib/constants/paths.ts";
 import { readFacts } from "../lib/host/facts.ts";
 import { Files } from "../lib/host/files.ts";
@@ -54,10 +54,8 @@ async function confirm(): Promise<boolean> {
   process.stderr.write(
     "Everything that kubestick put on this host will be removed, a control plane's data included.\n",
   );
-  const ask = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return /^y(es)?$/i.test((await ask.question("Are you sure you want to proceed? [y/N]: ")).trim());
-  } finally {
-    ask.close();
-  }
+  process.stderr.write("Are you sure you want to proceed? [y/N]: ");
+  // Without a terminal there may be no answer at all, which is a no.
+  for await (const line of createInterface({ input: process.stdin })) return /^y(es)?$/i.test(line.trim());
+  return false;
 }

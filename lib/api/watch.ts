@@ -8,6 +8,8 @@ import { isTransient } from "./retry.ts";
 export interface WatchEvent<T = KubeObject> {
   type: "ADDED" | "MODIFIED" | "DELETED" | "SYNCED";
   object: T;
+  /** With SYNCED: everything there is, so that what went while nobody watched can be told. */
+  items?: T[];
 }
 
 const MAX_LINE = 16 * 1024 * 1024;
@@ -31,7 +33,7 @@ export async function* watch<T extends KubeObject = KubeObject>(
         const { items, resourceVersion } = await client.list<T>(apiVersion, kind, options);
         version = resourceVersion;
         for (const object of items) yield { type: "ADDED", object };
-        yield { type: "SYNCED", object: { apiVersion, kind, metadata: { name: "" } } as T };
+        yield { type: "SYNCED", object: { apiVersion, kind, metadata: { name: "" } } as T, items };
       }
       for await (const event of stream<T>(client, apiVersion, kind, version, options)) {
         pause = 200;

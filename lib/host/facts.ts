@@ -159,7 +159,7 @@ function hostAddresses(): HostAddress[] {
   const found: HostAddress[] = [];
   for (const [name, addresses] of Object.entries(os.networkInterfaces())) {
     // Bridges of an earlier cluster are not the host's own network.
-    if (/^(cni|docker|flannel|cali|veth|kube-|virbr|lxcbr)/.test(name)) continue;
+    if (/^(cni|kubestick|docker|flannel|cali|veth|kube-|virbr|lxcbr)/.test(name)) continue;
     for (const a of addresses ?? []) {
       const linkLocal = a.address.startsWith("169.254.") || /^fe[89ab]/i.test(a.address);
       if (!a.internal && !linkLocal)

@@ -32,6 +32,7 @@ beforeAll(async () => {
     skipTokenPrint: false,
     skipCertificateKeyPrint: false,
     ignorePreflightErrors: new Set(),
+    network: "none",
     force: false,
     registryMirrors: new Map(),
   });

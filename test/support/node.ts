@@ -38,6 +38,8 @@ export interface NodeOptions {
   defaultRoute?: boolean;
   /** Whether containerd runs in it, with the images; default true. */
   containerd?: boolean;
+  /** Whether it has the tests' own network configuration; default true. */
+  cni?: boolean;
   /** More lines of its /etc/hosts. */
   hosts?: string;
   /** Whether it is a bare board: no containerd, runc, CNI plugins, kubelet, kubectl, and no configuration of them. */
@@ -137,6 +139,7 @@ export class TestNode {
   restrict_oom_score_adj = true
 `,
     );
+    if (options.cni === false) return;
     write(
       "etc/cni/net.d/10-test.conflist",
       JSON.stringify({

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { corednsConfigMap, corednsDeployment, corednsRbac, corednsService } from "../../addons/coredns.ts";
 import { kubeProxyObjects } from "../../addons/kube-proxy.ts";
@@ -17,9 +18,11 @@ import { LABEL_CONTROL_PLANE, LABEL_EXCLUDE_LB, NAMESPACE_SYSTEM, SECRET_TOKEN_P
 import { HOST_RESOLV_CONF } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
 import { readResolvConf, usableNameservers } from "../../host/facts.ts";
+import { Files } from "../../host/files.ts";
 import { CONTROL_PLANE_TAINT } from "../../kubelet/flags.ts";
 import { applyPatches } from "../../manifests/patches.ts";
 import { certificatePem } from "../../pki/certificate.ts";
+import { networkObjects, providerObjects, startNodeAgent } from "../network.ts";
 import type { Phase } from "../runner.ts";
 import type { InitContext } from "./context.ts";
 
@@ -178,7 +181,7 @@ export const bootstrapTokenPhase: InitPhase = {
 
 const ADDON_FLAGS = ["image-repository", "kubernetes-version", "feature-gates"];
 
-/** init's phase `addon`: CoreDNS and kube-proxy. */
+/** init's phase `addon`: CoreDNS, kube-proxy, and the network of the pods. */
 export const addonPhase: InitPhase = {
   name: "addon",
   short: "Install required addons for passing conformance tests",
@@ -220,6 +223,24 @@ export const addonPhase: InitPhase = {
       run: async (ctx) => {
         await ctx.apply(kubeProxyObjects(ctx.config, ctx.clusterServer, ctx.kubeProxy()));
         ctx.ui.step("addon", "Applied essential addon: kube-proxy");
+      },
+    },
+    {
+      name: "network",
+      short: "Install the network of the pods (see --network)",
+      live: true,
+      flags: ["network", "pod-network-cidr"],
+      skipIf: (ctx) => (ctx.options.network === "none" ? "--network none" : undefined),
+      run: async (ctx) => {
+        const { network } = ctx.options;
+        await ctx.apply(networkObjects(network === "flat" ? "flat" : "provider"));
+        if (network === "flat") {
+          await startNodeAgent(ctx);
+          return;
+        }
+        // The user's file lies on this machine, not below --rootfs.
+        await ctx.apply(providerObjects(network, new Files("/").readText(resolve(network)), ctx.bundle));
+        ctx.ui.step("network", `Applied the network provider of ${network}`);
       },
     },
   ],

@@ -30,6 +30,8 @@ export interface InitOptions {
   dryRun: boolean;
   /** Where the host's files are, when not at `/`. */
   rootfs: string;
+  /** The pods' network: `flat`, `none`, or a file of a provider's manifests. */
+  network: string;
   /** Whether this node joins a cluster; its own API server is then not there yet. */
   joining?: boolean;
   uploadCerts: boolean;

@@ -60,6 +60,7 @@ export async function controlPlaneContext(ctx: JoinContext): Promise<InitContext
     skipTokenPrint: true,
     skipCertificateKeyPrint: true,
     joining: true,
+    network: "none",
   };
   return new InitContext(config, ctx.facts, ctx.files, ctx.ui, options, ctx.bundle, ctx.ledger);
 }

@@ -1,9 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiClient } from "../../api/client.ts";
+import { ApiError } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/resources.ts";
 import type { JoinConfiguration } from "../../config/types.ts";
 import { TLS_BOOTSTRAP_TIMEOUT } from "../../constants/durations.ts";
-import { CLUSTER_NAME } from "../../constants/names.ts";
+import { CLUSTER_NAME, NAMESPACE_SYSTEM } from "../../constants/names.ts";
+import { CM_KUBESTICK } from "../../constants/network.ts";
 import {
   CERTIFICATES_DIR,
   KUBELET_BOOTSTRAP_KUBECONFIG,
@@ -20,7 +22,7 @@ import {
 } from "../../constants/ports.ts";
 import { KubestickError } from "../../host/errors.ts";
 import type { Files } from "../../host/files.ts";
-import { kubeconfig, readKubeconfig, toYaml } from "../../kubeconfig/kubeconfig.ts";
+import { type Connection, kubeconfig, readKubeconfig, toYaml } from "../../kubeconfig/kubeconfig.ts";
 import { fitKubeletConfig } from "../../kubelet/config.ts";
 import { verifyBundle } from "../../preflight/bundle.ts";
 import { type Check, error, runChecks } from "../../preflight/check.ts";
@@ -28,6 +30,7 @@ import { foreignListeners, HOST_CHECKS } from "../../preflight/host.ts";
 import { OWN_LISTENERS } from "../../preflight/init.ts";
 import { bundlePhase } from "../bundle.ts";
 import { startKubelet } from "../kubelet-start.ts";
+import { startNodeAgent } from "../network.ts";
 import type { Phase } from "../runner.ts";
 import type { JoinContext } from "./context.ts";
 import { CONTROL_PLANE_PHASES, controlPlanePreparePhase } from "./control-plane.ts";
@@ -131,6 +134,11 @@ async function refuseTakenName(ctx: JoinContext, client: ApiClient): Promise<voi
   }
 }
 
+/** The kubelet's own credentials, which it has by now. */
+function nodeConnection(files: Files): Connection {
+  return readKubeconfig(files.readText(KUBELET_KUBECONFIG)!, KUBELET_KUBECONFIG, (file) => files.readText(file));
+}
+
 /** Waits until the kubelet has its own certificate and the API server knows the node. */
 async function registered(ctx: JoinContext): Promise<void> {
   const limit = ctx.timeout("tlsBootstrap", TLS_BOOTSTRAP_TIMEOUT);
@@ -147,8 +155,7 @@ async function registered(ctx: JoinContext): Promise<void> {
     }
     await sleep(POLL_MS);
   }
-  const text = ctx.files.readText(KUBELET_KUBECONFIG)!;
-  const client = new ApiClient(readKubeconfig(text, KUBELET_KUBECONFIG, (file) => ctx.files.readText(file)));
+  const client = new ApiClient(nodeConnection(ctx.files));
   try {
     while (!(await client.get("v1", "Node", ctx.nodeName))) {
       ctx.ui.live("kubelet-start", ["kubelet: registers the node"]);
@@ -163,6 +170,28 @@ async function registered(ctx: JoinContext): Promise<void> {
   }
 }
 
+/** join's phase `network`: the node agent, where the cluster has kubestick's flat network. */
+const networkPhase: Phase<JoinContext> = {
+  name: "network",
+  short: "Start the node agent of the flat network",
+  live: true,
+  run: async (ctx) => {
+    const client = new ApiClient(nodeConnection(ctx.files));
+    try {
+      const map = await client
+        .get<{ data?: Record<string, string> }>("v1", "ConfigMap", CM_KUBESTICK, NAMESPACE_SYSTEM)
+        // A cluster that kubeadm made lets nobody read it.
+        .catch((error: unknown) => {
+          if (error instanceof ApiError && error.status === 403) return undefined;
+          throw error;
+        });
+      if (map?.data?.["network"] === "flat") await startNodeAgent(ctx);
+    } finally {
+      await client.close();
+    }
+  },
+};
+
 /** The phases of `join`: kubeadm's, in kubeadm's order, and the bundle's. */
 export const JOIN_PHASES: Phase<JoinContext>[] = [
   preflightPhase,
@@ -170,6 +199,7 @@ export const JOIN_PHASES: Phase<JoinContext>[] = [
   controlPlanePreparePhase,
   kubeletStartPhase,
   ...CONTROL_PLANE_PHASES,
+  networkPhase,
 ];
 
 /** What a finished join says. */

@@ -1,4 +1,5 @@
 import { readInstalled } from "../../bundle/installed.ts";
+import { AGENT_SERVICE, CNI_CONF_DIR, CNI_CONFIG_FILE } from "../../constants/network.ts";
 import {
   CNI_BIN_DIR,
   CONTAINERD_CERTS_DIR,
@@ -13,9 +14,12 @@ import { reason } from "../../host/errors.ts";
 import { findProgram } from "../../host/facts.ts";
 import { unmountBelow } from "../../host/mounts.ts";
 import { tryRun } from "../../host/process.ts";
+import { removeFlatNetwork } from "../../network/apply.ts";
 import type { ResetContext } from "./context.ts";
 
 const KUBELET_DIR = "/var/lib/kubelet";
+/** Which addresses are given out (host-local's default). */
+const CNI_STATE_DIR = "/var/lib/cni";
 const CONTAINER_LOGS_DIR = "/var/log/containers";
 /** Where containerd keeps what it has; kubestick's to remove only when it brought containerd. */
 const CONTAINERD_DIRS = ["/var/lib/containerd", "/run/containerd"];
@@ -28,6 +32,8 @@ const EMPTY_DIRS = (pki: string) => [
   KUBERNETES_DIR,
   CONTAINERD_CERTS_DIR,
   "/etc/containerd",
+  CNI_CONF_DIR,
+  "/etc/cni",
   CNI_BIN_DIR,
   "/opt/cni",
   "/opt/kubestick/bin",
@@ -50,7 +56,8 @@ export async function cleanUpNode(ctx: ResetContext): Promise<void> {
       ui.step("cleanup-node", `Would remove ${path}`);
     return;
   }
-  ui.step("cleanup-node", "Stopping the kubelet");
+  ui.step("cleanup-node", "Stopping the node agent and the kubelet");
+  await services.remove(AGENT_SERVICE);
   await services.remove("kubelet");
   await removePods(ctx);
   if (ownContainerd) {
@@ -58,6 +65,11 @@ export async function cleanUpNode(ctx: ResetContext): Promise<void> {
     await services.remove("containerd");
   }
   cleanPacketFilter(ctx);
+  if (ledger.claimed(CNI_CONFIG_FILE)) {
+    const removed = removeFlatNetwork();
+    if (removed.length > 0) ui.step("cleanup-node", `Removed the flat network: ${removed.join(", ")}`);
+    empty(ctx, CNI_STATE_DIR);
+  }
   const trees = [KUBELET_DIR, ...(ownContainerd ? CONTAINERD_DIRS : [])];
   for (const failure of unmountBelow(trees)) ui.warn(`cannot unmount ${failure}`);
   for (const path of ledger.paths) removeOwn(ctx, path);
@@ -65,7 +77,6 @@ export async function cleanUpNode(ctx: ResetContext): Promise<void> {
   for (const dir of [KUBELET_DIR, POD_LOGS_DIR, CONTAINER_LOGS_DIR, ...(ownContainerd ? CONTAINERD_DIRS : [])])
     empty(ctx, dir);
   files.remove(`${KUBERNETES_DIR}/bootstrap-kubelet.conf`);
-  if (ownContainerd) empty(ctx, "/var/lib/cni");
   for (const dir of EMPTY_DIRS(options.certificatesDir)) files.removeEmptyDirectory(dir);
   // Last, because it is the account of all the rest: a reset that was interrupted can be run again.
   for (const dir of [RUN_DIR, LOG_DIR, STATE_DIR]) empty(ctx, dir);

@@ -1,0 +1,88 @@
+import { parseAllDocuments } from "yaml";
+import { clusterRole, clusterRoleBinding, role, roleBinding } from "../api/rbac.ts";
+import type { Bundle } from "../bundle/bundle.ts";
+import { readJsonBlob } from "../bundle/store.ts";
+import { GROUP_BOOTSTRAPPERS, GROUP_NODES, NAMESPACE_SYSTEM } from "../constants/names.ts";
+import { AGENT_SERVICE, CM_KUBESTICK, CNI_CONFIG_FILE, ROLE_NODE_AGENT } from "../constants/network.ts";
+import { KubestickError, UsageError } from "../host/errors.ts";
+import type { Files } from "../host/files.ts";
+import type { Ledger } from "../host/ledger.ts";
+import { foreignCniConfig } from "../node/agent.ts";
+import { stableExecutable } from "../services/executable.ts";
+import type { ServiceManagerControl } from "../services/service.ts";
+import type { Ui } from "../ui/ui.ts";
+
+/** The node that the agent is started on: init's and join's contexts both are one. */
+export interface AgentHost {
+  files: Files;
+  ledger: Ledger;
+  ui: Ui;
+  services: ServiceManagerControl;
+  options: { dryRun: boolean };
+}
+
+/** What the cluster keeps about its network: for joining nodes, and the right of every node to see the others. */
+export function networkObjects(network: string): object[] {
+  const name = "kubestick:config";
+  const readers = [GROUP_BOOTSTRAPPERS, GROUP_NODES].map((group) => ({ kind: "Group" as const, name: group }));
+  return [
+    {
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: CM_KUBESTICK, namespace: NAMESPACE_SYSTEM },
+      data: { network },
+    },
+    role(NAMESPACE_SYSTEM, name, [
+      { apiGroups: [""], resourceNames: [CM_KUBESTICK], resources: ["configmaps"], verbs: ["get"] },
+    ]),
+    roleBinding(NAMESPACE_SYSTEM, name, name, readers),
+    // The node authorizer lets a kubelet see its own Node only (KEP-4601).
+    clusterRole(ROLE_NODE_AGENT, [{ apiGroups: [""], resources: ["nodes"], verbs: ["get", "list", "watch"] }]),
+    clusterRoleBinding(ROLE_NODE_AGENT, ROLE_NODE_AGENT, [{ kind: "Group", name: GROUP_NODES }]),
+  ];
+}
+
+/** Starts the node agent as a service, unless this host has another network's configuration. */
+export async function startNodeAgent(ctx: AgentHost): Promise<void> {
+  const { ui, files, ledger, services, options } = ctx;
+  const foreign = foreignCniConfig(files);
+  if (foreign) {
+    ui.step("network", `Leaving the network alone: ${foreign} is another one's configuration`);
+    return;
+  }
+  if (options.dryRun) {
+    ui.step("network", `Would start the node agent under ${services.name}`);
+    return;
+  }
+  ledger.claim(CNI_CONFIG_FILE);
+  const [program = "", ...args] = stableExecutable();
+  const changed = services.install({
+    name: AGENT_SERVICE,
+    description: "kubestick's node agent: routes and addresses of pods",
+    program,
+    args: [...args, "node-agent"],
+  });
+  if (!changed && services.isActive(AGENT_SERVICE)) return;
+  await services.restart(AGENT_SERVICE);
+  ui.step("network", `Starting the node agent under ${services.name}`);
+}
+
+/** The objects of a network provider's manifest: a file, or one that the bundle carries. Throws UsageError for neither. */
+export function providerObjects(name: string, text: string | undefined, bundle: Bundle | undefined): object[] {
+  const carried = bundle?.manifests.find((m) => m.title === name);
+  const source = text ?? (carried && bundle ? readJsonBlob(bundle.store, carried.blob).toString("utf8") : undefined);
+  if (source === undefined)
+    throw new UsageError(
+      `--network ${name}: there is no such file, and the bundle carries no manifest of that name`,
+      "give flat, none, or a file of Kubernetes manifests",
+    );
+  const documents = parseAllDocuments(source, { uniqueKeys: true, prettyErrors: false });
+  return (Array.isArray(documents) ? documents : []).flatMap((document) => {
+    const [error] = document.errors;
+    if (error) throw new KubestickError(`${name} is no YAML: ${error.message}`);
+    const object: unknown = document.toJS({ maxAliasCount: 100 });
+    if (object === null || object === undefined) return [];
+    if (typeof object === "object" && "kind" in object && "apiVersion" in object) return [object];
+    throw new KubestickError(`${name} holds something that is no Kubernetes object`);
+  });
+}

@@ -1,0 +1,145 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import * as fs from "node:fs";
+import { createServer } from "node:net";
+import { tryRun } from "../../lib/host/process.ts";
+import { PAUSE_IMAGE } from "../support/binaries.ts";
+import { initCommand, KUBESTICK, TOKEN } from "../support/cluster.ts";
+import { TestNode, until } from "../support/node.ts";
+
+const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
+const nodes = ["net1", "net2", "net3"].map((name, i) => new TestNode(name, 21 + i, WORK));
+const [cp, left, right] = nodes as [TestNode, TestNode, TestNode];
+const podIps = new Map<string, string>();
+
+beforeAll(async () => {
+  for (const node of nodes) await node.up(WORK, { cni: false });
+  const out = cp.exec(initCommand(cp), 300_000);
+  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stderr }).toEqual({ status: 0, stderr: "" });
+  const pin = /sha256:[0-9a-f]{64}/.exec(out.stdout)![0];
+  for (const node of [left, right]) {
+    node.write(
+      "/etc/kubernetes/join.yaml",
+      `apiVersion: kubeadm.k8s.io/v1beta4
+kind: JoinConfiguration
+nodeRegistration:
+  kubeletExtraArgs: [{name: cgroup-root, value: /${node.cgroup}}]
+discovery: {bootstrapToken: {token: ${TOKEN}, apiServerEndpoint: "${cp.ip}:6443", caCertHashes: ["${pin}"]}}
+`,
+    );
+    const joined = node.exec([...KUBESTICK, "join", "--config=/etc/kubernetes/join.yaml"], 300_000);
+    expect({ status: joined.status, stderr: joined.status === 0 ? "" : joined.stderr }).toEqual({
+      status: 0,
+      stderr: "",
+    });
+  }
+});
+afterAll(() => {
+  for (const node of nodes) node.down();
+});
+
+const ready = (kind: string, jsonpath: string) =>
+  cp.exec(["kubectl", "get", kind, "-A", "-o", `jsonpath=${jsonpath}`]).stdout;
+
+/** The network namespace of a pod on this machine, by its address. */
+function netnsOf(ip: string): string {
+  const found = fs
+    .readdirSync("/run/netns")
+    .filter((name) => name.startsWith("cni-"))
+    .find((name) =>
+      tryRun("nsenter", [`--net=/run/netns/${name}`, "ip", "-4", "-o", "addr"]).stdout.includes(` ${ip}/`),
+    );
+  if (!found) throw new Error(`no namespace has ${ip}`);
+  return `/run/netns/${found}`;
+}
+
+/** What becomes of a connection out of a pod: an answer of any kind means that packets go there and back. */
+function connect(from: string, to: string, port: number): string {
+  const out = tryRun(
+    "nsenter",
+    [`--net=${netnsOf(from)}`, "timeout", "3", "bash", "-c", `exec 3<>/dev/tcp/${to}/${port}`],
+    10_000,
+  );
+  if (out.status === 0) return "connected";
+  return out.stderr.includes("refused") ? "refused" : `nothing: ${out.stderr.trim()}`;
+}
+
+test("every node becomes Ready, with the agent's network configuration", async () => {
+  const conditions = '{range .items[*]}{.metadata.name}={.status.conditions[?(@.type=="Ready")].status} {end}';
+  await until(() => ready("nodes", conditions).trim() === "net1=True net2=True net3=True", 120_000, "all nodes Ready");
+  for (const node of nodes)
+    expect(node.file("/etc/cni/net.d/10-kubestick.conflist")).toContain('"bridge": "kubestick0"');
+});
+
+test("a pod on each node reaches every other pod, and a Service", async () => {
+  for (const node of nodes) {
+    const overrides = {
+      spec: { nodeName: node.name, tolerations: [{ operator: "Exists" }], terminationGracePeriodSeconds: 0 },
+    };
+    cp.kubectl(
+      "run",
+      `p-${node.name}`,
+      `--image=${PAUSE_IMAGE}`,
+      "--image-pull-policy=Never",
+      `--overrides=${JSON.stringify(overrides)}`,
+    );
+  }
+  const ip = (node: TestNode) => cp.kubectl("get", "pod", `p-${node.name}`, "-o", "jsonpath={.status.podIP}");
+  await until(() => nodes.every((node) => ip(node) !== ""), 180_000, "every pod has an address");
+  for (const node of nodes) podIps.set(node.name, ip(node));
+  await until(() => connect(podIps.get("net2")!, podIps.get("net3")!, 9) === "refused", 30_000, "routes");
+  for (const from of nodes) {
+    for (const to of nodes) {
+      const seen = connect(podIps.get(from.name)!, podIps.get(to.name)!, 9);
+      expect({ from: from.name, to: to.name, seen }).toEqual({ from: from.name, to: to.name, seen: "refused" });
+    }
+    await until(
+      () => connect(podIps.get(from.name)!, "10.96.0.1", 443) === "connected",
+      60_000,
+      `${from.name}: the Service kubernetes`,
+    );
+  }
+});
+
+test("only what leaves the cluster is masqueraded", async () => {
+  const peers: string[] = [];
+  const server = createServer((socket) => {
+    peers.push(socket.remoteAddress!);
+    socket.destroy();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "10.99.0.1", resolve));
+  const { port } = server.address() as { port: number };
+  const child = Bun.spawn([
+    "nsenter",
+    `--net=${netnsOf(podIps.get("net2")!)}`,
+    "timeout",
+    "3",
+    "bash",
+    "-c",
+    `exec 3<>/dev/tcp/10.99.0.1/${port}`,
+  ]);
+  await child.exited;
+  server.close();
+  expect(peers).toEqual([left.ip]);
+  const table = left.exec(["nft", "list", "table", "ip", "kubestick"], 10_000, true).stdout;
+  for (const node of nodes) expect(table).toContain(node.ip);
+});
+
+test("a node that is deleted loses its routes on the others, and gets them back after a restart of the agent", async () => {
+  const routes = () => cp.exec(["ip", "route", "show", "proto", "75"]).stdout;
+  expect(routes()).toContain(`via ${right.ip}`);
+  right.exec([...KUBESTICK, "reset", "--force"], 120_000, true);
+  cp.kubectl("delete", "node", "net3");
+  await until(() => !routes().includes(`via ${right.ip}`), 30_000, "the stale route goes");
+  cp.exec(["ip", "route", "flush", "proto", "75"], 10_000, true);
+  const pid = cp.file("/run/kubestick/kubestick-agent.pid").trim();
+  cp.exec(["kill", "-HUP", pid], 10_000, true);
+  await until(() => routes().includes(`via ${left.ip}`), 30_000, "the agent makes the routes anew");
+  expect(right.leftovers()).toEqual({
+    files: ["/etc/kubernetes/join.yaml"],
+    processes: ["containerd", "sleep"],
+    mounts: [],
+    rules: [],
+  });
+  expect(right.exec(["ip", "link", "show", "kubestick0"]).status).not.toBe(0);
+  expect(right.exec(["nft", "list", "tables"]).stdout).not.toContain("kubestick");
+});
