@@ -50,6 +50,11 @@ export const JOIN_FLAGS: Flag[] = byName([
     type: "boolean",
   },
   {
+    name: "discovery-file",
+    description: "For file-based discovery, a file or https URL from which to load cluster information.",
+    valueHint: "file|url",
+  },
+  {
     name: "discovery-token",
     description:
       "For token-based discovery, the token used to validate cluster information fetched from the API server.",
@@ -136,11 +141,6 @@ function parse(given: Given, endpoint: string | undefined): ParsedConfig {
       "kubestick join has no dry run, so far; the configuration has dryRun: true",
       "leave dryRun out to join this host for real",
     );
-  if (join?.discovery?.file)
-    throw new UsageError(
-      "kubestick discovers a cluster by token only, so far; the configuration has discovery.file",
-      "use discovery.bootstrapToken",
-    );
   if (join) Object.assign(join, patchesFlag(given));
   return parsed;
 }
@@ -174,19 +174,26 @@ function fromFlags(given: Given, endpoint: string | undefined): JoinConfiguratio
     ...(address === undefined ? {} : { advertiseAddress: address }),
     ...(port === undefined ? {} : { bindPort: bindPort(port) }),
   };
+  const file = given.get("discovery-file");
+  const byToken = file === undefined || given.has("discovery-token") || endpoint !== undefined;
   return {
     ...(controlPlane
       ? { controlPlane: { localAPIEndpoint, ...(key === undefined ? {} : { certificateKey: key }) } }
       : {}),
     nodeRegistration: nodeFlags(given),
     discovery: {
-      bootstrapToken: {
-        ...(token === undefined ? {} : { token }),
-        ...(endpoint === undefined ? {} : { apiServerEndpoint: endpoint }),
-        caCertHashes: listValue(given, "discovery-token-ca-cert-hash"),
-        unsafeSkipCAVerification: given.get("discovery-token-unsafe-skip-ca-verification") === "true",
-      },
+      ...(file === undefined ? {} : { file: { kubeConfigPath: file } }),
+      ...(byToken ? { bootstrapToken: tokenDiscovery(given, token, endpoint) } : {}),
       ...(tls === undefined ? {} : { tlsBootstrapToken: tls }),
     },
+  };
+}
+
+function tokenDiscovery(given: Given, token: string | undefined, endpoint: string | undefined) {
+  return {
+    ...(token === undefined ? {} : { token }),
+    ...(endpoint === undefined ? {} : { apiServerEndpoint: endpoint }),
+    caCertHashes: listValue(given, "discovery-token-ca-cert-hash"),
+    unsafeSkipCAVerification: given.get("discovery-token-unsafe-skip-ca-verification") === "true",
   };
 }

@@ -1,5 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { renderUnicodeCompact } from "uqr";
 import { ApiClient } from "../lib/api/client.ts";
 import { joinCommand } from "../lib/bootstrap/join-command.ts";
 import { newToken, splitToken } from "../lib/bootstrap/token.ts";
@@ -14,6 +15,7 @@ import { defaultToken } from "../lib/config/defaults.ts";
 import { parseFlags } from "../lib/config/load.ts";
 import { ConfigError } from "../lib/config/problems.ts";
 import { formatDuration } from "../lib/config/schema.ts";
+import type { BootstrapToken } from "../lib/config/types.ts";
 import { ADMIN_KUBECONFIG } from "../lib/constants/paths.ts";
 import { TOKEN_PATTERN } from "../lib/constants/tokens.ts";
 import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
@@ -37,6 +39,13 @@ export const TOKEN_FLAGS: Flag[] = [
 
 /** Flags of `token create`; names, meanings and defaults are kubeadm's. */
 export const TOKEN_CREATE_FLAGS: Flag[] = [
+  {
+    name: "certificate-key",
+    description:
+      "With --print-join-command, print the command that joins a control plane; the key that init --upload-certs printed.",
+    valueHint: "key",
+  },
+  { name: "count", description: "How many tokens to make: one slip each for a classroom.", valueHint: "number" },
   { name: "description", description: "A human friendly description of how this token is used.", valueHint: "text" },
   {
     name: "groups",
@@ -47,6 +56,12 @@ export const TOKEN_CREATE_FLAGS: Flag[] = [
   {
     name: "print-join-command",
     description: "Instead of printing only the token, print the full join command.",
+    type: "boolean",
+  },
+  { name: "qr", description: "Print each join command as a QR code too.", type: "boolean" },
+  {
+    name: "single-use",
+    description: "Each token is for one node: the node that joins with it deletes it. Implied by --count.",
     type: "boolean",
   },
   {
@@ -68,11 +83,55 @@ export function generateTokenCommand(): void {
   process.stdout.write(`${newToken()}\n`);
 }
 
-/** `token create [token]`: makes a token that works at once. */
+const MAX_COUNT = 1000;
+
+/** `token create [token]`: makes tokens that work at once. */
 export async function createTokenCommand(given: Given, [text]: string[]): Promise<void> {
+  const count = given.has("count") ? Number(given.get("count")) : 1;
+  if (!Number.isInteger(count) || count < 1 || count > MAX_COUNT)
+    throw new UsageError(`--count is a number from 1 to ${MAX_COUNT}, not ${JSON.stringify(given.get("count"))}`);
+  if (text !== undefined && count > 1)
+    throw new UsageError("a token was given, and --count asks for several", "leave one of the two out");
+  const key = given.get("certificate-key");
+  if (key !== undefined && !/^[0-9a-f]{64}$/i.test(key))
+    throw new UsageError("--certificate-key is 64 hexadecimal digits", "init --upload-certs prints it");
+  const tokens = Array.from({ length: count }, () => checkedToken(given, text ?? newToken()));
+  const singleUse = given.get("single-use") === "true" || given.has("count");
+  await withCluster(given, async (client) => {
+    const slips: Slip[] = [];
+    for (const token of tokens) {
+      await createToken(client, token, new Date(), { singleUse });
+      const command = await joinCommandFor(client, token.token);
+      slips.push({
+        token: token.token,
+        joinCommand: key ? `${command} --control-plane --certificate-key ${key}` : command,
+      });
+    }
+    process.stdout.write(given.get("output") === "json" ? json(slips) : sheet(slips, given));
+  });
+}
+
+interface Slip {
+  token: string;
+  joinCommand: string;
+}
+
+const json = (slips: Slip[]) => `${JSON.stringify(slips.length === 1 ? slips[0] : slips, null, 2)}\n`;
+
+/** The tokens or commands as text: one a line, or with QR codes one a paragraph, to be cut into slips. */
+function sheet(slips: Slip[], given: Given): string {
+  const qr = given.get("qr") === "true";
+  const whole = qr || given.get("print-join-command") === "true";
+  const lines = slips.map((slip) => (whole ? slip.joinCommand : slip.token));
+  return qr
+    ? lines.map((line) => `${line}\n${renderUnicodeCompact(line, { ecc: "L", border: 2 })}\n\n`).join("")
+    : `${lines.join("\n")}\n`;
+}
+
+function checkedToken(given: Given, text: string): BootstrapToken {
   const ttl = given.get("ttl");
   const token = defaultToken({
-    token: text ?? newToken(),
+    token: text,
     ...(ttl === undefined ? {} : { ttl: durationFlag("ttl", ttl) }),
     ...(given.has("description") ? { description: given.get("description") } : {}),
     usages: listValue(given, "usages"),
@@ -88,13 +147,7 @@ export async function createTokenCommand(given: Given, [text]: string[]): Promis
   const usage = token.usages.find((u) => u !== "signing" && u !== "authentication");
   if (usage !== undefined)
     throw new UsageError(`--usages takes signing and authentication, not ${JSON.stringify(usage)}`);
-  await withCluster(given, async (client) => {
-    await createToken(client, token, new Date());
-    const command = await joinCommandFor(client, token.token);
-    if (given.get("output") === "json")
-      process.stdout.write(`${JSON.stringify({ token: token.token, joinCommand: command }, null, 2)}\n`);
-    else process.stdout.write(`${given.get("print-join-command") === "true" ? command : token.token}\n`);
-  });
+  return token;
 }
 
 /** `token list`: a table, or JSON. */

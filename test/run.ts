@@ -1,10 +1,31 @@
 import { spawn } from "node:child_process";
-import { missingForCluster } from "./support/binaries.ts";
+import { readdirSync } from "node:fs";
+import { inParallel } from "../lib/bundle/pool.ts";
+import { componentImages, missingForCluster } from "./support/binaries.ts";
 
-const LAYERS = [
+const E2E_WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
+
+interface Layer {
+  name: string;
+  path: string;
+  timeoutMs: number;
+  skip?: () => string | undefined;
+  prepare?: () => void;
+  /** How many files run side by side; without it all run in one process. */
+  atOnce?: number;
+}
+
+const LAYERS: Layer[] = [
   { name: "unit", path: "test/unit", timeoutMs: 60_000 },
   { name: "integration", path: "test/integration", timeoutMs: 120_000 },
-  { name: "end to end", path: "test/e2e", timeoutMs: 400_000, skip: missingForCluster },
+  {
+    name: "end to end",
+    path: "test/e2e",
+    timeoutMs: 400_000,
+    skip: missingForCluster,
+    prepare: () => componentImages(E2E_WORK),
+    atOnce: 3,
+  },
 ];
 
 const total = { pass: 0, fail: 0, skip: 0 };
@@ -18,18 +39,28 @@ for (const layer of LAYERS) {
     continue;
   }
   console.log(`${layer.name}:`);
-  const { output, code } = await bunTest(layer.path, layer.timeoutMs);
-  const count = (word: string) => Number(new RegExp(`^ *(\\d+) ${word}$`, "m").exec(output)?.[1] ?? 0);
-  const fail = count("fail");
-  total.pass += count("pass");
-  total.skip += count("skip");
-  // A runner that broke off without a count has failed too.
-  total.fail += code !== 0 && fail === 0 ? 1 : fail;
+  layer.prepare?.();
+  // Clusters mostly wait, and each file has nodes of its own, so files of that layer run side by side.
+  const runs = layer.atOnce
+    ? readdirSync(layer.path)
+        .filter((name) => name.endsWith(".test.ts"))
+        .map((name) => `${layer.path}/${name}`)
+    : [layer.path];
+  await inParallel(runs, layer.atOnce ?? 1, async (path) => {
+    const { output, code } = await bunTest(path, layer.timeoutMs, runs.length === 1);
+    if (runs.length > 1) console.log(`${path}:\n${output}`);
+    const count = (word: string) => Number(new RegExp(`^ *(\\d+) ${word}$`, "m").exec(output)?.[1] ?? 0);
+    const fail = count("fail");
+    total.pass += count("pass");
+    total.skip += count("skip");
+    // A runner that broke off without a count has failed too.
+    total.fail += code !== 0 && fail === 0 ? 1 : fail;
+  });
 }
 console.log(`${total.pass} passed, ${total.fail} failed, ${total.skip} skipped`);
 process.exitCode = total.fail > 0 || total.pass === 0 ? 1 : 0;
 
-function bunTest(path: string, timeoutMs: number): Promise<{ output: string; code: number }> {
+function bunTest(path: string, timeoutMs: number, show: boolean): Promise<{ output: string; code: number }> {
   return new Promise((resolve) => {
     const child = spawn(process.execPath, ["test", `./${path}`, "--timeout", String(timeoutMs)], {
       stdio: ["ignore", "pipe", "pipe"],
@@ -37,7 +68,7 @@ function bunTest(path: string, timeoutMs: number): Promise<{ output: string; cod
     let output = "";
     const collect = (chunk: Buffer) => {
       output += chunk.toString();
-      process.stdout.write(chunk);
+      if (show) process.stdout.write(chunk);
     };
     child.stdout.on("data", collect);
     child.stderr.on("data", collect);

@@ -1,5 +1,7 @@
 import type { ApiClient } from "../api/client.ts";
 import type { Cluster } from "../api/cluster.ts";
+import { ApiError } from "../api/errors.ts";
+import { role, roleBinding } from "../api/rbac.ts";
 import type { KubeObject } from "../api/resources.ts";
 import type { BootstrapToken } from "../config/types.ts";
 import {
@@ -8,6 +10,7 @@ import {
   NAMESPACE_SYSTEM,
   SECRET_TOKEN_PREFIX,
   SECRET_TOKEN_TYPE,
+  USER_BOOTSTRAP_PREFIX,
 } from "../constants/names.ts";
 import { TOKEN_PATTERN, TOKEN_USAGES } from "../constants/tokens.ts";
 import { KubestickError } from "../host/errors.ts";
@@ -79,8 +82,16 @@ export async function publishedKubeconfig(cluster: Pick<Cluster, "get">): Promis
   );
 }
 
-/** Makes a token that works at once: for authentication, and for the signature of cluster-info. Throws when its id is taken. */
-export async function createToken(client: ApiClient, token: BootstrapToken, now: Date): Promise<void> {
+/**
+ * Makes a token that works at once: for authentication, and for the signature of cluster-info. One for a single node may
+ * delete itself, which `join` does once the node is registered. Throws when its id is taken.
+ */
+export async function createToken(
+  client: ApiClient,
+  token: BootstrapToken,
+  now: Date,
+  options: { singleUse?: boolean } = {},
+): Promise<void> {
   const secret = tokenSecret(token, now) as KubeObject;
   const { name, namespace } = secret.metadata;
   if (await client.get("v1", "Secret", name, namespace)) {
@@ -90,8 +101,36 @@ export async function createToken(client: ApiClient, token: BootstrapToken, now:
     });
   }
   const kubeconfig = await publishedKubeconfig(client);
-  await client.createIfAbsent(secret);
+  const made = await client.createIfAbsent(secret);
+  if (options.singleUse) for (const object of selfRemoval(made)) await client.createIfAbsent(object as KubeObject);
   await signClusterInfo(client, kubeconfig, now);
+}
+
+/** The right of a token's user to delete that token's Secret, which goes with the Secret. */
+function selfRemoval(secret: KubeObject): object[] {
+  const { name, uid } = secret.metadata as { name: string; uid?: unknown };
+  const id = name.slice(SECRET_TOKEN_PREFIX.length);
+  const own = { apiVersion: "v1", kind: "Secret", name, uid: String(uid ?? "") };
+  const roleName = `kubestick:single-use-${id}`;
+  return [
+    role(NAMESPACE_SYSTEM, roleName, [
+      { apiGroups: [""], resources: ["secrets"], resourceNames: [name], verbs: ["delete"] },
+    ]),
+    roleBinding(NAMESPACE_SYSTEM, roleName, roleName, [{ kind: "User", name: `${USER_BOOTSTRAP_PREFIX}${id}` }]),
+  ].map((object) => {
+    const { metadata, ...rest } = object as { metadata: object };
+    return { ...rest, metadata: { ...metadata, ownerReferences: [own] } };
+  });
+}
+
+/** Deletes the token that a client itself uses, where it may: one for a single node. Gives whether it is gone. */
+export async function useUpToken(client: ApiClient, id: string): Promise<boolean> {
+  try {
+    return await client.delete("v1", "Secret", `${SECRET_TOKEN_PREFIX}${id}`, NAMESPACE_SYSTEM);
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 403 || error.status === 401)) return false;
+    throw error;
+  }
 }
 
 /** Removes a token by its id, and its signature. Returns false when there was none. */

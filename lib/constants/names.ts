@@ -11,6 +11,8 @@ export const GROUP_CLUSTER_ADMINS = "kubeadm:cluster-admins";
 export const GROUP_NODES = "system:nodes";
 export const GROUP_BOOTSTRAPPERS = "system:bootstrappers:kubeadm:default-node-token";
 export const USER_ANONYMOUS = "system:anonymous";
+/** The user of a bootstrap token is this and the token's id. */
+export const USER_BOOTSTRAP_PREFIX = "system:bootstrap:";
 export const USER_NODE_PREFIX = "system:node:";
 
 export const CM_KUBEADM_CONFIG = "kubeadm-config";

@@ -157,9 +157,14 @@ export class Files {
     }
   }
 
-  /** Removes a directory and all that is in it; nothing happens where there is none. */
+  /** Removes a file, or a directory and all that is in it; of a mount point only what is in it. Nothing happens where there is none. */
   removeTree(path: string): void {
-    if (!this.#overlay) fs.rmSync(this.real(path), { recursive: true, force: true });
+    if (this.#overlay) return;
+    try {
+      fs.rmSync(this.real(path), { recursive: true, force: true });
+    } catch (error) {
+      if (errno(error) !== "EBUSY" || this.list(path).length > 0) throw error;
+    }
   }
 
   /** Removes a directory where nothing is in it. */

@@ -1,7 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import * as fs from "node:fs";
 import { createServer } from "node:net";
-import { tryRun } from "../../lib/host/process.ts";
 import { PAUSE_IMAGE } from "../support/binaries.ts";
 import { initCommand, KUBESTICK, TOKEN } from "../support/cluster.ts";
 import { TestNode, until } from "../support/node.ts";
@@ -40,25 +38,18 @@ afterAll(() => {
 const ready = (kind: string, jsonpath: string) =>
   cp.exec(["kubectl", "get", kind, "-A", "-o", `jsonpath=${jsonpath}`]).stdout;
 
-/** The network namespace of a pod on this machine, by its address. */
-function netnsOf(ip: string): string {
-  const found = fs
-    .readdirSync("/run/netns")
-    .filter((name) => name.startsWith("cni-"))
-    .find((name) =>
-      tryRun("nsenter", [`--net=/run/netns/${name}`, "ip", "-4", "-o", "addr"]).stdout.includes(` ${ip}/`),
-    );
-  if (!found) throw new Error(`no namespace has ${ip}`);
-  return `/run/netns/${found}`;
+/** The command of a node that runs a program in a pod's network, found by the pod's address. */
+function inPod(node: TestNode, ...command: string[]): string[] {
+  const ip = podIps.get(node.name)!;
+  const find = `for f in /run/netns/cni-*; do nsenter --net=$f ip -4 -o addr 2>/dev/null | grep -q ' ${ip}/' && echo $f; done`;
+  const found = node.exec(["bash", "-c", find]).stdout.trim().split("\n")[0];
+  if (!found) throw new Error(`no namespace of ${node.name} has ${ip}`);
+  return ["nsenter", `--net=${found}`, ...command];
 }
 
-/** What becomes of a connection out of a pod: an answer of any kind means that packets go there and back. */
-function connect(from: string, to: string, port: number): string {
-  const out = tryRun(
-    "nsenter",
-    [`--net=${netnsOf(from)}`, "timeout", "3", "bash", "-c", `exec 3<>/dev/tcp/${to}/${port}`],
-    10_000,
-  );
+/** What becomes of a connection out of a node's pod: an answer of any kind means that packets go there and back. */
+function connect(node: TestNode, to: string, port: number): string {
+  const out = node.exec(inPod(node, "timeout", "3", "bash", "-c", `exec 3<>/dev/tcp/${to}/${port}`), 10_000);
   if (out.status === 0) return "connected";
   return out.stderr.includes("refused") ? "refused" : `nothing: ${out.stderr.trim()}`;
 }
@@ -86,17 +77,13 @@ test("a pod on each node reaches every other pod, and a Service", async () => {
   const ip = (node: TestNode) => cp.kubectl("get", "pod", `p-${node.name}`, "-o", "jsonpath={.status.podIP}");
   await until(() => nodes.every((node) => ip(node) !== ""), 180_000, "every pod has an address");
   for (const node of nodes) podIps.set(node.name, ip(node));
-  await until(() => connect(podIps.get("net2")!, podIps.get("net3")!, 9) === "refused", 30_000, "routes");
+  await until(() => connect(left, podIps.get("net3")!, 9) === "refused", 30_000, "routes");
   for (const from of nodes) {
     for (const to of nodes) {
-      const seen = connect(podIps.get(from.name)!, podIps.get(to.name)!, 9);
+      const seen = connect(from, podIps.get(to.name)!, 9);
       expect({ from: from.name, to: to.name, seen }).toEqual({ from: from.name, to: to.name, seen: "refused" });
     }
-    await until(
-      () => connect(podIps.get(from.name)!, "10.96.0.1", 443) === "connected",
-      60_000,
-      `${from.name}: the Service kubernetes`,
-    );
+    await until(() => connect(from, "10.96.0.1", 443) === "connected", 60_000, `${from.name}: the Service kubernetes`);
   }
 });
 
@@ -108,15 +95,8 @@ test("only what leaves the cluster is masqueraded", async () => {
   });
   await new Promise<void>((resolve) => server.listen(0, "10.99.0.1", resolve));
   const { port } = server.address() as { port: number };
-  const child = Bun.spawn([
-    "nsenter",
-    `--net=${netnsOf(podIps.get("net2")!)}`,
-    "timeout",
-    "3",
-    "bash",
-    "-c",
-    `exec 3<>/dev/tcp/10.99.0.1/${port}`,
-  ]);
+  const out = inPod(left, "timeout", "3", "bash", "-c", `exec 3<>/dev/tcp/10.99.0.1/${port}`);
+  const child = Bun.spawn(left.command(out));
   await child.exited;
   server.close();
   expect(peers).toEqual([left.ip]);

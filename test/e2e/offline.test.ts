@@ -11,7 +11,7 @@ import { downloadSite, TestRegistry } from "../support/registry.ts";
 
 const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
 const offline = join(WORK, "offline");
-const board = new TestNode("board1", 5, WORK);
+const board = new TestNode("board1", 30, WORK);
 const missing = ["docker-registry", "skopeo"].filter((name) => !findProgram(name));
 
 /** Runs a program of this machine without holding up the servers of this process. */

@@ -72,11 +72,10 @@ export class TestNode {
   /** Makes the node and starts containerd in it. */
   async up(work: string, options: NodeOptions = {}): Promise<this> {
     this.down();
-    if (tryRun("ip", ["link", "show", BRIDGE]).status !== 0) {
-      run("ip", ["link", "add", BRIDGE, "type", "bridge"]);
-      run("ip", ["addr", "add", `${SUBNET}.1/24`, "dev", BRIDGE]);
-      run("ip", ["link", "set", BRIDGE, "up"]);
-    }
+    // Other test files may make it at the same moment; whoever comes second finds it there.
+    tryRun("ip", ["link", "add", BRIDGE, "type", "bridge"]);
+    tryRun("ip", ["addr", "add", `${SUBNET}.1/24`, "dev", BRIDGE]);
+    run("ip", ["link", "set", BRIDGE, "up"]);
     const ns = this.cgroup;
     const veth = `ks-${this.name}`.slice(0, 15);
     run("ip", ["netns", "add", ns]);

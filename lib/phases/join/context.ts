@@ -1,5 +1,6 @@
 import { ApiClient } from "../../api/client.ts";
 import { type DiscoveredCluster, discoverByToken } from "../../bootstrap/discovery.ts";
+import { type Credentials, discoverByFile } from "../../bootstrap/discovery-file.ts";
 import type { Bundle } from "../../bundle/bundle.ts";
 import type { Decision } from "../../bundle/install.ts";
 import { parseDuration } from "../../config/schema.ts";
@@ -8,6 +9,7 @@ import { DISCOVERY_TIMEOUT } from "../../constants/durations.ts";
 import { DEFAULT_CRI_SOCKET } from "../../constants/paths.ts";
 import { API_SERVER_PORT } from "../../constants/ports.ts";
 import { KUBERNETES_VERSION } from "../../constants/versions.ts";
+import { UsageError } from "../../host/errors.ts";
 import { type HostFacts, requireAdvertiseAddress } from "../../host/facts.ts";
 import type { Files } from "../../host/files.ts";
 import { Ledger } from "../../host/ledger.ts";
@@ -38,7 +40,7 @@ export class JoinContext {
   readonly services: ServiceManagerControl;
   readonly node: NodeRegistration;
   #cri: Cri | undefined;
-  #discovered: Promise<DiscoveredCluster> | undefined;
+  #discovered: Promise<DiscoveredCluster & { client?: Credentials }> | undefined;
   #client: ApiClient | undefined;
   #kubelet: Promise<ComponentConfig> | undefined;
   #controlPlane: Promise<InitContext> | undefined;
@@ -78,15 +80,25 @@ export class JoinContext {
     return this.endpoint.startsWith("[");
   }
 
-  /** `host:port` of the API server that was named. */
+  /** `host:port` of the API server that was named, or the file that names it. */
   get endpoint(): string {
-    const { host, port } = splitHostPort(this.config.discovery!.bootstrapToken!.apiServerEndpoint!)!;
+    const { file, bootstrapToken } = this.config.discovery!;
+    if (file) return file.kubeConfigPath ?? "";
+    const { host, port } = splitHostPort(bootstrapToken!.apiServerEndpoint!)!;
     return joinHostPort(host, port ?? API_SERVER_PORT);
   }
 
-  /** The token that asks for this node's certificate: its own, or the one of discovery. */
-  get bootstrapToken(): string {
-    return this.config.discovery!.tlsBootstrapToken ?? this.config.discovery!.bootstrapToken!.token!;
+  /** The token that asks for this node's certificate: its own, or the one of discovery; undefined where a file has credentials. */
+  get bootstrapToken(): string | undefined {
+    return this.config.discovery!.tlsBootstrapToken ?? this.config.discovery!.bootstrapToken?.token;
+  }
+
+  /** What this node asks for its certificate with. Throws UsageError when neither a token nor the file has anything. */
+  async credentials(): Promise<Credentials> {
+    const { client } = await this.discover();
+    if (client) return client;
+    if (this.bootstrapToken) return { token: this.bootstrapToken };
+    throw new UsageError(`${this.endpoint} holds no credentials`, "give a token with --tls-bootstrap-token");
   }
 
   get cri(): Cri {
@@ -106,23 +118,32 @@ export class JoinContext {
     return text ? parseDuration(text) : fallback;
   }
 
-  /** The cluster, found and proven. Throws KubestickError; see discoverByToken. */
-  discover(): Promise<DiscoveredCluster> {
-    const { token, caCertHashes, unsafeSkipCAVerification } = this.config.discovery!.bootstrapToken!;
+  /** The cluster, found and proven. Throws KubestickError; see discoverByToken and discoverByFile. */
+  discover(): Promise<DiscoveredCluster & { client?: Credentials }> {
+    const { file, bootstrapToken } = this.config.discovery!;
+    const timeoutMs = this.timeout("discovery", DISCOVERY_TIMEOUT);
+    if (file) {
+      this.#discovered ??= discoverByFile(file.kubeConfigPath ?? "", timeoutMs);
+      return this.#discovered;
+    }
+    const { token, caCertHashes, unsafeSkipCAVerification } = bootstrapToken!;
     this.#discovered ??= discoverByToken({
       endpoint: this.endpoint,
-      token: token ?? this.bootstrapToken,
+      token: token ?? this.bootstrapToken!,
       pins: caCertHashes ?? [],
       unsafeSkipCaVerification: unsafeSkipCAVerification ?? false,
-      timeoutMs: this.timeout("discovery", DISCOVERY_TIMEOUT),
+      timeoutMs,
     });
     return this.#discovered;
   }
 
-  /** A client with the rights of the bootstrap token. */
+  /** A client with the rights of the bootstrap token, or of the discovery file. */
   async client(): Promise<ApiClient> {
     const { server, ca } = await this.discover();
-    this.#client ??= new ApiClient({ server, ca, token: this.bootstrapToken });
+    const own = await this.credentials();
+    this.#client ??= new ApiClient(
+      "token" in own ? { server, ca, ...own } : { server, ca, clientCertificate: own.certificate, clientKey: own.key },
+    );
     return this.#client;
   }
 

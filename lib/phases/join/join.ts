@@ -2,6 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ApiClient } from "../../api/client.ts";
 import { ApiError } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/resources.ts";
+import { splitToken } from "../../bootstrap/token.ts";
+import { useUpToken } from "../../bootstrap/tokens.ts";
 import type { JoinConfiguration } from "../../config/types.ts";
 import { TLS_BOOTSTRAP_TIMEOUT } from "../../constants/durations.ts";
 import { CLUSTER_NAME, NAMESPACE_SYSTEM } from "../../constants/names.ts";
@@ -100,9 +102,13 @@ const kubeletStartPhase: Phase<JoinContext> = {
     ledger.claim(KUBELET_KUBECONFIG);
     ledger.write(caFile, cluster.ca, { mode: 0o644 });
     if (!joined) {
-      const bootstrap = kubeconfig(CLUSTER_NAME, "tls-bootstrap-token-user", cluster.server, cluster.ca, {
-        token: ctx.bootstrapToken,
-      });
+      const bootstrap = kubeconfig(
+        CLUSTER_NAME,
+        "tls-bootstrap-token-user",
+        cluster.server,
+        cluster.ca,
+        await ctx.credentials(),
+      );
       ledger.replace(KUBELET_BOOTSTRAP_KUBECONFIG, toYaml(bootstrap), { mode: 0o600, secret: true });
     }
     // A control plane is tainted when it is marked as one.
@@ -111,8 +117,16 @@ const kubeletStartPhase: Phase<JoinContext> = {
     await registered(ctx);
     // The token has done its work; it stays in no file.
     files.remove(KUBELET_BOOTSTRAP_KUBECONFIG);
+    // A control plane still needs it, to find out what it must serve.
+    if (!joined && ctx.bootstrapToken && !ctx.config.controlPlane) await useUp(ctx, client);
   },
 };
+
+/** Deletes a token that was made for one node. */
+async function useUp(ctx: JoinContext, client: ApiClient): Promise<void> {
+  const { id } = splitToken(ctx.bootstrapToken!);
+  if (await useUpToken(client, id)) ctx.ui.step("kubelet-start", `The token ${id} was for one node and is used up`);
+}
 
 /** A kubelet writes its kubeconfig when it starts to ask, and the certificate that it names once it has it. */
 function hasOwnCertificate(files: Files): boolean {
