@@ -103,9 +103,27 @@ async function confirm(endpoint: string, ca: string, expected: string): Promise<
     throw new KubestickError(`${endpoint} gave another cluster-info over the verified connection than before it`, {
       hint: "somebody may sit between this node and the control plane; look at the network, then run the same command again",
     });
+  } catch (error) {
+    throw explainClock(error, ca);
   } finally {
     await client.close();
   }
+}
+
+/** A board without a battery clock lives in the past, and takes every certificate for one of the future. */
+function explainClock(error: unknown, ca: string): unknown {
+  if (!(error instanceof ConnectError) || !/NOT_YET_VALID|HAS_EXPIRED|not yet valid|has expired/i.test(error.message))
+    return error;
+  const { validFromDate, validToDate } = new X509Certificate(ca);
+  const now = new Date();
+  const inside = now >= validFromDate && now <= validToDate;
+  return new KubestickError(
+    `the control plane's certificate is not valid at ${now.toISOString()}, which is what this host's clock says${inside ? "" : `; the cluster's CA is valid from ${validFromDate.toISOString()} to ${validToDate.toISOString()}`}`,
+    {
+      hint: 'compare the clocks with date -u on both; set this one: date -u -s "YYYY-MM-DD HH:MM:SS"; if they agree, the certificate has expired: kubeadm certs renew all',
+      cause: error,
+    },
+  );
 }
 
 async function fetchWithoutTrust(url: string): Promise<Record<string, string>> {

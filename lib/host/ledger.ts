@@ -39,12 +39,19 @@ export class Ledger {
     return Object.keys(this.#entries);
   }
 
-  /** Notes that kubestick began to use a directory (`/var/lib/etcd`), whatever a component then puts there. */
+  /** Notes that kubestick began to use a file or directory (`/var/lib/etcd`), whatever a component then puts there. */
   claim(path: string): void {
     this.#note(path, CLAIMED);
   }
 
-  /** Whether kubestick has claimed a directory. */
+  /** As `claim`, for many files at once: those that are not there yet, which kubestick is about to make. */
+  claimMissing(paths: string[]): void {
+    const missing = paths.filter((path) => !this.#files.exists(path) && !this.claimed(path));
+    for (const path of missing) this.#entries[path] = [CLAIMED];
+    if (missing.length > 0) this.#save();
+  }
+
+  /** Whether kubestick has claimed a file or directory. */
   claimed(path: string): boolean {
     return this.#entries[path]?.includes(CLAIMED) ?? false;
   }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { initCommand } from "../support/cluster.ts";
 import { TestNode, until } from "../support/node.ts";
 
@@ -54,12 +55,9 @@ test("our supervisor starts a killed kubelet again, restarts it on SIGHUP and en
   const second = kubelet();
   node.exec(["kill", "-HUP", String(supervisor)], 5_000, true);
   await until(() => kubelet() > 1 && kubelet() !== second, 20_000, "the kubelet was restarted");
+  const third = kubelet();
   node.exec(["kill", "-TERM", String(supervisor)], 5_000, true);
-  await until(
-    () => node.exec(["pgrep", "-x", "kubelet"]).status !== 0 || Number.isNaN(kubelet()),
-    20_000,
-    "the kubelet ended",
-  );
+  await until(() => !existsSync(`/proc/${third}`), 20_000, "the kubelet ended");
   await until(
     () => node.exec(["test", "-e", "/run/kubestick/kubelet.pid"]).status !== 0,
     20_000,

@@ -1,7 +1,11 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { clusterInfo, discoveryKubeconfig } from "../../lib/bootstrap/cluster-info.ts";
 import { discoverByToken, type TokenDiscovery } from "../../lib/bootstrap/discovery.ts";
+import { discoverByFile } from "../../lib/bootstrap/discovery-file.ts";
+import { kubeconfig, toYaml } from "../../lib/kubeconfig/kubeconfig.ts";
 import { caPin } from "../../lib/pki/certificate.ts";
 import { apiDouble, type Handler, json, testCa } from "../support/api-double.ts";
 
@@ -105,6 +109,46 @@ describe("discovery by token", () => {
     });
     await expect(discoverByToken({ ...swapped.options, pins: [], unsafeSkipCaVerification: true })).rejects.toThrow(
       "is not signed with this token",
+    );
+  });
+});
+
+describe("discovery by file", () => {
+  const file = join(mkdtempSync("/tmp/kubestick-discovery-"), "cluster.conf");
+  const written = (server: string, ca: string, user: Parameters<typeof kubeconfig>[4]) => {
+    writeFileSync(file, toYaml(kubeconfig("kubernetes", "u", server, ca, user)));
+    return file;
+  };
+
+  test("takes the file's word for the CA, and gives the server no secret", async () => {
+    const { double, seen } = await controlPlane();
+    const found = await discoverByFile(written(double.server, double.ca, { token: "t" }), 500);
+    expect(found).toEqual({ server: double.server, ca: double.ca, client: { token: "t" } });
+    expect(seen).toEqual([undefined]);
+  });
+
+  test("a server of another CA is refused before any secret leaves", async () => {
+    const { double, seen } = await controlPlane();
+    const other = await testCa();
+    await expect(discoverByFile(written(double.server, other.ca, { token: "t" }), 500)).rejects.toThrow(/certificate/i);
+    expect(seen).toEqual([]);
+  });
+
+  test("plain http, other schemes, and files that name this host's files are refused", async () => {
+    for (const url of ["http://127.0.0.1/x", "ftp://127.0.0.1/x", "file:///etc/passwd"])
+      await expect(discoverByFile(url, 500)).rejects.toThrow("is not had over https");
+    const { double } = await controlPlane();
+    const named = { certificateFile: "/etc/shadow", keyFile: "/etc/shadow" };
+    await expect(discoverByFile(written(double.server, double.ca, named), 500)).rejects.toThrow(
+      "names the file /etc/shadow",
+    );
+    await expect(discoverByFile("/none/such", 500)).rejects.toThrow("cannot read the discovery file");
+  });
+
+  test("an https site that this host does not trust is refused", async () => {
+    const { double } = await controlPlane();
+    await expect(discoverByFile(`${double.server}/cluster.conf`, 2_000)).rejects.toThrow(
+      "cannot get the discovery file",
     );
   });
 });

@@ -254,7 +254,7 @@ exec sleep infinity
     return {
       files: lines(`find ${own.join(" ")} -xdev -type f`),
       processes: pids.map((pid) => fs.readFileSync(`/proc/${pid}/comm`, "utf8").trim()).sort(),
-      mounts: lines("awk '{print $5}' /proc/self/mountinfo | grep -E '^/(var/lib/kubelet|run/netns)/.'"),
+      mounts: lines("awk '{print $5}' /proc/self/mountinfo | grep -E '^/(var/lib/kubelet/.|run/netns/cni-)'"),
       rules: lines("iptables-save | grep KUBE-; nft list tables | grep kube-proxy"),
     };
   }

@@ -121,6 +121,7 @@ export const certsPhase: InitPhase = {
         flags: CERT_FLAGS,
         skipIf: (ctx) => (spec.localEtcdOnly && ctx.config.cluster.etcd.external ? "etcd is external" : undefined),
         run: async (ctx) => {
+          ctx.ledger.claimMissing(pairOf(ctx, spec.base));
           const outcome = await ctx.pki.ensure(spec);
           const names = spec.altNames?.(ctx.config);
           ctx.ui.step("certs", `${SAID[outcome]} "${spec.base}" certificate and key`);
@@ -137,15 +138,22 @@ export const certsPhase: InitPhase = {
       name: "sa",
       short: "Generate a private key for signing service account tokens along with its public key",
       flags: CERT_FLAGS,
-      run: async (ctx) =>
-        ctx.ui.step("certs", `${SAID[await ctx.pki.ensureServiceAccountKey()]} "sa" key and public key`),
+      run: async (ctx) => {
+        ctx.ledger.claimMissing(serviceAccountPair(ctx));
+        ctx.ui.step("certs", `${SAID[await ctx.pki.ensureServiceAccountKey()]} "sa" key and public key`);
+      },
     },
   ],
 };
 
+const pairOf = (ctx: InitContext, base: string) => [ctx.pki.path(`${base}.crt`), ctx.pki.path(`${base}.key`)];
+const serviceAccountPair = (ctx: InitContext) => [ctx.pki.path("sa.key"), ctx.pki.path("sa.pub")];
+
 /** Makes all keys that will be needed at once, in parallel: those of the certificates, and of these kubeconfigs. */
 export function prepareKeys(ctx: InitContext, kubeconfigs: string[]): void {
   const certificates = CERTIFICATES.filter((c) => !(c.localEtcdOnly && ctx.config.cluster.etcd.external));
+  // In one go, because each change of the ledger is synced to the card.
+  ctx.ledger.claimMissing([...certificates.flatMap((spec) => pairOf(ctx, spec.base)), ...serviceAccountPair(ctx)]);
   const files = KUBECONFIGS.filter(
     (k) => kubeconfigs.includes(k.name) && !ctx.files.exists(`${KUBERNETES_DIR}/${k.file}`),
   );
