@@ -23,7 +23,7 @@ async function build(name: string): Promise<string> {
   const outfile = join(OUT, `kubestick-${name}`);
   rmSync(outfile, { force: true });
   const result = await Bun.build({
-    entrypoints: [join(import.meta.dir, "cmd/main.ts")],
+    entrypoints: [join(import.meta.dir, "cmd/kubestick.ts")],
     minify: { whitespace: true, syntax: true },
     sourcemap: "none",
     compile: { target: TARGETS[name]!, outfile },

@@ -1,4 +1,3 @@
-#!/usr/bin/env bun
 import { type CommandDef, defineCommand, renderUsage, runCommand } from "citty";
 import { suggest } from "../lib/config/problems.ts";
 import { diskError, EXIT, KubestickError, UsageError } from "../lib/host/errors.ts";
@@ -6,7 +5,6 @@ import { INIT_PHASES } from "../lib/phases/init/init.ts";
 import { JOIN_PHASES } from "../lib/phases/join/join.ts";
 import { RESET_PHASES } from "../lib/phases/reset/reset.ts";
 import { flatten, phaseHelp } from "../lib/phases/runner.ts";
-import { superviseForever } from "../lib/services/supervisor.ts";
 import { formatError } from "../lib/ui/ui.ts";
 import {
   attachCommand,
@@ -24,7 +22,6 @@ import { argsDef, type Flag, GLOBAL_FLAGS, normalizeFlags } from "./flags.ts";
 import { runInit } from "./init.ts";
 import { INIT_FLAGS, PHASE_FLAGS } from "./init-flags.ts";
 import { JOIN_FLAGS, runJoin } from "./join.ts";
-import { runAgent } from "./node-agent.ts";
 import { RESET_FLAGS, runReset } from "./reset.ts";
 import {
   createTokenCommand,
@@ -42,7 +39,6 @@ interface Command {
   words: string[];
   description: string;
   flags: Flag[];
-  hidden?: boolean;
   /** Words that follow the command's own. */
   positionals?: number;
   /** More help, below the flags. */
@@ -227,21 +223,6 @@ const COMMANDS: Command[] = [
     positionals: 1,
     run: verifyRelease,
   },
-  {
-    words: ["node-agent"],
-    description: "Keep this node's part of the flat network in line with the cluster",
-    flags: GLOBAL_FLAGS,
-    hidden: true,
-    run: runAgent,
-  },
-  {
-    words: ["supervise"],
-    description: "Keep a service running",
-    flags: GLOBAL_FLAGS,
-    hidden: true,
-    positionals: 1,
-    run: (_given, [name = ""]) => superviseForever(name),
-  },
 ];
 
 /** Runs a command line. Returns the exit code; every error is printed, none escapes with a stack trace. */
@@ -291,7 +272,7 @@ function findCommand(argv: string[]): Command | undefined {
 function unknownCommand(argv: string[]): UsageError {
   const words = argv.filter((word) => !word.startsWith("-"));
   const typed = words.join(" ");
-  const known = COMMANDS.filter((c) => !c.hidden).map((c) => c.words.join(" "));
+  const known = COMMANDS.map((c) => c.words.join(" "));
   const near = suggest(typed, known) ?? suggest(words[0] ?? "", known);
   return new UsageError(
     `unknown command "${typed}"`,
@@ -308,7 +289,7 @@ function cittyCommand(command: Command, given = new Map<string, string>(), posit
 }
 
 async function topUsage(): Promise<string> {
-  const top = COMMANDS.filter((c) => !c.hidden && c.words.length === 1);
+  const top = COMMANDS.filter((c) => c.words.length === 1);
   return renderUsage(
     defineCommand({
       meta: { name: "kubestick", description: "Kubernetes from a USB stick" },
@@ -318,5 +299,3 @@ async function topUsage(): Promise<string> {
     }) as CommandDef,
   );
 }
-
-if (import.meta.main) process.exitCode = await main(process.argv.slice(2));

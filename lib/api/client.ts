@@ -103,6 +103,22 @@ export class ApiClient {
     );
   }
 
+  /** As `call`, for what this client perhaps may not do: undefined at once when it may not, or there is nothing there. */
+  async callIfAllowed<T = KubeObject>(method: Dispatcher.HttpMethod, path: string): Promise<T | undefined> {
+    return retry(
+      async (remaining) => {
+        try {
+          const response = await this.send(method, path, { timeoutMs: Math.min(10_000, remaining) });
+          return JSON.parse(await readBody(response)) as T;
+        } catch (error) {
+          if (error instanceof ApiError && [401, 403, 404].includes(error.status)) return undefined;
+          throw error;
+        }
+      },
+      { deadline: Date.now() + this.#callTimeoutMs },
+    );
+  }
+
   /** One object, or undefined where there is none. */
   async get<T = KubeObject>(
     apiVersion: string,

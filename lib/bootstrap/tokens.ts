@@ -1,8 +1,7 @@
 import type { ApiClient } from "../api/client.ts";
 import type { Cluster } from "../api/cluster.ts";
-import { ApiError } from "../api/errors.ts";
 import { role, roleBinding } from "../api/rbac.ts";
-import type { KubeObject } from "../api/resources.ts";
+import { type KubeObject, objectPath } from "../api/resources.ts";
 import type { BootstrapToken } from "../config/types.ts";
 import {
   CM_CLUSTER_INFO,
@@ -125,12 +124,8 @@ function selfRemoval(secret: KubeObject): object[] {
 
 /** Deletes the token that a client itself uses, where it may: one for a single node. Gives whether it is gone. */
 export async function useUpToken(client: ApiClient, id: string): Promise<boolean> {
-  try {
-    return await client.delete("v1", "Secret", `${SECRET_TOKEN_PREFIX}${id}`, NAMESPACE_SYSTEM);
-  } catch (error) {
-    if (error instanceof ApiError && (error.status === 403 || error.status === 401)) return false;
-    throw error;
-  }
+  const path = objectPath("v1", "Secret", `${SECRET_TOKEN_PREFIX}${id}`, NAMESPACE_SYSTEM);
+  return (await client.callIfAllowed("DELETE", path)) !== undefined;
 }
 
 /** Removes a token by its id, and its signature. Returns false when there was none. */

@@ -57,7 +57,7 @@ test("what does not fit stops join before anything is written, each with its own
 });
 
 test("a worker killed in the middle of joining joins when the same command is run again, with a token made later", async () => {
-  const token = cp.exec([...KUBESTICK, "token", "create", "--ttl=10m"], 30_000, true).stdout.trim();
+  const token = cp.exec([...KUBESTICK, "token", "create", "--ttl=10m", "--single-use"], 30_000, true).stdout.trim();
   const child = worker.start([...joinConfig(token), "-v"]);
   let seen = "";
   child.stdout!.on("data", (chunk: Buffer) => {
@@ -80,6 +80,8 @@ test("a worker killed in the middle of joining joins when the same command is ru
   expect(node.spec.taints.map((t) => t.key)).toContain("class");
   await until(() => cp.kubectl("get", "nodes", "jw1").includes(" Ready "), 120_000, "the worker is Ready");
   expect(worker.exec(["ls", "/etc/kubernetes/bootstrap-kubelet.conf"]).status).not.toBe(0);
+  // It was for one node.
+  expect(cp.exec([...KUBESTICK, "token", "list"], 30_000, true).stdout).not.toContain(token.split(".")[0]!);
   expect(
     worker
       .exec([
@@ -93,6 +95,17 @@ test("a worker killed in the middle of joining joins when the same command is ru
       ])
       .stdout.trim(),
   ).toBe("/etc/kubernetes/join.yaml");
+});
+
+test("slips for a class: as many tokens as asked for, each for one node, as commands and QR codes", () => {
+  const slips = cp.exec([...KUBESTICK, "token", "create", "--count=3", "--print-join-command"], 60_000, true).stdout;
+  const tokens = [...slips.matchAll(/^kubestick join \S+ --token (\S+) --discovery-token-ca-cert-hash sha256:/gm)];
+  expect(new Set(tokens.map((m) => m[1])).size).toBe(3);
+  const role = cp.kubectl("get", "roles", "-n", "kube-system", "-o", "name");
+  for (const [, token] of tokens) expect(role).toContain(`kubestick:single-use-${token!.split(".")[0]}`);
+  expect(cp.exec([...KUBESTICK, "token", "create", "--qr"], 60_000, true).stdout).toMatch(
+    /kubestick join .*\n[█▀▄ \n]{200,}/,
+  );
 });
 
 test("run once more it changes nothing, and a second node of that name is refused", async () => {

@@ -3,7 +3,7 @@ import { componentVersions, hasBinary } from "./binaries.ts";
 import type { TestNode } from "./node.ts";
 
 /** The source that `kubestick` runs from in tests. */
-export const KUBESTICK = [process.execPath, join(import.meta.dir, "../../cmd/main.ts")];
+export const KUBESTICK = [process.execPath, join(import.meta.dir, "../../cmd/kubestick.ts")];
 
 /** The token of every test cluster. */
 export const TOKEN = "abcdef.0123456789abcdef";

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiClient } from "../../api/client.ts";
-import { ApiError } from "../../api/errors.ts";
-import type { KubeObject } from "../../api/resources.ts";
+import { type KubeObject, objectPath } from "../../api/resources.ts";
 import { splitToken } from "../../bootstrap/token.ts";
 import { useUpToken } from "../../bootstrap/tokens.ts";
 import type { JoinConfiguration } from "../../config/types.ts";
@@ -118,7 +117,7 @@ const kubeletStartPhase: Phase<JoinContext> = {
     // The token has done its work; it stays in no file.
     files.remove(KUBELET_BOOTSTRAP_KUBECONFIG);
     // A control plane still needs it, to find out what it must serve.
-    if (!joined && ctx.bootstrapToken && !ctx.config.controlPlane) await useUp(ctx, client);
+    if (ctx.bootstrapToken && !ctx.config.controlPlane) await useUp(ctx, client);
   },
 };
 
@@ -192,13 +191,9 @@ const networkPhase: Phase<JoinContext> = {
   run: async (ctx) => {
     const client = new ApiClient(nodeConnection(ctx.files));
     try {
-      const map = await client
-        .get<{ data?: Record<string, string> }>("v1", "ConfigMap", CM_KUBESTICK, NAMESPACE_SYSTEM)
-        // A cluster that kubeadm made lets nobody read it.
-        .catch((error: unknown) => {
-          if (error instanceof ApiError && error.status === 403) return undefined;
-          throw error;
-        });
+      // A cluster that kubeadm made has no such object, and lets nobody look.
+      const path = objectPath("v1", "ConfigMap", CM_KUBESTICK, NAMESPACE_SYSTEM);
+      const map = await client.callIfAllowed<{ data?: Record<string, string> }>("GET", path);
       if (map?.data?.["network"] === "flat") await startNodeAgent(ctx);
     } finally {
       await client.close();
