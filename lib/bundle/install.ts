@@ -1,5 +1,5 @@
 import * as fs from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { compareVersions, parseVersion } from "../config/version.ts";
 import { HOST_BINARY_KINDS, type HostBinaryKind, hostBinaryKind } from "../constants/host-binaries.ts";
 import { CNI_BIN_DIR, FALLBACK_BIN_DIR, LOCAL_BIN_DIR } from "../constants/paths.ts";
@@ -81,6 +81,7 @@ export function planBinaries(
       directory = defaultDirectory(kind),
       leave: string[] = [],
     ) => [{ kind, binary, action, why, directory, leave: new Set(leave) }];
+    const programs = kind.members === "all" ? [] : (kind.members ?? []).map((member) => basename(member));
     const own = installed[kind.name];
     const ownDirectory = own?.files[0] === undefined ? undefined : dirname(own.files[0]);
     const found = look(kind);
@@ -105,13 +106,11 @@ export function planBinaries(
     const wrong = unsuitable(kind.name, found.version, options.kubernetesVersion);
     if (options.force) return decide("install", `--force replaces ${found.path}`, dirname(found.path));
     if (wrong) return decide("refuse", `${found.path} is not kubestick's: ${wrong}`);
-    const missing = (kind.members === "all" ? [] : (kind.members ?? []))
-      .map((m) => m.split("/").at(-1)!)
-      .filter((program) => !findProgram(program));
-    const rest = (kind.members === "all" ? [] : (kind.members ?? []))
-      .map((m) => m.split("/").at(-1)!)
-      .filter((program) => !missing.includes(program));
-    if (missing.length > 0) return decide("install", `only ${missing.join(", ")}: the rest is there`, undefined, rest);
+    const [missing, there] = [true, false].map((lacks) =>
+      programs.filter((name) => (findProgram(name) === undefined) === lacks),
+    );
+    if (missing!.length > 0)
+      return decide("install", `only ${missing!.join(", ")}: the rest is there`, undefined, there);
     return decide("keep", `${found.path} ${found.version} is there`);
   });
 }
@@ -146,7 +145,7 @@ function defaultDirectory(kind: HostBinaryKind): string {
 
 /** The names of the host binaries that a control plane or worker cannot do without and a bundle lacks for an architecture. */
 export function missingBinaries(bundle: Pick<Bundle, "binaries">, arch: string): string[] {
-  return ["containerd", "runc", "cni-plugins", "kubelet"].filter(
+  return ["containerd", "runc", "kubelet"].filter(
     (name) => hostBinaryKind(name) && !bundle.binaries.some((b) => b.name === name && b.arch === arch),
   );
 }

@@ -30,9 +30,7 @@ export const BUNDLE_CHECKS: Check<BundleCheckContext>[] = [
     why: "somebody else's programs are not replaced without being told to",
     run: ({ bundle, facts, decisions }) => {
       if (!bundle) return [];
-      const lacking = missingBinaries(bundle, facts.arch).filter(
-        (name) => !findProgram(name === "cni-plugins" ? "/opt/cni/bin/bridge" : name) && name !== "cni-plugins",
-      );
+      const lacking = missingBinaries(bundle, facts.arch).filter((name) => !findProgram(name));
       return [
         ...decisions()
           .filter((d) => d.action === "refuse")

@@ -7,16 +7,8 @@ import { run } from "../../lib/host/process.ts";
 import { KUBESTICK } from "../support/cluster.ts";
 import { buildImages } from "../support/images.ts";
 import { downloadSite, sha256File, TestRegistry } from "../support/registry.ts";
+import { UPSTREAM_IMAGES as NAMES, standInBinaries } from "../support/stand-ins.ts";
 
-const NAMES = [
-  "kube-apiserver:v1.36.2",
-  "kube-controller-manager:v1.36.2",
-  "kube-scheduler:v1.36.2",
-  "kube-proxy:v1.36.2",
-  "etcd:3.6.8-0",
-  "coredns/coredns:v1.14.2",
-  "pause:3.10.1",
-];
 const missing = ["docker-registry", "skopeo"].filter((name) => !findProgram(name));
 const work = fs.mkdtempSync("/tmp/kubestick-bundle-");
 const at = (name: string) => join(work, name);
@@ -32,47 +24,6 @@ async function succeeds(...args: string[]): Promise<string> {
   const { status, stdout, stderr } = await kubestick(...args);
   expect({ args, status, stderr: status === 0 ? "" : stderr }).toEqual({ args, status: 0, stderr: "" });
   return stdout;
-}
-
-/** Stand-ins of the host binaries, named as upstream publishes them. */
-function publishedBinaries(arch: string): string[] {
-  const dir = at(`published/${arch}`);
-  const tree = at(`tree-${arch}`);
-  fs.mkdirSync(dir, { recursive: true });
-  const program = (path: string) => {
-    fs.mkdirSync(join(tree, path, ".."), { recursive: true });
-    fs.writeFileSync(join(tree, path), `#!/bin/sh\necho ${path} ${arch} v1.2.3\n`, { mode: 0o755 });
-  };
-  const archive = (name: string, members: string[]) => {
-    for (const member of members) program(member);
-    run("tar", [
-      "-C",
-      tree,
-      "--sort=name",
-      "--mtime=@0",
-      "--owner=0",
-      "--group=0",
-      "-czf",
-      join(dir, name),
-      ...members,
-    ]);
-  };
-  archive(`containerd-2.1.9-linux-${arch}.tar.gz`, [
-    "bin/containerd",
-    "bin/containerd-shim-runc-v2",
-    "bin/ctr",
-    "bin/containerd-stress",
-  ]);
-  archive(`cni-plugins-linux-${arch}-v1.9.1.tgz`, ["./bridge", "./host-local", "./loopback", "./portmap"]);
-  archive(`crictl-v1.36.0-linux-${arch}.tar.gz`, ["crictl"]);
-  for (const name of [`runc.${arch}`, "kubelet", "kubectl"]) {
-    // Not the real ones: a program's head of this architecture, and bytes that are the same each time.
-    const head = Buffer.alloc(20);
-    head.write("\x7fELF\x02\x01", "latin1");
-    head.writeUInt16LE(arch === "amd64" ? 62 : 183, 18);
-    fs.writeFileSync(join(dir, name), Buffer.concat([head, Buffer.alloc(3_000_000, `${name}${arch}`)]));
-  }
-  return fs.readdirSync(dir).map((name) => join(dir, name));
 }
 
 describe.skipIf(missing.length > 0)("bundles from a real registry", () => {
@@ -116,7 +67,7 @@ describe.skipIf(missing.length > 0)("bundles from a real registry", () => {
         ],
         60_000,
       );
-    const files = { amd64: publishedBinaries("amd64"), arm64: publishedBinaries("arm64") };
+    const files = { amd64: standInBinaries(work, "amd64"), arm64: standInBinaries(work, "arm64") };
     const site = downloadSite((url) =>
       url.endsWith("runc.sha256sum")
         ? [...files.amd64, ...files.arm64]

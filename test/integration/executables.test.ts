@@ -10,18 +10,10 @@ import { buildImages } from "../support/images.ts";
 import { until } from "../support/node.ts";
 import { sha256File } from "../support/registry.ts";
 import { smallBundle } from "../support/small-bundle.ts";
+import { UPSTREAM_IMAGES as NAMES } from "../support/stand-ins.ts";
 
 const ARCH = process.arch === "arm64" ? "arm64" : "amd64";
 const OTHER = ARCH === "arm64" ? "amd64" : "arm64";
-const NAMES = [
-  "kube-apiserver:v1.36.2",
-  "kube-controller-manager:v1.36.2",
-  "kube-scheduler:v1.36.2",
-  "kube-proxy:v1.36.2",
-  "etcd:3.6.8-0",
-  "coredns/coredns:v1.14.2",
-  "pause:3.10.1",
-];
 const work = fs.mkdtempSync("/tmp/kubestick-exe-");
 const at = (name: string) => join(work, name);
 const executable = (arch: string) => at(`kubestick-linux-${arch}`);

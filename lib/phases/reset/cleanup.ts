@@ -49,7 +49,8 @@ export async function cleanUpNode(ctx: ResetContext): Promise<void> {
     ui.step("cleanup-node", `kubestick has made nothing on this host (there is no ${LEDGER_FILE})`);
     return;
   }
-  const ownContainerd = installed["containerd"] !== undefined;
+  // Of somebody else's containerd perhaps only ctr is kubestick's.
+  const ownContainerd = installed["containerd"]?.files.some((path) => path.endsWith("/containerd")) ?? false;
   if (options.dryRun) {
     for (const path of ledger.paths) ui.step("cleanup-node", `Would remove ${path}`);
     for (const path of Object.values(installed).flatMap((i) => i.files))
