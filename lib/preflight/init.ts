@@ -106,7 +106,7 @@ export const INIT_CHECKS: InitCheck[] = [
         if (!files.exists(path) || ledger.owns(path)) return [];
         const found = error(
           `${path} is already there, and kubestick did not write it`,
-          "kubeadm reset removes an old control plane",
+          "kubestick reset removes an old control plane (kubeadm reset, where kubeadm made it)",
         );
         return found.map((finding) => ({ ...finding, name: `FileAvailable-${path.replaceAll("/", "-")}` }));
       }),

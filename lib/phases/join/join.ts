@@ -48,7 +48,7 @@ const JOIN_CHECKS: Check<JoinContext>[] = [
       files.exists(KUBELET_KUBECONFIG) && !ledger.claimed(KUBELET_KUBECONFIG)
         ? error(
             `${KUBELET_KUBECONFIG} is already there: this host is a node of a cluster`,
-            "kubeadm reset takes it out",
+            "kubestick reset takes it out (kubeadm reset, where kubeadm made it)",
           )
         : [],
   },
