@@ -48,3 +48,6 @@ export const CONTAINERD_CONFIG_FILE = "/etc/containerd/config.toml";
 export const CONTAINERD_CERTS_DIR = "/etc/containerd/certs.d";
 export const SYSCTL_FILE = "/etc/sysctl.d/99-kubestick.conf";
 export const MODULES_FILE = "/etc/modules-load.d/kubestick.conf";
+
+/** A kubelet's cgroup root, where it shares its kernel with others: this and the node's host name. */
+export const CGROUP_ROOT_PREFIX = "/kubestick-";

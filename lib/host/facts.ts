@@ -1,7 +1,14 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import { delimiter, join } from "node:path";
-import { HOST_RESOLV_CONF, PROGRAM_PATH, SYSTEMD_RESOLVED_CONF } from "../constants/paths.ts";
+import {
+  CGROUP_ROOT_PREFIX,
+  HOST_RESOLV_CONF,
+  KUBELET_CONFIG_FILE,
+  PROGRAM_PATH,
+  SYSTEMD_RESOLVED_CONF,
+} from "../constants/paths.ts";
+import { otherKubeletRuns } from "./cgroups.ts";
 import { UsageError } from "./errors.ts";
 import type { Files } from "./files.ts";
 import { isLoopback } from "./net.ts";
@@ -32,6 +39,8 @@ export interface HostFacts {
   memoryBytes: number;
   cgroupVersion: 1 | 2;
   swap: boolean;
+  /** The kubelet's cgroup root, where this host shares its kernel with other nodes; it stays the same once it is chosen. */
+  cgroupRoot: string | undefined;
   serviceManager: ServiceManager;
   /** Addresses of interfaces that are up, loopback and link-local ones left out. */
   addresses: HostAddress[];
@@ -58,6 +67,7 @@ export function readFacts(files: Files): HostFacts {
     cpus: os.availableParallelism(),
     memoryBytes: os.totalmem(),
     cgroupVersion: fs.existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1,
+    cgroupRoot: cgroupRoot(files),
     swap: readSystemFile("/proc/swaps").trim().split("\n").length > 1,
     serviceManager: serviceManager(),
     addresses: hostAddresses(),
@@ -82,6 +92,12 @@ const CAP_SYS_RESOURCE = 24n;
 export function hasCapability(status: string, capability: bigint): boolean {
   const mask = /^CapEff:\s*([0-9a-f]+)/m.exec(status)?.[1] ?? "0";
   return ((BigInt(`0x${mask}`) >> capability) & 1n) === 1n;
+}
+
+function cgroupRoot(files: Files): string | undefined {
+  const chosen = /^cgroupRoot: "?(\S+?)"?$/m.exec(files.readText(KUBELET_CONFIG_FILE) ?? "")?.[1];
+  if (chosen?.startsWith(CGROUP_ROOT_PREFIX)) return chosen;
+  return otherKubeletRuns() ? `${CGROUP_ROOT_PREFIX}${os.hostname().trim().toLowerCase()}` : undefined;
 }
 
 /** Nameservers of a resolv.conf that a pod can reach: a loopback one is the host's own stub (systemd-resolved, dnsmasq). */

@@ -18,11 +18,11 @@ export function dnsAddresses(config: InitConfig): string[] {
 }
 
 /** What fitting a kubelet to a host looks at. */
-export type KubeletFacts = Pick<HostFacts, "cgroupVersion" | "swap" | "resolvConf" | "hostResolvConf">;
+export type KubeletFacts = Pick<HostFacts, "cgroupVersion" | "cgroupRoot" | "swap" | "resolvConf" | "hostResolvConf">;
 type CgroupDriver = "systemd" | "cgroupfs" | undefined;
 
 /** Settings that belong to one node and stay out of the cluster's ConfigMap, as with kubeadm (KubeletConfiguration Mutate). */
-const NODE_LOCAL = new Set(["resolvConf"]);
+const NODE_LOCAL = new Set(["resolvConf", "cgroupRoot"]);
 
 /** The kubelet settings that a host asks for, each with the reason. */
 export function hostSettings(
@@ -36,6 +36,10 @@ export function hostSettings(
   }
   if (facts.swap) add("failSwapOn", false, "swap is on; pods get none of it, but the kubelet must not refuse to start");
   if (driver) add("cgroupDriver", driver, "that is what the container runtime uses");
+  if (facts.cgroupRoot) {
+    const why = "another kubelet runs on this kernel, and two that share a cgroup root kill each other's pods";
+    add("cgroupRoot", facts.cgroupRoot, why);
+  }
   if (!facts.resolvConf) {
     const why = facts.hostResolvConf.nameservers.length === 0 ? "has no nameserver" : "has only loopback nameservers";
     add("resolvConf", EMPTY_RESOLV_CONF, `${facts.hostResolvConf.path} ${why}, and a pod that asks itself loops`);

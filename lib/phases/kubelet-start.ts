@@ -1,11 +1,13 @@
 import type { ComponentConfig, NodeRegistration } from "../config/types.ts";
 import {
+  CGROUP_ROOT_PREFIX,
   EMPTY_RESOLV_CONF,
   KUBELET_CONFIG_FILE,
   KUBELET_FLAGS_FILE,
   KUBELET_INSTANCE_CONFIG_FILE,
   KUBELET_RESTART_MARK,
 } from "../constants/paths.ts";
+import { makeCgroupRoot } from "../host/cgroups.ts";
 import { KubestickError } from "../host/errors.ts";
 import { findProgram, type HostFacts } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
@@ -70,6 +72,8 @@ export async function startKubelet(
     ui.step("kubelet-start", `Would start the kubelet under ${ctx.services.name}`);
     return;
   }
+  const root = kubelet["cgroupRoot"];
+  if (typeof root === "string" && root.startsWith(CGROUP_ROOT_PREFIX)) makeCgroupRoot(root, ctx.facts.cgroupVersion);
   const program = findProgram("kubelet");
   if (!program) {
     throw new KubestickError("there is no kubelet on this host (looked in PATH)", {

@@ -12,6 +12,7 @@ import { downloadSite, TestRegistry } from "../support/registry.ts";
 const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
 const offline = join(WORK, "offline");
 const board = new TestNode("board1", 30, WORK);
+const second = new TestNode("board2", 31, WORK);
 const missing = ["docker-registry", "skopeo"].filter((name) => !findProgram(name));
 
 /** Runs a program of this machine without holding up the servers of this process. */
@@ -24,6 +25,7 @@ async function here(...command: string[]): Promise<string> {
 
 describe.skipIf(missing.length > 0)("init from one file on a bare node", () => {
   const executable = join(board.dir, "kubestick");
+  const copy = join(second.dir, "kubestick");
   const init = (...flags: string[]) => {
     const ignored = [
       ...(componentVersions().supported ? [] : ["KubernetesVersion"]),
@@ -64,7 +66,7 @@ describe.skipIf(missing.length > 0)("init from one file on a bare node", () => {
       site.stop();
       registry.stop();
     }
-    await board.up(WORK, { bare: true, defaultRoute: false });
+    for (const node of [board, second]) await node.up(WORK, { bare: true, defaultRoute: false });
     await here(
       ...KUBESTICK,
       "bundle",
@@ -75,8 +77,10 @@ describe.skipIf(missing.length > 0)("init from one file on a bare node", () => {
       "--file",
       executable,
     );
+    fs.copyFileSync(executable, copy);
   });
   afterAll(() => {
+    second.down();
     board.down();
     fs.rmSync(offline, { recursive: true, force: true });
   });
@@ -140,10 +144,31 @@ describe.skipIf(missing.length > 0)("init from one file on a bare node", () => {
     expect(out.stdout).not.toMatch(/Installed|Starting containerd/);
   });
 
+  test("a second bare board joins with the same file, and both become Ready", async () => {
+    const slip = board.exec([executable, "token", "create", "--print-join-command"], 30_000, true).stdout.trim();
+    const out = second.exec([copy, ...slip.split(" ").slice(1)], 300_000);
+    expect({ status: out.status, output: out.status === 0 ? "" : out.stdout + out.stderr }).toEqual({
+      status: 0,
+      output: "",
+    });
+    // It shares this kernel with the first one's kubelet, which it finds out by itself.
+    expect(out.stdout).toContain('kubelet cgroupRoot: "/kubestick-board2"');
+    const conditions = '{range .items[*]}{.metadata.name}={.status.conditions[?(@.type=="Ready")].status} {end}';
+    const ready = () => board.kubectl("get", "nodes", "-o", `jsonpath=${conditions}`).trim();
+    await until(() => ready() === "board1=True board2=True", 120_000, "both boards Ready");
+    expect(second.file("/var/log/kubestick/containerd.log")).not.toMatch(/PullImage/);
+  });
+
   test("reset leaves nothing of it behind", () => {
-    const out = board.exec([executable, "reset", "--force"], 120_000);
-    expect({ status: out.status, stderr: out.stderr }).toEqual({ status: 0, stderr: "" });
-    expect(board.leftovers()).toEqual({ files: [], processes: ["sleep"], mounts: [], rules: [] });
-    expect(board.exec(["sh", "-c", "command -v containerd kubelet kubectl ctr runc"]).stdout).toBe("");
+    for (const [node, program] of [
+      [second, copy],
+      [board, executable],
+    ] as const) {
+      const out = node.exec([program, "reset", "--force"], 120_000);
+      expect({ status: out.status, stderr: out.stderr }).toEqual({ status: 0, stderr: "" });
+      expect(node.leftovers()).toEqual({ files: [], processes: ["sleep"], mounts: [], rules: [] });
+      expect(node.exec(["sh", "-c", "command -v containerd kubelet kubectl ctr runc"]).stdout).toBe("");
+      expect(node.exec(["ip", "-o", "link"]).stdout.match(/^\d+: [^:@]+/gm)).toHaveLength(2);
+    }
   });
 });

@@ -12,6 +12,7 @@ export const FACTS: HostFacts = {
   cpus: 4,
   memoryBytes: 8 * 1024 ** 3,
   cgroupVersion: 2,
+  cgroupRoot: undefined,
   swap: false,
   serviceManager: "none",
   addresses: [{ interface: "eth0", address: "10.99.0.11", family: 4 }],

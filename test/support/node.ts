@@ -280,8 +280,8 @@ exec sleep infinity
 
   /** Containers with a network of their own are found by the node's cgroup. */
   #killCgroup(): void {
-    for (const controller of fs.readdirSync(CGROUPS)) {
-      const path = join(CGROUPS, controller, this.cgroup);
+    const roots = [this.cgroup, `kubestick-${this.name}`];
+    for (const path of fs.readdirSync(CGROUPS).flatMap((c) => roots.map((root) => join(CGROUPS, c, root)))) {
       if (!fs.existsSync(path)) continue;
       tryRun("bash", [
         "-c",

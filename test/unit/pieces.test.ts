@@ -149,10 +149,14 @@ describe("fitting to the host", () => {
   test("each adaptation has a reason, and the user's own word wins", () => {
     const old = {
       cgroupVersion: 1 as const,
+      cgroupRoot: undefined,
       swap: true,
       resolvConf: undefined,
       hostResolvConf: { path: "/etc/resolv.conf", nameservers: ["127.0.0.53"] },
     };
+    const shared = kubeletConfig(configFrom(MINIMAL), { ...old, cgroupRoot: "/kubestick-n2" }, "cgroupfs");
+    // One node's own: the others do not share its kernel, or have a root of their own.
+    expect([shared.local["cgroupRoot"], shared.shared["cgroupRoot"]]).toEqual(["/kubestick-n2", undefined]);
     const fitted = kubeletConfig(configFrom(MINIMAL), old, "cgroupfs");
     expect(fitted.local).toMatchObject({
       failCgroupV1: false,

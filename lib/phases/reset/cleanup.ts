@@ -10,6 +10,7 @@ import {
   RUN_DIR,
   STATE_DIR,
 } from "../../constants/paths.ts";
+import { removeCgroupRoot } from "../../host/cgroups.ts";
 import { reason } from "../../host/errors.ts";
 import { findProgram } from "../../host/facts.ts";
 import { unmountBelow } from "../../host/mounts.ts";
@@ -65,6 +66,7 @@ export async function cleanUpNode(ctx: ResetContext): Promise<void> {
     ui.step("cleanup-node", "Stopping containerd");
     await services.remove("containerd");
   }
+  if (ctx.facts.cgroupRoot) removeCgroupRoot(ctx.facts.cgroupRoot, ctx.facts.cgroupVersion);
   cleanPacketFilter(ctx);
   if (ledger.claimed(CNI_CONFIG_FILE)) {
     const removed = removeFlatNetwork();

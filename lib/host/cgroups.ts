@@ -1,0 +1,64 @@
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { readSystemFile } from "./system-files.ts";
+
+const CGROUPS = "/sys/fs/cgroup";
+
+/** Whether a kubelet of another network namespace runs on this kernel: nodes that are namespaces share its cgroups. */
+export function otherKubeletRuns(): boolean {
+  const own = namespaceOf("self");
+  return fs
+    .readdirSync("/proc")
+    .filter((pid) => /^\d+$/.test(pid) && readSystemFile(`/proc/${pid}/comm`).trim() === "kubelet")
+    .some((pid) => {
+      const theirs = namespaceOf(pid);
+      return theirs !== undefined && theirs !== own;
+    });
+}
+
+function namespaceOf(pid: string): string | undefined {
+  try {
+    return fs.readlinkSync(`/proc/${pid}/ns/net`);
+  } catch {
+    // It has ended, or is not ours to look at.
+    return undefined;
+  }
+}
+
+/** Every hierarchy of cgroups: one with version 2, one a controller with version 1. */
+function hierarchies(version: 1 | 2): string[] {
+  if (version === 2) return [CGROUPS];
+  return fs
+    .readdirSync(CGROUPS)
+    .map((name) => join(CGROUPS, name))
+    .filter((path) => fs.lstatSync(path).isDirectory());
+}
+
+/** Makes a kubelet's cgroup root in every hierarchy: the kubelet refuses one that is not there. */
+export function makeCgroupRoot(root: string, version: 1 | 2): void {
+  for (const hierarchy of hierarchies(version)) {
+    const path = join(hierarchy, root);
+    fs.mkdirSync(path, { recursive: true });
+    // A cpuset of version 1 takes nobody in before it has processors and memory.
+    for (const file of ["cpuset.cpus", "cpuset.mems"]) {
+      const parent = readSystemFile(join(hierarchy, file));
+      if (version === 1 && parent.trim() !== "" && readSystemFile(join(path, file)).trim() === "")
+        fs.writeFileSync(join(path, file), parent);
+    }
+  }
+}
+
+/** Removes a cgroup root and what is empty below it; a cgroup with processes stays. */
+export function removeCgroupRoot(root: string, version: 1 | 2): void {
+  for (const hierarchy of hierarchies(version)) removeEmpty(join(hierarchy, root));
+}
+
+function removeEmpty(path: string): void {
+  try {
+    for (const entry of fs.readdirSync(path, { withFileTypes: true }))
+      if (entry.isDirectory()) removeEmpty(join(path, entry.name));
+    fs.rmdirSync(path);
+  } catch {
+    // It is not there, or a process is in it.
+  }
+}
