@@ -73,6 +73,13 @@ export const JOIN_FLAGS: Flag[] = byName([
     type: "boolean",
   },
   {
+    name: "sync-time",
+    description:
+      "Set this host's clock to the control plane's when certificates are not valid at its own time. A clock before the cluster's CA is always set.",
+    type: "boolean",
+    besideConfig: true,
+  },
+  {
     name: "tls-bootstrap-token",
     description: "The token used to temporarily authenticate with the control plane while joining the node.",
     valueHint: "token",
@@ -98,6 +105,7 @@ export async function runJoin(given: Given, [endpoint]: string[]): Promise<void>
   const options = {
     ...bundleOptions(given),
     dryRun: false,
+    syncTime: given.get("sync-time") === "true",
     ignorePreflightErrors: new Set([
       ...(config.nodeRegistration?.ignorePreflightErrors ?? []),
       ...listValue(given, "ignore-preflight-errors"),

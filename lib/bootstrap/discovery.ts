@@ -3,11 +3,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici/index.js";
 import { ApiClient } from "../api/client.ts";
 import { ApiError, ConnectError } from "../api/errors.ts";
+import { MINUTE } from "../constants/durations.ts";
 import { CM_CLUSTER_INFO, JWS_KEY_PREFIX, NAMESPACE_PUBLIC } from "../constants/names.ts";
 import { KubestickError } from "../host/errors.ts";
 import { readKubeconfig } from "../kubeconfig/kubeconfig.ts";
 import { caPin } from "../pki/certificate.ts";
 import { verifyDetached } from "./jws.ts";
+import { verifiedTime } from "./server-time.ts";
 import { splitToken } from "./token.ts";
 
 const PATH = `/api/v1/namespaces/${NAMESPACE_PUBLIC}/configmaps/${CM_CLUSTER_INFO}`;
@@ -29,6 +31,17 @@ export interface TokenDiscovery {
   pins: string[];
   unsafeSkipCaVerification: boolean;
   timeoutMs: number;
+  /**
+   * Sets this host's clock to the proven control plane's when TLS cannot do with it; gives whether it did. Without it a
+   * wrong clock is an error.
+   */
+  setClock?: (skew: ClockSkew) => boolean;
+}
+
+/** A clock that TLS cannot do with: the control plane's time, and since when the cluster's CA is valid. */
+export interface ClockSkew {
+  serverTime: Date;
+  caNotBefore: Date;
 }
 
 /**
@@ -57,7 +70,7 @@ export async function discoverByToken(options: TokenDiscovery): Promise<Discover
       }
       const published = readKubeconfig(text, `cluster-info of ${endpoint}`, () => undefined);
       if (!options.unsafeSkipCaVerification) checkPins(published.ca, pins, endpoint);
-      await confirm(endpoint, published.ca, text);
+      await confirmInTime(options, published.ca, text);
       return { server: published.server, ca: published.ca };
     } catch (error) {
       const waiting =
@@ -94,6 +107,19 @@ function checkPins(ca: string, pins: string[], endpoint: string): void {
   );
 }
 
+/** Confirms; a wrong clock is set right where that is allowed, since nothing has been signed yet, and explained elsewhere. */
+async function confirmInTime(options: TokenDiscovery, ca: string, text: string): Promise<void> {
+  try {
+    await confirm(options.endpoint, ca, text);
+  } catch (error) {
+    if (!isClockError(error)) throw error;
+    const serverTime = await verifiedTime(options.endpoint, ca);
+    const caNotBefore = new X509Certificate(ca).validFromDate;
+    if (!options.setClock?.({ serverTime, caNotBefore })) throw explainClock(error, serverTime);
+    await confirm(options.endpoint, ca, text);
+  }
+}
+
 /** Asks again, now trusting only the proven CA: a man in the middle that merely passed cluster-info on is found out. */
 async function confirm(endpoint: string, ca: string, expected: string): Promise<void> {
   const client = new ApiClient({ server: `https://${endpoint}`, ca });
@@ -103,24 +129,27 @@ async function confirm(endpoint: string, ca: string, expected: string): Promise<
     throw new KubestickError(`${endpoint} gave another cluster-info over the verified connection than before it`, {
       hint: "somebody may sit between this node and the control plane; look at the network, then run the same command again",
     });
-  } catch (error) {
-    throw explainClock(error, ca);
   } finally {
     await client.close();
   }
 }
 
+function isClockError(error: unknown): error is ConnectError {
+  return error instanceof ConnectError && /NOT_YET_VALID|HAS_EXPIRED|not yet valid|has expired/i.test(error.message);
+}
+
 /** A board without a battery clock lives in the past, and takes every certificate for one of the future. */
-function explainClock(error: unknown, ca: string): unknown {
-  if (!(error instanceof ConnectError) || !/NOT_YET_VALID|HAS_EXPIRED|not yet valid|has expired/i.test(error.message))
-    return error;
-  const { validFromDate, validToDate } = new X509Certificate(ca);
+function explainClock(error: unknown, serverTime: Date): KubestickError {
   const now = new Date();
-  const inside = now >= validFromDate && now <= validToDate;
+  const agree = Math.abs(serverTime.getTime() - now.getTime()) < MINUTE;
   return new KubestickError(
-    `the control plane's certificate is not valid at ${now.toISOString()}, which is what this host's clock says${inside ? "" : `; the cluster's CA is valid from ${validFromDate.toISOString()} to ${validToDate.toISOString()}`}`,
+    agree
+      ? `the control plane's certificate is not valid now (${now.toISOString()}), and both clocks agree`
+      : `this host's clock says ${now.toISOString()}, and the control plane's ${serverTime.toISOString()}: certificates are not valid at this host's time`,
     {
-      hint: 'compare the clocks with date -u on both; set this one: date -u -s "YYYY-MM-DD HH:MM:SS"; if they agree, the certificate has expired: kubeadm certs renew all',
+      hint: agree
+        ? "it has expired; on the control plane: kubeadm certs renew all"
+        : "run the same command again with --sync-time, which sets this host's clock to the control plane's",
       cause: error,
     },
   );

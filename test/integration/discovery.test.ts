@@ -3,8 +3,10 @@ import { X509Certificate } from "node:crypto";
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { clusterInfo, discoveryKubeconfig } from "../../lib/bootstrap/cluster-info.ts";
-import { discoverByToken, type TokenDiscovery } from "../../lib/bootstrap/discovery.ts";
+import { type ClockSkew, discoverByToken, type TokenDiscovery } from "../../lib/bootstrap/discovery.ts";
 import { discoverByFile } from "../../lib/bootstrap/discovery-file.ts";
+import { verifiedTime } from "../../lib/bootstrap/server-time.ts";
+import { CERTIFICATE_BACKDATE } from "../../lib/constants/durations.ts";
 import { kubeconfig, toYaml } from "../../lib/kubeconfig/kubeconfig.ts";
 import { caPin } from "../../lib/pki/certificate.ts";
 import { apiDouble, type Handler, json, testCa } from "../support/api-double.ts";
@@ -16,14 +18,18 @@ afterEach(async () => {
 const TOKEN = { id: "abcdef", secret: "0123456789abcdef" };
 
 /** A control plane's double that publishes a cluster-info, whose making a test can bend; keeps every request's headers. */
-async function controlPlane(bend: (info: { data: Record<string, string> }, asked: number) => void = () => undefined) {
+async function controlPlane(
+  bend: (info: { data: Record<string, string> }, asked: number) => void = () => undefined,
+  from?: number,
+) {
   const seen: (string | undefined)[] = [];
   let info: (asked: number) => object = () => ({});
   const handler: Handler = (request, response) => {
     seen.push(request.token);
-    json(response, 200, info(seen.length));
+    // A control plane of another time says so.
+    json(response, 200, info(seen.length), from === undefined ? {} : { date: new Date(from + 60_000).toUTCString() });
   };
-  const double = await apiDouble(handler, { anyClient: true });
+  const double = await apiDouble(handler, { anyClient: true, from });
   closing.push(double.close);
   info = (asked) => {
     const made = structuredClone(clusterInfo(discoveryKubeconfig(double.server, double.ca), [TOKEN])) as {
@@ -149,6 +155,33 @@ describe("discovery by file", () => {
     const { double } = await controlPlane();
     await expect(discoverByFile(`${double.server}/cluster.conf`, 2_000)).rejects.toThrow(
       "cannot get the discovery file",
+    );
+  });
+});
+
+describe("a clock that TLS cannot do with", () => {
+  const future = Math.floor(Date.now() / 1000) * 1000 + 24 * 3_600_000;
+
+  test("is explained with both times, and set to the proven control plane's where that is allowed", async () => {
+    const { options, double } = await controlPlane(undefined, future);
+    await expect(discoverByToken(options)).rejects.toThrow(
+      `the control plane's ${new Date(future + 60_000).toISOString()}: certificates are not valid`,
+    );
+    const asked: ClockSkew[] = [];
+    const setClock = (skew: ClockSkew) => asked.push(skew) > 0;
+    // The test's own clock stays as it is, so the second look fails in the same way.
+    await expect(discoverByToken({ ...options, setClock })).rejects.toThrow(/not.yet.valid/i);
+    expect(asked).toEqual([
+      { serverTime: new Date(future + 60_000), caNotBefore: new Date(future - CERTIFICATE_BACKDATE) },
+    ]);
+    expect(await verifiedTime(double.server.slice("https://".length), double.ca)).toEqual(new Date(future + 60_000));
+  });
+
+  test("is not set by a server that the cluster's CA does not vouch for", async () => {
+    const { double } = await controlPlane(undefined, future);
+    const other = await testCa("kubernetes", future);
+    await expect(verifiedTime(double.server.slice("https://".length), other.ca)).rejects.toThrow(
+      "is not the server it should be",
     );
   });
 });

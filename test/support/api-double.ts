@@ -4,10 +4,10 @@ import type { AddressInfo } from "node:net";
 import { newKeyPair, privateKeyPem } from "../../lib/pki/algorithms.ts";
 import { type CertificateContent, certificatePem, type Issuer, newCertificate } from "../../lib/pki/certificate.ts";
 
-/** A CA, and certificates from it, as PEM. */
-export async function testCa(name = "kubernetes") {
+/** A CA, and certificates from it, as PEM, valid for an hour from a time on. */
+export async function testCa(name = "kubernetes", from = Date.now()) {
   const keys = await newKeyPair("ECDSA-P256");
-  const dates = { notBefore: new Date(), notAfter: new Date(Date.now() + 3_600_000) };
+  const dates = { notBefore: new Date(from), notAfter: new Date(from + 3_600_000) };
   const certificate = newCertificate({ commonName: name, ca: true, dnsNames: [name], ...dates }, keys.publicKey, {
     selfKey: keys.privateKey,
   });
@@ -34,8 +34,8 @@ export type Handler = (
  * An HTTPS server in this process in the place of an API server, on a free loopback port. It takes only clients that
  * its CA has certified, unless told to take any.
  */
-export async function apiDouble(handler: Handler, options: { anyClient?: boolean } = {}) {
-  const ca = await testCa();
+export async function apiDouble(handler: Handler, options: { anyClient?: boolean; from?: number } = {}) {
+  const ca = await testCa("kubernetes", options.from);
   const server = await ca.issue({
     commonName: "kube-apiserver",
     usages: ["server"],

@@ -1,5 +1,5 @@
 import { ApiClient } from "../../api/client.ts";
-import { type DiscoveredCluster, discoverByToken } from "../../bootstrap/discovery.ts";
+import { type ClockSkew, type DiscoveredCluster, discoverByToken } from "../../bootstrap/discovery.ts";
 import { type Credentials, discoverByFile } from "../../bootstrap/discovery-file.ts";
 import type { Bundle } from "../../bundle/bundle.ts";
 import type { Decision } from "../../bundle/install.ts";
@@ -9,12 +9,13 @@ import { DISCOVERY_TIMEOUT } from "../../constants/durations.ts";
 import { DEFAULT_CRI_SOCKET } from "../../constants/paths.ts";
 import { API_SERVER_PORT } from "../../constants/ports.ts";
 import { KUBERNETES_VERSION } from "../../constants/versions.ts";
-import { UsageError } from "../../host/errors.ts";
+import { KubestickError, UsageError } from "../../host/errors.ts";
 import { type HostFacts, requireAdvertiseAddress } from "../../host/facts.ts";
 import type { Files } from "../../host/files.ts";
 import { Ledger } from "../../host/ledger.ts";
 import { joinHostPort, splitHostPort } from "../../host/net.ts";
 import { readPatches } from "../../manifests/patches.ts";
+import { setClock } from "../../node/clock.ts";
 import { Cri } from "../../runtime/cri.ts";
 import { serviceManager } from "../../services/manager.ts";
 import type { ServiceManagerControl } from "../../services/service.ts";
@@ -28,6 +29,8 @@ import { sharedKubeletConfig } from "./kubelet-config.ts";
 export interface JoinOptions {
   dryRun: boolean;
   ignorePreflightErrors: Set<string>;
+  /** Set this host's clock to the control plane's when TLS cannot do with it. */
+  syncTime: boolean;
   /** Replace programs and files that are newer or somebody else's. */
   force: boolean;
   /** Where containerd has a registry's images instead, by host; `*` for every one. */
@@ -133,8 +136,22 @@ export class JoinContext {
       pins: caCertHashes ?? [],
       unsafeSkipCaVerification: unsafeSkipCAVerification ?? false,
       timeoutMs,
+      setClock: (skew) => this.#setClock(skew),
     });
     return this.#discovered;
+  }
+
+  /** A clock before the cluster's own beginning is wrong beyond doubt; any other is set only when asked for. */
+  #setClock({ serverTime, caNotBefore }: ClockSkew): boolean {
+    const now = new Date();
+    if (!this.options.syncTime && now >= caNotBefore) return false;
+    const why = setClock(serverTime);
+    if (why) throw new KubestickError(`cannot set this host's clock to ${serverTime.toISOString()}: ${why}`);
+    this.ui.step(
+      "preflight",
+      `Set the clock from ${now.toISOString()} to ${serverTime.toISOString()}, the control plane's`,
+    );
+    return true;
   }
 
   /** A client with the rights of the bootstrap token, or of the discovery file. */
