@@ -78,6 +78,7 @@ export async function createCommand(given: Given, [target]: string[]): Promise<v
   const version = kubernetesVersion(given);
   const local = from.flatMap((path) => openLocal(path, version));
   const useLock = given.has("lock") || from.length === 0;
+  const lock = useLock ? readLock(given.get("lock") ?? defaultLock(version ?? KUBERNETES_VERSION)) : undefined;
   const staging = new Staging(join(dirname(target), `.${basename(target)}.blobs`));
   const registry = openRegistry(given);
   const show = progressLine(ui, "create");
@@ -89,11 +90,7 @@ export async function createCommand(given: Given, [target]: string[]): Promise<v
     progress: (state: Progress) => show(() => stateLine(state)),
   };
   try {
-    let contents: Contents;
-    if (useLock) {
-      const file = given.get("lock") ?? defaultLock(version ?? KUBERNETES_VERSION);
-      contents = await stageLock(readLock(file), archs, sources);
-    } else contents = stageLocal(local, archs, version, staging);
+    const contents = lock ? await stageLock(lock, archs, sources) : stageLocal(local, archs, version, staging);
     await addOwn(given, contents, archs, sources);
     if (given.get("zstd") === "true") await recompressAll(contents, staging, ui);
     const { index, blobs } = compose(contents, staging);

@@ -65,17 +65,23 @@ export async function controlPlaneContext(ctx: JoinContext): Promise<InitContext
   return new InitContext(config, ctx.facts, ctx.files, ctx.ui, options, ctx.bundle, ctx.ledger);
 }
 
+/** A control plane with a CA of its own would be another cluster. */
+function requireShared(cp: InitContext): void {
+  const missing = Object.values(sharedCertificates(cp.config)).filter((path) => !cp.files.exists(path));
+  if (missing.length === 0) return;
+  throw new KubestickError(`these files of the first control plane are not here: ${missing.join(", ")}`, {
+    hint: "give the key with --certificate-key (on the first: kubestick init phase upload-certs --upload-certs), or copy them by hand",
+  });
+}
+
 /** Gets the shared certificates out of the cluster, decrypted with the key, or sees that they were copied by hand. */
 async function downloadCerts(ctx: JoinContext): Promise<void> {
   const cp = await ctx.controlPlane();
   const wanted = Object.entries(sharedCertificates(cp.config));
   const key = ctx.config.controlPlane?.certificateKey;
   if (!key) {
-    const missing = wanted.map(([, path]) => path).filter((path) => !ctx.files.exists(path));
-    if (missing.length === 0) return;
-    throw new KubestickError(`these files of the first control plane are not here: ${missing.join(", ")}`, {
-      hint: "give the key with --certificate-key (on the first: kubestick init phase upload-certs --upload-certs), or copy them by hand",
-    });
+    requireShared(cp);
+    return;
   }
   ctx.ui.step(
     "download-certs",
@@ -140,6 +146,7 @@ export const controlPlanePreparePhase: JoinPhase = {
       live: true,
       run: async (ctx) => {
         const cp = await ctx.controlPlane();
+        requireShared(cp);
         prepareKeys(cp, KUBECONFIGS);
         await runWhole({ ...certsPhase, run: undefined }, cp);
       },
