@@ -93,7 +93,26 @@ test("a control plane killed while it joins etcd joins when the same command is 
   ]);
 });
 
-test("a third one joins, and every control plane serves", async () => {
+/** Kills a program in a node's pods; the kubelet starts it again. */
+function killInPods(node: TestNode, program: string): boolean {
+  const find = `for p in $(pgrep -x ${program}); do grep -q ${node.cgroup} /proc/$p/cgroup && kill -9 $p && echo $p; done`;
+  return node.exec(["bash", "-c", find], 20_000).stdout.trim() !== "";
+}
+
+test("a third one joins although an etcd member dies in the middle of it, and every control plane serves", async () => {
+  const child = third.start(joinCommand(third));
+  let output = "";
+  let killed = false;
+  for (const stream of [child.stdout!, child.stderr!])
+    stream.on("data", (chunk: Buffer) => {
+      output += chunk.toString();
+      // With two voters, the loss of either is the loss of the leader or of the quorum.
+      if (!killed && output.includes("as a learner")) killed = killInPods(first, "etcd");
+    });
+  await new Promise((resolve) => child.once("close", resolve));
+  expect({ killed, output: killed ? "" : output }).toEqual({ killed: true, output: "" });
+  const serves = () => first.exec(["kubectl", "get", "--raw", "/readyz"], 20_000).status === 0;
+  await until(serves, 180_000, "etcd is back");
   const out = third.exec(joinCommand(third), 300_000);
   expect({ status: out.status, stderr: out.status === 0 ? "" : out.stdout + out.stderr }).toEqual({
     status: 0,
