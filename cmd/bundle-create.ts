@@ -20,13 +20,11 @@ import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
 import { Files } from "../lib/host/files.ts";
 import { progressLine } from "../lib/ui/progress.ts";
 import { formatBytes } from "../lib/ui/table.ts";
-import { consoleUi, type Ui } from "../lib/ui/ui.ts";
+import type { Ui } from "../lib/ui/ui.ts";
 import { architectures } from "./bundle-flags.ts";
-import { listValue, verbosity } from "./flags.ts";
+import { listValue, uiOf } from "./flags.ts";
 
 type Given = Map<string, string>;
-
-const uiOf = (given: Given): Ui => consoleUi({ json: given.get("output") === "json", verbosity: verbosity(given) });
 
 /** `bundle lock`: pins what a Kubernetes version needs, and leaves what is pinned as it is. Throws KubestickError. */
 export async function lockCommand(given: Given): Promise<void> {

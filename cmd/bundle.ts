@@ -4,26 +4,22 @@ import { join, resolve } from "node:path";
 import { attach, detach, saveBundle } from "../lib/bundle/attach.ts";
 import { Bundle } from "../lib/bundle/bundle.ts";
 import { writeWhole } from "../lib/bundle/compose.ts";
-import { importImages } from "../lib/bundle/import.ts";
-import { installBinary, planBinaries } from "../lib/bundle/install.ts";
+import { findCtr, importImages } from "../lib/bundle/import.ts";
+import { installBinary, planBinaries, refuseForeign } from "../lib/bundle/install.ts";
 import { type Offered, serve } from "../lib/bundle/serve.ts";
 import { verifiedChunks } from "../lib/bundle/store.ts";
 import { DEFAULT_CRI_SOCKET } from "../lib/constants/paths.ts";
 import { KUBERNETES_VERSION } from "../lib/constants/versions.ts";
 import { KubestickError, UsageError } from "../lib/host/errors.ts";
-import { findProgram } from "../lib/host/facts.ts";
 import { Files } from "../lib/host/files.ts";
 import { splitHostPort } from "../lib/host/net.ts";
 import { isCompiled } from "../lib/services/executable.ts";
 import { progressLine } from "../lib/ui/progress.ts";
 import { formatBytes, formatTable } from "../lib/ui/table.ts";
-import { consoleUi, type Ui } from "../lib/ui/ui.ts";
 import { architectures, bundlePath, OWN_ARCH } from "./bundle-flags.ts";
-import { verbosity } from "./flags.ts";
+import { uiOf } from "./flags.ts";
 
 type Given = Map<string, string>;
-
-const uiOf = (given: Given): Ui => consoleUi({ json: given.get("output") === "json", verbosity: verbosity(given) });
 
 function withBundle<T>(path: string | undefined, use: (bundle: Bundle) => T): T {
   const bundle = Bundle.open(bundlePath(path));
@@ -176,7 +172,7 @@ export function loadCommand(given: Given, [file]: string[]): Promise<void> {
     const ui = uiOf(given);
     const imagesOnly = given.get("images-only") === "true";
     bundle.requireArchitecture(OWN_ARCH);
-    // containerd checks digests itself and takes all or nothing; programs are in use as soon as they are there.
+    // The import verifies on its way, and containerd takes all or nothing; programs are in use as soon as they are there.
     if (!imagesOnly) {
       ui.step("load", `Verifying ${bundle.path}`);
       bundle.ensureVerified(OWN_ARCH);
@@ -190,11 +186,7 @@ export function loadCommand(given: Given, [file]: string[]): Promise<void> {
           force: given.get("force") === "true",
           files,
         });
-    const refused = decisions.filter((d) => d.action === "refuse");
-    if (refused.length > 0)
-      throw new KubestickError(refused.map((d) => `${d.kind.name}: ${d.why}`).join("; "), {
-        hint: "remove those programs, or let --force replace them",
-      });
+    refuseForeign(decisions);
     for (const decision of decisions) {
       const { kind, binary, action, why } = decision;
       const written = action === "install" ? await installBinary(bundle, decision, files) : [];
@@ -205,21 +197,15 @@ export function loadCommand(given: Given, [file]: string[]): Promise<void> {
     }
     const images = bundle.images.filter((image) => image.arch === OWN_ARCH);
     const show = progressLine(ui, "load");
-    const count = await importImages(bundle.store, images, ctr(given), (done) =>
-      show(() => `Importing images: ${formatBytes(done)}`),
+    const count = await importImages(
+      bundle.store,
+      images,
+      findCtr(given.get("cri-socket") ?? DEFAULT_CRI_SOCKET),
+      (done) => show(() => `Importing images: ${formatBytes(done)}`),
     );
     ui.step("load", `Imported ${count} images; ${images.length - count} were there already`);
     if (ui.json) report({ command: "bundle load", file: bundle.path, imported: count, images: images.length });
   });
-}
-
-function ctr(given: Given): { program: string; socket: string } {
-  const program = findProgram("ctr");
-  if (!program)
-    throw new KubestickError("there is no ctr on this host, containerd's own client", {
-      hint: "create the bundle with containerd in it, or install containerd",
-    });
-  return { program, socket: (given.get("cri-socket") ?? DEFAULT_CRI_SOCKET).replace(/^unix:\/\//, "") };
 }
 
 /** `bundle serve [FILE]`: offers executable, bundle and images to the LAN until it is stopped. Throws KubestickError. */

@@ -7,6 +7,7 @@ import { parseMirrors } from "../lib/bundle/registry.ts";
 import { suggest } from "../lib/config/problems.ts";
 import { reason, UsageError } from "../lib/host/errors.ts";
 import { isCompiled } from "../lib/services/executable.ts";
+import { consoleUi, type Ui } from "../lib/ui/ui.ts";
 
 /** A flag of a command. */
 export interface Flag {
@@ -159,11 +160,15 @@ export function listValue(given: Map<string, string>, name: string): string[] {
 }
 
 /** The level of -v. Throws UsageError when it is no number. */
-export function verbosity(given: Map<string, string>): number {
+function verbosity(given: Map<string, string>): number {
   const text = given.get("v") ?? "0";
   if (!/^\d{1,2}$/.test(text)) throw new UsageError(`-v takes a number, not ${JSON.stringify(text)}`);
   return Number(text);
 }
+
+/** The console as --output and -v ask for it. Throws UsageError when -v is no number. */
+export const uiOf = (given: Map<string, string>): Ui =>
+  consoleUi({ json: given.get("output") === "json", verbosity: verbosity(given) });
 
 /** The text of the file that --config names. Throws UsageError when it cannot be read. */
 export function readConfigFile(file: string): string {

@@ -10,8 +10,7 @@ import { InitContext, type InitOptions } from "../lib/phases/init/context.ts";
 import { reportDryRun } from "../lib/phases/init/dry-run.ts";
 import { INIT_PHASES, joinCommands } from "../lib/phases/init/init.ts";
 import { type FlatPhase, findPhase, flatten, type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
-import { consoleUi } from "../lib/ui/ui.ts";
-import { bundleOptions, listValue, openNodeBundle, readConfigFile, rejectMixedFlags, verbosity } from "./flags.ts";
+import { bundleOptions, listValue, openNodeBundle, readConfigFile, rejectMixedFlags, uiOf } from "./flags.ts";
 import { flagConfig, INIT_FLAGS, overrides } from "./init-flags.ts";
 
 type Given = Map<string, string>;
@@ -19,7 +18,7 @@ type Given = Map<string, string>;
 /** Runs `kubestick init`, or one phase of it when `words` name one. Throws KubestickError. */
 export async function runInit(given: Given, words: string[]): Promise<void> {
   const rootfs = given.get("rootfs") ?? "/";
-  const ui = consoleUi({ json: given.get("output") === "json", verbosity: verbosity(given) });
+  const ui = uiOf(given);
   const facts = readFacts(new Files(rootfs));
   const parsed = parse(given);
   const bundle = openNodeBundle(given);

@@ -7,7 +7,6 @@ import { Files } from "../lib/host/files.ts";
 import { JoinContext } from "../lib/phases/join/context.ts";
 import { JOIN_PHASES, joined } from "../lib/phases/join/join.ts";
 import { type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
-import { consoleUi } from "../lib/ui/ui.ts";
 import {
   bundleOptions,
   byName,
@@ -20,7 +19,7 @@ import {
   patchesFlag,
   readConfigFile,
   rejectMixedFlags,
-  verbosity,
+  uiOf,
 } from "./flags.ts";
 import { bindPort } from "./init-flags.ts";
 
@@ -94,7 +93,7 @@ export const JOIN_FLAGS: Flag[] = byName([
 
 /** Runs `kubestick join [host:port]` on a worker. Throws KubestickError. */
 export async function runJoin(given: Given, [endpoint]: string[]): Promise<void> {
-  const ui = consoleUi({ json: given.get("output") === "json", verbosity: verbosity(given) });
+  const ui = uiOf(given);
   const parsed = parse(given, endpoint);
   if (parsed.problems.length > 0) throw new ConfigError(parsed.problems);
   for (const text of parsed.warnings) ui.warn(text);

@@ -5,8 +5,7 @@ import { Files } from "../lib/host/files.ts";
 import { ResetContext } from "../lib/phases/reset/context.ts";
 import { RESET_PHASES } from "../lib/phases/reset/reset.ts";
 import { type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
-import { consoleUi } from "../lib/ui/ui.ts";
-import { byName, type Flag, GLOBAL_FLAGS, listValue, NODE_FLAGS, nodeFlags, verbosity } from "./flags.ts";
+import { byName, type Flag, GLOBAL_FLAGS, listValue, NODE_FLAGS, nodeFlags, uiOf } from "./flags.ts";
 
 /** The flags of `reset`; names, meanings and defaults are kubeadm's. */
 export const RESET_FLAGS: Flag[] = byName([
@@ -28,7 +27,7 @@ export const RESET_FLAGS: Flag[] = byName([
 
 /** Runs `kubestick reset`. Throws KubestickError. */
 export async function runReset(given: Map<string, string>): Promise<void> {
-  const ui = consoleUi({ json: given.get("output") === "json", verbosity: verbosity(given) });
+  const ui = uiOf(given);
   const files = new Files("/");
   const ctx = new ResetContext(readFacts(files), files, ui, {
     dryRun: given.get("dry-run") === "true",

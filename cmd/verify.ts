@@ -1,12 +1,10 @@
-import { createHash } from "node:crypto";
 import { existsSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Bundle } from "../lib/bundle/bundle.ts";
 import { inspectExecutable, Region } from "../lib/bundle/region.ts";
 import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
 import { fingerprint, isSigned, PUBLIC_KEY_FILE, parseSums, SIGNATURE_FILE, SUMS_FILE } from "../lib/release/sums.ts";
-import { consoleUi } from "../lib/ui/ui.ts";
-import { byName, type Flag, GLOBAL_FLAGS, verbosity } from "./flags.ts";
+import { byName, type Flag, GLOBAL_FLAGS, uiOf } from "./flags.ts";
 
 /** The flags of `verify`. */
 export const VERIFY_FLAGS: Flag[] = byName([
@@ -24,7 +22,7 @@ export const VERIFY_FLAGS: Flag[] = byName([
  * its own digests, since it was attached later. Throws KubestickError at the first thing that is wrong.
  */
 export function verifyRelease(given: Map<string, string>, [directory = "."]: string[]): void {
-  const ui = consoleUi({ json: given.get("output") === "json", verbosity: verbosity(given) });
+  const ui = uiOf(given);
   const sumsFile = join(directory, SUMS_FILE);
   const keyFile = given.get("key") ?? join(directory, PUBLIC_KEY_FILE);
   const [text, signature, key] = [read(sumsFile), read(join(directory, SIGNATURE_FILE)), read(keyFile)];
@@ -77,8 +75,9 @@ function read(path: string): string {
 
 function sha256(path: string, length: number): string {
   const region = new Region(openSync(path, "r"), path, 0, length);
-  const hash = createHash("sha256");
-  for (const chunk of region.chunks(0, length)) hash.update(chunk);
-  region.close();
-  return hash.digest("hex");
+  try {
+    return region.sha256(0, length);
+  } finally {
+    region.close();
+  }
 }

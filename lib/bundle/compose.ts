@@ -21,6 +21,7 @@ import {
   USER_MANIFESTS,
 } from "../constants/oci.ts";
 import { DISK_HINTS, errno, KubestickError, reason } from "../host/errors.ts";
+import { writeAll } from "../host/files.ts";
 import { type Descriptor, digestHex } from "./descriptor.ts";
 import type { LayoutBinary, LayoutImage, LayoutManifest } from "./layout.ts";
 import type { Staging } from "./staging.ts";
@@ -159,7 +160,7 @@ export function writeWhole(
   try {
     fd = fs.openSync(temporary, "w", mode);
     for (const data of chunks) {
-      for (let at = 0; at < data.length; ) at += fs.writeSync(fd, data, at, data.length - at);
+      writeAll(fd, data);
       length += data.length;
       progress?.(length);
     }

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { posix } from "node:path";
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../constants/oci.ts";
 import { KubestickError } from "../host/errors.ts";
@@ -38,9 +37,7 @@ export function openDockerArchive(region: Region): { store: BlobStore; layout: L
     let known = layers.get(entry);
     if (!known) {
       const gzip = region.read(entry.offset, 2).equals(Buffer.from([0x1f, 0x8b]));
-      const hash = createHash("sha256");
-      for (const chunk of region.chunks(entry.offset, entry.size)) hash.update(chunk);
-      const digest = `sha256:${hash.digest("hex")}`;
+      const digest = `sha256:${region.sha256(entry.offset, entry.size)}`;
       known = put({ mediaType: `${OCI_LAYER}${gzip ? "+gzip" : ""}`, digest, size: entry.size }, entry);
       layers.set(entry, known);
     }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, LABEL_PINNED, OCI_INDEX } from "../constants/oci.ts";
 import { KubestickError } from "../host/errors.ts";
+import { findProgram } from "../host/facts.ts";
 import { run } from "../host/process.ts";
 import { layoutTar } from "./compose.ts";
 import type { LayoutImage } from "./layout.ts";
@@ -17,6 +18,16 @@ export interface Ctr {
   program: string;
   /** The path of containerd's socket. */
   socket: string;
+}
+
+/** containerd's own client on this host, for a CRI socket. Throws KubestickError when it is not there. */
+export function findCtr(criSocket: string): Ctr {
+  const program = findProgram("ctr");
+  if (!program)
+    throw new KubestickError("there is no ctr on this host, containerd's own client, to import images with", {
+      hint: "create the bundle with containerd in it, or install it",
+    });
+  return { program, socket: criSocket.replace(/^unix:\/\//, "") };
 }
 
 const args = ({ socket }: Ctr, ...words: string[]) => ["--address", socket, "--namespace", NAMESPACE, ...words];

@@ -1,9 +1,10 @@
 import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { compareVersions, parseVersion } from "../config/version.ts";
-import { HOST_BINARY_KINDS, type HostBinaryKind, hostBinaryKind } from "../constants/host-binaries.ts";
+import { HOST_BINARY_KINDS, type HostBinaryKind } from "../constants/host-binaries.ts";
 import { CNI_BIN_DIR, FALLBACK_BIN_DIR, LOCAL_BIN_DIR } from "../constants/paths.ts";
 import { KUBELET_SKEW_MINORS, MINIMUM_CONTAINERD_VERSION } from "../constants/versions.ts";
+import { KubestickError } from "../host/errors.ts";
 import { findProgram } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
 import { tryRun } from "../host/process.ts";
@@ -84,9 +85,9 @@ export function planBinaries(
     const programs = kind.members === "all" ? [] : (kind.members ?? []).map((member) => basename(member));
     const own = installed[kind.name];
     const ownDirectory = own?.files[0] === undefined ? undefined : dirname(own.files[0]);
-    const found = look(kind);
     const ours = own?.files.every((path) => fs.existsSync(options.files.real(path))) ? own : undefined;
     if (ours?.digest === binary.blob.digest) return decide("keep", `${binary.version} is installed already`);
+    const found = look(kind);
     if (ours && (!found || ours.files.includes(found.path))) {
       const [before, now] = [parseVersion(ours.version), parseVersion(binary.version)];
       if (before && now && compareVersions(before, now) > 0 && !options.force)
@@ -112,6 +113,15 @@ export function planBinaries(
     if (missing!.length > 0)
       return decide("install", `only ${missing!.join(", ")}: the rest is there`, undefined, there);
     return decide("keep", `${found.path} ${found.version} is there`);
+  });
+}
+
+/** Stops where somebody else's programs will not do and were not to be replaced. Throws KubestickError with all of them. */
+export function refuseForeign(decisions: Decision[]): void {
+  const refused = decisions.filter((d) => d.action === "refuse");
+  if (refused.length === 0) return;
+  throw new KubestickError(refused.map((d) => `${d.kind.name}: ${d.why}`).join("; "), {
+    hint: "remove those programs, or let --force replace them",
   });
 }
 
@@ -146,6 +156,6 @@ function defaultDirectory(kind: HostBinaryKind): string {
 /** The names of the host binaries that a control plane or worker cannot do without and a bundle lacks for an architecture. */
 export function missingBinaries(bundle: Pick<Bundle, "binaries">, arch: string): string[] {
   return ["containerd", "runc", "kubelet"].filter(
-    (name) => hostBinaryKind(name) && !bundle.binaries.some((b) => b.name === name && b.arch === arch),
+    (name) => !bundle.binaries.some((b) => b.name === name && b.arch === arch),
   );
 }

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { basename, join } from "node:path";
 import { HOST_BINARY_KINDS } from "../constants/host-binaries.ts";
@@ -87,9 +86,7 @@ function publishedBinary(path: string, kubernetesVersion: string | undefined): L
   }
   const own = kind.name.startsWith("kube") ? kubernetesVersion : undefined;
   const version = /v?(\d+\.\d+\.\d+(?:-(?:rc|alpha|beta)\.\d+)?)/.exec(title.replace(/linux-(amd64|arm64)/, ""))?.[1];
-  const hash = createHash("sha256");
-  for (const chunk of region.chunks(0, size)) hash.update(chunk);
-  const blob = { mediaType: "", digest: `sha256:${hash.digest("hex")}`, size };
+  const blob = { mediaType: "", digest: `sha256:${region.sha256(0, size)}`, size };
   const entry: LayoutBinary = {
     name: kind.name,
     version: version ? `v${version}` : (own ?? "unknown"),

@@ -5,6 +5,7 @@ import { pipeline } from "node:stream/promises";
 import { constants, createGunzip, createZstdCompress } from "node:zlib";
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../constants/oci.ts";
 import { KubestickError, reason } from "../host/errors.ts";
+import { writeAll } from "../host/files.ts";
 import { type Descriptor, parseObject } from "./descriptor.ts";
 import type { LayoutImage } from "./layout.ts";
 import type { Staging } from "./staging.ts";
@@ -72,7 +73,7 @@ async function recompressLayer(
       for await (const chunk of chunks) {
         packed.update(chunk);
         packedBytes += chunk.length;
-        for (let at = 0; at < chunk.length; ) at += fs.writeSync(fd, chunk, at);
+        writeAll(fd, chunk);
       }
     };
     const zstd = createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: LEVEL } });

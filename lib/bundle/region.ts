@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { errno, KubestickError, reason } from "../host/errors.ts";
 import { decodeTrailer, elfArchitecture, TRAILER_BYTES } from "./trailer.ts";
@@ -50,6 +51,13 @@ export class Region {
       yield chunk;
       at += chunk.length;
     }
+  }
+
+  /** The SHA-256 of a stretch, in hexadecimal. */
+  sha256(position: number, length: number): string {
+    const hash = createHash("sha256");
+    for (const chunk of this.chunks(position, length)) hash.update(chunk);
+    return hash.digest("hex");
   }
 
   close(): void {

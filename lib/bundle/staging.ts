@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { BLOBS_DIR } from "../constants/oci.ts";
 import { KubestickError } from "../host/errors.ts";
+import { writeAll } from "../host/files.ts";
 import { type Descriptor, describe, digestHex } from "./descriptor.ts";
 import { type Downloader, type Get, retryDownload } from "./http.ts";
 import { DirectoryStore } from "./store.ts";
@@ -44,7 +45,7 @@ export class Staging extends DirectoryStore {
     try {
       for (const chunk of chunks) {
         hash.update(chunk);
-        fs.writeSync(fd, chunk);
+        writeAll(fd, chunk);
         size += chunk.length;
       }
     } finally {
@@ -127,7 +128,7 @@ export class Staging extends DirectoryStore {
           throw new KubestickError(`${get.url} sends more than the ${limit} bytes it should`);
         }
         hash.update(chunk);
-        for (let at = 0; at < chunk.length; ) at += fs.writeSync(fd, chunk, at);
+        writeAll(fd, chunk);
         progress(got);
         // The runtime lets received buffers pile up far beyond what a small board can spare.
         uncollected += chunk.length;

@@ -5,6 +5,7 @@ import { createGunzip } from "node:zlib";
 import { Parser } from "tar";
 import type { HostBinaryKind } from "../constants/host-binaries.ts";
 import { DISK_HINTS, errno, KubestickError, reason } from "../host/errors.ts";
+import { writeAll } from "../host/files.ts";
 import type { LayoutBinary } from "./layout.ts";
 import { type BlobStore, verifiedChunks, verifiedStream } from "./store.ts";
 
@@ -122,10 +123,6 @@ async function unpackArchive(
     throw new KubestickError(`${binary.title} has no ${missing.join(", ") || "programs"}`, {
       hint: "create the bundle with the file as upstream publishes it",
     });
-}
-
-function writeAll(fd: number, data: Buffer): void {
-  for (let at = 0; at < data.length; ) at += fs.writeSync(fd, data, at, data.length - at);
 }
 
 function finish(fd: number): void {

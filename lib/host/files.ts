@@ -184,6 +184,11 @@ export class Files {
   }
 }
 
+/** Writes all of some bytes to an open file: one write may take fewer (write(2)). */
+export function writeAll(fd: number, data: Buffer): void {
+  for (let at = 0; at < data.length; ) at += fs.writeSync(fd, data, at, data.length - at);
+}
+
 function removeQuietly(path: string): void {
   try {
     fs.rmSync(path, { force: true });

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Bundle } from "../bundle/bundle.ts";
 import { sandboxImage } from "../bundle/defaults.ts";
-import { type Ctr, importedImages, importImages, tagImage } from "../bundle/import.ts";
-import { type Decision, installBinary, planBinaries } from "../bundle/install.ts";
+import { findCtr, importedImages, importImages, tagImage } from "../bundle/import.ts";
+import { type Decision, installBinary, planBinaries, refuseForeign } from "../bundle/install.ts";
 import {
   CNI_BIN_DIR,
   CONTAINERD_CERTS_DIR,
@@ -58,11 +58,7 @@ async function installBinaries(ctx: BundleHost): Promise<void> {
   const { ui, files, options } = ctx;
   const bundle = ctx.bundle!;
   const decisions = decideBinaries(ctx, bundle);
-  const refused = decisions.filter((d) => d.action === "refuse");
-  if (refused.length > 0)
-    throw new KubestickError(refused.map((d) => `${d.kind.name}: ${d.why}`).join("; "), {
-      hint: "remove those programs, or let --force replace them",
-    });
+  refuseForeign(decisions);
   for (const decision of decisions) {
     const { kind, binary, action, why, directory } = decision;
     if (action === "keep") ui.step("bundle", `Keeping ${kind.name}: ${why}`);
@@ -190,12 +186,7 @@ async function loadImages(ctx: BundleHost): Promise<void> {
     ui.step("bundle", `Would import ${images.length} images`);
     return;
   }
-  const program = findProgram("ctr");
-  if (!program)
-    throw new KubestickError("there is no ctr on this host, containerd's own client, to import images with", {
-      hint: "create the bundle with containerd in it, or install it",
-    });
-  const ctr: Ctr = { program, socket: ctx.criSocket.replace(/^unix:\/\//, "") };
+  const ctr = findCtr(ctx.criSocket);
   const show = progressLine(ui, "bundle");
   const count = await importImages(bundle.store, images, ctr, (bytes) =>
     show(() => `Importing images: ${formatBytes(bytes)}`),
