@@ -107,13 +107,17 @@ export function argsDef(flags: Flag[]): ArgsDef {
 
 /**
  * Checks a command line against a command's flags and brings it into one form: `--name value` becomes `--name=value`,
- * repeated lists are joined, a bare `-v` counts as `-v=1`. Throws UsageError, with a suggestion, for what is not known.
+ * repeated lists are joined, a bare `-v` counts as `-v=1`, what follows `--` is no flag. Throws UsageError, with a suggestion, for what is not known.
  */
 export function normalizeFlags(raw: string[], flags: Flag[]): { given: Map<string, string>; positionals: string[] } {
   const given = new Map<string, string>();
   const positionals: string[] = [];
   for (let i = 0; i < raw.length; i++) {
     const word = raw[i]!;
+    if (word === "--") {
+      positionals.push(...raw.slice(i + 1));
+      break;
+    }
     if (!word.startsWith("-") || word === "-") {
       positionals.push(word);
       continue;

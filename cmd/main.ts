@@ -22,6 +22,7 @@ import { argsDef, type Flag, GLOBAL_FLAGS, normalizeFlags } from "./flags.ts";
 import { runInit } from "./init.ts";
 import { INIT_FLAGS, PHASE_FLAGS } from "./init-flags.ts";
 import { JOIN_FLAGS, runJoin } from "./join.ts";
+import { LAB_FLAGS, labDownCommand, labShellCommand, labStatusCommand, labUpCommand } from "./lab.ts";
 import { RESET_FLAGS, runReset } from "./reset.ts";
 import {
   createTokenCommand,
@@ -131,6 +132,34 @@ const BUNDLE_COMMANDS: Command[] = [
   },
 ];
 
+const LAB_COMMANDS: Command[] = [
+  {
+    words: ["lab", "up"],
+    description: "Make a cluster whose nodes are namespaces of this machine, or go on with it",
+    flags: LAB_FLAGS.up,
+    run: labUpCommand,
+  },
+  {
+    words: ["lab", "status"],
+    description: "Show a lab's nodes",
+    flags: LAB_FLAGS.common,
+    run: labStatusCommand,
+  },
+  {
+    words: ["lab", "shell"],
+    description: "Open a shell in a node of a lab, or run the command that follows --",
+    flags: LAB_FLAGS.common,
+    positionals: Number.POSITIVE_INFINITY,
+    run: labShellCommand,
+  },
+  {
+    words: ["lab", "down"],
+    description: "Take a lab down, with everything that it made on this machine",
+    flags: LAB_FLAGS.common,
+    run: labDownCommand,
+  },
+];
+
 const COMMANDS: Command[] = [
   {
     words: ["init"],
@@ -209,13 +238,22 @@ const COMMANDS: Command[] = [
     words: ["bundle"],
     description: "Make and use offline bundles of images and host binaries",
     flags: GLOBAL_FLAGS,
-    help: () =>
-      `Commands:\n\n${BUNDLE_COMMANDS.map((c) => `  ${c.words.join(" ").padEnd(16)} ${c.description}`).join("\n")}\n`,
+    help: () => commandsHelp(BUNDLE_COMMANDS),
     run: () => {
       throw new UsageError("which command?", "kubestick bundle --help lists them");
     },
   },
   ...BUNDLE_COMMANDS,
+  {
+    words: ["lab"],
+    description: "A whole cluster on this machine, to try, to teach and to test",
+    flags: GLOBAL_FLAGS,
+    help: () => commandsHelp(LAB_COMMANDS),
+    run: () => {
+      throw new UsageError("which command?", "kubestick lab --help lists them");
+    },
+  },
+  ...LAB_COMMANDS,
   {
     words: ["verify"],
     description: "Check the signature and digests of kubestick's own executables",
@@ -225,11 +263,18 @@ const COMMANDS: Command[] = [
   },
 ];
 
+function commandsHelp(commands: Command[]): string {
+  return `Commands:\n\n${commands.map((c) => `  ${c.words.join(" ").padEnd(16)} ${c.description}`).join("\n")}\n`;
+}
+
 /** Runs a command line. Returns the exit code; every error is printed, none escapes with a stack trace. */
 export async function main(argv: string[]): Promise<number> {
   try {
-    const wantsHelp = argv.some((word) => word === "--help" || word === "-h");
-    const rest = argv.filter((word) => word !== "--help" && word !== "-h");
+    // What follows `--` belongs to a program that kubestick runs.
+    const end = argv.includes("--") ? argv.indexOf("--") : argv.length;
+    const isHelp = (word: string, at: number) => at < end && (word === "--help" || word === "-h");
+    const wantsHelp = argv.some(isHelp);
+    const rest = argv.filter((word, at) => !isHelp(word, at));
     const command = findCommand(rest);
     if (!command) {
       const first = rest.find((word) => !word.startsWith("-"));

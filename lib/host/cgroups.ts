@@ -4,8 +4,19 @@ import { readSystemFile } from "./system-files.ts";
 
 const CGROUPS = "/sys/fs/cgroup";
 
-/** Whether a kubelet of another network namespace runs on this kernel: nodes that are namespaces share its cgroups. */
-export function otherKubeletRuns(): boolean {
+/** The inode of the process namespace that the kernel starts with (include/linux/proc_ns.h, PROC_PID_INIT_INO). */
+const FIRST_PID_NAMESPACE = "pid:[4026531836]";
+
+/** The version of control groups that this kernel's processes are in. */
+export const cgroupVersion = (): 1 | 2 => (fs.existsSync(`${CGROUPS}/cgroup.controllers`) ? 2 : 1);
+
+/** Whether other kubelets run on this kernel, or may, unseen: nodes that are namespaces share its cgroups. */
+export function sharesKernel(): boolean {
+  return fs.readlinkSync("/proc/self/ns/pid") !== FIRST_PID_NAMESPACE || otherKubeletRuns();
+}
+
+/** Whether a kubelet of another network namespace runs on this kernel. */
+function otherKubeletRuns(): boolean {
   const own = namespaceOf("self");
   return fs
     .readdirSync("/proc")

@@ -8,7 +8,7 @@ import {
   PROGRAM_PATH,
   SYSTEMD_RESOLVED_CONF,
 } from "../constants/paths.ts";
-import { otherKubeletRuns } from "./cgroups.ts";
+import { cgroupVersion, sharesKernel } from "./cgroups.ts";
 import { UsageError } from "./errors.ts";
 import type { Files } from "./files.ts";
 import { isLoopback } from "./net.ts";
@@ -66,7 +66,7 @@ export function readFacts(files: Files): HostFacts {
     root: process.getuid?.() === 0,
     cpus: os.availableParallelism(),
     memoryBytes: os.totalmem(),
-    cgroupVersion: fs.existsSync("/sys/fs/cgroup/cgroup.controllers") ? 2 : 1,
+    cgroupVersion: cgroupVersion(),
     cgroupRoot: cgroupRoot(files),
     swap: readSystemFile("/proc/swaps").trim().split("\n").length > 1,
     serviceManager: serviceManager(),
@@ -97,7 +97,7 @@ export function hasCapability(status: string, capability: bigint): boolean {
 function cgroupRoot(files: Files): string | undefined {
   const chosen = /^cgroupRoot: "?(\S+?)"?$/m.exec(files.readText(KUBELET_CONFIG_FILE) ?? "")?.[1];
   if (chosen?.startsWith(CGROUP_ROOT_PREFIX)) return chosen;
-  return otherKubeletRuns() ? `${CGROUP_ROOT_PREFIX}${os.hostname().trim().toLowerCase()}` : undefined;
+  return sharesKernel() ? `${CGROUP_ROOT_PREFIX}${os.hostname().trim().toLowerCase()}` : undefined;
 }
 
 /** Nameservers of a resolv.conf that a pod can reach: a loopback one is the host's own stub (systemd-resolved, dnsmasq). */

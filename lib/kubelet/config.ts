@@ -37,7 +37,7 @@ export function hostSettings(
   if (facts.swap) add("failSwapOn", false, "swap is on; pods get none of it, but the kubelet must not refuse to start");
   if (driver) add("cgroupDriver", driver, "that is what the container runtime uses");
   if (facts.cgroupRoot) {
-    const why = "another kubelet runs on this kernel, and two that share a cgroup root kill each other's pods";
+    const why = "other kubelets may run on this kernel, and two that share a cgroup root kill each other's pods";
     add("cgroupRoot", facts.cgroupRoot, why);
   }
   if (!facts.resolvConf) {

@@ -1,0 +1,74 @@
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { ApiClient } from "../api/client.ts";
+import type { KubeObject } from "../api/resources.ts";
+import { API_SERVER_PORT } from "../constants/ports.ts";
+import { reason } from "../host/errors.ts";
+import { readKubeconfig, withServer } from "../kubeconfig/kubeconfig.ts";
+import { type LabMember, type LabPlan, labMembers } from "./plan.ts";
+
+/** The kubeconfig of a lab's administrator, for use on this machine. */
+export const labKubeconfig = (dir: string, plan: LabPlan) => join(dir, plan.name, "admin.conf");
+
+/** What a node is seen to be. */
+export interface NodeState {
+  name: string;
+  ip: string;
+  role: "control plane" | "worker";
+  /** Whether its processes run. */
+  running: boolean;
+  /** What the cluster says of it; undefined while it is not in the cluster, or no API server answers. */
+  ready?: boolean;
+  /** The kubelet's version. */
+  version?: string;
+}
+
+/** The state of a lab's nodes, and why the cluster could not be asked, if so. */
+export async function labStatus(dir: string, plan: LabPlan): Promise<{ nodes: NodeState[]; problem?: string }> {
+  const members = labMembers(dir, plan);
+  const { found, problem } = await nodesOf(dir, plan, members);
+  const nodes = members.map(({ name, ip, controlPlane, node }): NodeState => {
+    const seen = found.find((object) => object.metadata.name === name);
+    return {
+      name,
+      ip,
+      role: controlPlane ? "control plane" : "worker",
+      running: node.pid !== undefined,
+      ...(seen ? { ready: isReady(seen), version: seen.status.nodeInfo?.kubeletVersion } : {}),
+    };
+  });
+  return { nodes, ...(problem === undefined ? {} : { problem }) };
+}
+
+interface SeenNode extends KubeObject {
+  status: { conditions?: { type: string; status: string }[]; nodeInfo?: { kubeletVersion?: string } };
+}
+
+const isReady = (node: SeenNode) =>
+  node.status.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false;
+
+/** The nodes that the first control plane to answer knows. */
+async function nodesOf(
+  dir: string,
+  plan: LabPlan,
+  members: LabMember[],
+): Promise<{ found: SeenNode[]; problem?: string }> {
+  const path = labKubeconfig(dir, plan);
+  if (!fs.existsSync(path)) return { found: [], problem: "the first control plane is not set up yet" };
+  let problem = "no control plane runs";
+  for (const { ip } of members.filter((m) => m.controlPlane && m.node.pid !== undefined)) {
+    const text = withServer(fs.readFileSync(path, "utf8"), `https://${ip}:${API_SERVER_PORT}`);
+    const client = new ApiClient(
+      readKubeconfig(text, path, () => undefined),
+      { callTimeoutMs: 3_000 },
+    );
+    try {
+      return { found: (await client.list<SeenNode>("v1", "Node")).items };
+    } catch (error) {
+      problem = reason(error);
+    } finally {
+      await client.close();
+    }
+  }
+  return { found: [], problem };
+}

@@ -1,0 +1,156 @@
+import { randomBytes } from "node:crypto";
+import * as fs from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { inParallel } from "../bundle/pool.ts";
+import { ADMIN_KUBECONFIG } from "../constants/paths.ts";
+import { API_SERVER_PORT } from "../constants/ports.ts";
+import { KubestickError } from "../host/errors.ts";
+import { findProgram } from "../host/facts.ts";
+import { Files } from "../host/files.ts";
+import { run } from "../host/process.ts";
+import { withServer } from "../kubeconfig/kubeconfig.ts";
+import type { Ui } from "../ui/ui.ts";
+import { type LabMember, type LabPlan, labBridge, labEndpoint, labMembers, savePlan } from "./plan.ts";
+import { labKubeconfig, labStatus } from "./status.ts";
+
+/** How a lab's nodes run kubestick. */
+export interface LabRun {
+  /** Where labs are kept. */
+  dir: string;
+  /** The words of a command line in a node, and files of this machine that it needs there. */
+  kubestick: string[];
+  binds: Record<string, string>;
+  /** Flags of init and join alike, and of init alone. */
+  nodeFlags: string[];
+  initFlags: string[];
+}
+
+const NEEDED = ["ip", "nsenter", "unshare", "setpriv", "mount"];
+const WORKERS_AT_ONCE = 4;
+const READY_MS = 300_000;
+const POLL_MS = 500;
+const LAST_LINES = 15;
+
+/** Why no lab can be made on this machine; undefined when one can. */
+export function missingForLab(): string | undefined {
+  if (process.getuid?.() !== 0) return "only root can make network namespaces";
+  const missing = NEEDED.filter((name) => !findProgram(name));
+  return missing.length > 0 ? `this machine lacks ${missing.join(", ")}` : undefined;
+}
+
+/** Makes a lab, or goes on with one that is half there or has fewer nodes. Throws KubestickError. */
+export async function labUp(plan: LabPlan, how: LabRun, ui: Ui): Promise<void> {
+  const members = labMembers(how.dir, plan, how.binds);
+  fs.mkdirSync(join(how.dir, plan.name), { recursive: true, mode: 0o700 });
+  savePlan(how.dir, plan);
+  makeBridge(plan);
+  for (const { node, name, ip } of members) {
+    if (node.pid !== undefined) continue;
+    await node.up();
+    ui.step("lab", `Made the node ${name}, ${ip}`);
+  }
+  const [first, ...others] = members as [LabMember, ...LabMember[]];
+  const key = randomBytes(32).toString("hex");
+  const several = plan.controlPlanes > 1;
+  const endpoint = ["--control-plane-endpoint", `${labEndpoint(plan)}:${API_SERVER_PORT}`];
+  const init = ["init", ...how.nodeFlags, ...how.initFlags, ...endpoint, "--apiserver-advertise-address", first.ip];
+  await inNode(first, how, [...init, ...(several ? ["--upload-certs", "--certificate-key", key] : [])], ui);
+  const config = withServer(
+    fs.readFileSync(first.node.path(ADMIN_KUBECONFIG), "utf8"),
+    `https://${first.ip}:${API_SERVER_PORT}`,
+  );
+  new Files().write(labKubeconfig(how.dir, plan), config, { mode: 0o600, secret: true });
+  if (others.length > 0) await joinAll(first, others, how, key, ui);
+  await waitReady(how.dir, plan, ui);
+}
+
+async function joinAll(first: LabMember, others: LabMember[], how: LabRun, key: string, ui: Ui): Promise<void> {
+  const create = ["token", "create", "--ttl", "1h", "--description", "lab", "--print-join-command"];
+  const slip = first.node.exec([...how.kubestick, ...create], {}, 60_000);
+  const words = slip.stdout.trim().split(" ").slice(1);
+  if (slip.status !== 0 || words[0] !== "join")
+    throw new KubestickError(`${first.name} gives no token to join with: ${slip.stderr.trim()}`);
+  const join = (member: LabMember) => {
+    const own = ["--control-plane", "--certificate-key", key, "--apiserver-advertise-address", member.ip];
+    return inNode(member, how, [...words, ...how.nodeFlags, ...(member.controlPlane ? own : [])], ui);
+  };
+  // etcd takes one new member at a time.
+  for (const member of others.filter((m) => m.controlPlane)) await join(member);
+  await inParallel(
+    others.filter((m) => !m.controlPlane),
+    WORKERS_AT_ONCE,
+    join,
+  );
+  const token = words[words.indexOf("--token") + 1]!;
+  first.node.exec([...how.kubestick, "token", "delete", token.split(".")[0]!], {}, 60_000);
+}
+
+/** Runs kubestick in a node; its words go to a log, and to the console with -v. Throws KubestickError with the last ones when it fails. */
+async function inNode(member: LabMember, how: LabRun, words: string[], ui: Ui): Promise<void> {
+  const began = performance.now();
+  const what = words[0] === "init" ? "Initializing" : "Joining";
+  ui.step("lab", `${what} ${member.name} (${member.controlPlane ? "control plane" : "worker"})`);
+  const log = join(member.node.spec.dir, `${words[0]}.log`);
+  const out = fs.createWriteStream(log, { mode: 0o600 });
+  const last: string[] = [];
+  const child = member.node.start([...how.kubestick, ...words], { TERM: "dumb" }, "pipe");
+  for (const stream of [child.stdout!, child.stderr!]) {
+    stream.on("data", (chunk: Buffer) => {
+      out.write(chunk);
+      const lines = chunk.toString().split("\n").filter(Boolean);
+      for (const line of lines) ui.detail(`${member.name}: ${line}`);
+      last.push(...lines);
+      last.splice(0, last.length - LAST_LINES);
+    });
+  }
+  const code = await new Promise<number>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (status) => resolve(status ?? 1));
+  });
+  await new Promise((done) => out.end(done));
+  if (code !== 0)
+    throw new KubestickError(
+      `kubestick ${words[0]} in ${member.name} failed (exit code ${code}):\n${last.join("\n")}`,
+      {
+        hint: `${log} has all of it; kubestick lab shell ${member.name} looks around there; the same command goes on`,
+      },
+    );
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  ui.step("lab", `${member.name} is ${words[0] === "init" ? "set up" : "joined"}, after ${seconds} s`);
+}
+
+function makeBridge(plan: LabPlan): void {
+  const { name, address } = labBridge(plan);
+  if (!fs.existsSync(`/sys/class/net/${name}`)) {
+    const routes = JSON.parse(run("ip", ["-j", "route", "show", "root", plan.subnet])) as {
+      dst: string;
+      dev: string;
+    }[];
+    const taken = routes.find((route) => route.dst !== "default");
+    if (taken)
+      throw new KubestickError(
+        `this machine uses ${taken.dst} already, on ${taken.dev}, and the lab wants ${plan.subnet}`,
+        {
+          hint: "choose another range with --subnet",
+        },
+      );
+    run("ip", ["link", "add", name, "type", "bridge"]);
+    run("ip", ["addr", "add", address, "dev", name]);
+  }
+  run("ip", ["link", "set", name, "up"]);
+}
+
+async function waitReady(dir: string, plan: LabPlan, ui: Ui): Promise<void> {
+  ui.step("lab", "Waiting until every node is Ready");
+  for (const deadline = Date.now() + READY_MS; ; await sleep(POLL_MS)) {
+    const { nodes, problem } = await labStatus(dir, plan);
+    const waiting = nodes.filter((node) => !node.ready).map((node) => node.name);
+    if (waiting.length === 0) return;
+    ui.live("lab", [`not Ready yet: ${waiting.join(", ")}${problem ? ` (${problem})` : ""}`]);
+    if (Date.now() > deadline)
+      throw new KubestickError(`${waiting.join(", ")} did not become Ready in ${READY_MS / 60_000} minutes`, {
+        hint: `KUBECONFIG=${labKubeconfig(dir, plan)} kubectl describe node ${waiting[0]}`,
+      });
+  }
+}
