@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { findProgram } from "../../lib/host/facts.ts";
-import { componentVersions, hasBinary } from "../support/binaries.ts";
 import { KUBESTICK } from "../support/cluster.ts";
-import { EXECUTABLE, ROOT } from "../support/executable.ts";
+import { ROOT } from "../support/executable.ts";
+import { builtExecutable, ignoredChecks } from "../support/local-bundle.ts";
 import { TestNode, until } from "../support/node.ts";
 import { publishHostBinaries, publishImages, writeLock } from "../support/offline.ts";
 import { downloadSite, TestRegistry } from "../support/registry.ts";
@@ -26,20 +26,14 @@ async function here(...command: string[]): Promise<string> {
 describe.skipIf(missing.length > 0)("init from one file on a bare node", () => {
   const executable = join(board.dir, "kubestick");
   const copy = join(second.dir, "kubestick");
-  const init = (...flags: string[]) => {
-    const ignored = [
-      ...(componentVersions().supported ? [] : ["KubernetesVersion"]),
-      ...(hasBinary("coredns") ? [] : ["ImagePull"]),
-    ].join(",");
-    return [
-      executable,
-      "init",
-      "--pod-network-cidr",
-      "10.244.0.0/16",
-      ...(ignored ? [`--ignore-preflight-errors=${ignored}`] : []),
-      ...flags,
-    ];
-  };
+  const init = (...flags: string[]) => [
+    executable,
+    "init",
+    "--pod-network-cidr",
+    "10.244.0.0/16",
+    ...ignoredChecks(),
+    ...flags,
+  ];
 
   beforeAll(async () => {
     fs.rmSync(offline, { recursive: true, force: true });
@@ -51,7 +45,6 @@ describe.skipIf(missing.length > 0)("init from one file on a bare node", () => {
     try {
       const lock = join(offline, "lock.yaml");
       writeLock(lock, publishImages(WORK, registry), binaries, site.url);
-      await here(process.execPath, "build.ts");
       await here(
         ...KUBESTICK,
         "bundle",
@@ -73,7 +66,7 @@ describe.skipIf(missing.length > 0)("init from one file on a bare node", () => {
       "attach",
       join(offline, "bundle.tar"),
       "--executable",
-      EXECUTABLE,
+      builtExecutable(),
       "--file",
       executable,
     );
