@@ -6,8 +6,8 @@ import { POD_SUBNET } from "../lib/constants/network.ts";
 import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
 import { type HostFacts, readFacts, requireAdvertiseAddress } from "../lib/host/facts.ts";
 import { Files } from "../lib/host/files.ts";
+import { reportDryRun } from "../lib/phases/dry-run.ts";
 import { InitContext, type InitOptions } from "../lib/phases/init/context.ts";
-import { reportDryRun } from "../lib/phases/init/dry-run.ts";
 import { INIT_PHASES, joinCommands } from "../lib/phases/init/init.ts";
 import { type FlatPhase, findPhase, flatten, type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
 import { bundleOptions, listValue, openNodeBundle, readConfigFile, rejectMixedFlags, uiOf } from "./flags.ts";
@@ -54,7 +54,7 @@ export async function runInit(given: Given, words: string[]): Promise<void> {
   ui.detail(`using Kubernetes version ${config.cluster.kubernetesVersion}`);
   try {
     await runPhases(phases, ctx, { skip, ui, results });
-    if (dryRun) reportDryRun(ctx);
+    if (dryRun) reportDryRun(ctx, [...ctx.dryRunCluster.objects.values()]);
   } catch (error) {
     failure = error;
     throw error;

@@ -4,9 +4,10 @@ import type { JoinConfiguration } from "../lib/config/types.ts";
 import { UsageError } from "../lib/host/errors.ts";
 import { readFacts } from "../lib/host/facts.ts";
 import { Files } from "../lib/host/files.ts";
+import { reportDryRun } from "../lib/phases/dry-run.ts";
 import { JoinContext } from "../lib/phases/join/context.ts";
 import { JOIN_PHASES, joined } from "../lib/phases/join/join.ts";
-import { type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
+import { findPhase, type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
 import {
   bundleOptions,
   byName,
@@ -47,6 +48,12 @@ export const JOIN_FLAGS: Flag[] = byName([
     name: "control-plane",
     description: "Create a new control plane instance on this node.",
     type: "boolean",
+  },
+  {
+    name: "dry-run",
+    description: "Don't apply any changes; just output what would be done. The cluster is looked for and read.",
+    type: "boolean",
+    besideConfig: true,
   },
   {
     name: "discovery-file",
@@ -91,19 +98,21 @@ export const JOIN_FLAGS: Flag[] = byName([
   ...GLOBAL_FLAGS,
 ]);
 
-/** Runs `kubestick join [host:port]` on a worker. Throws KubestickError. */
-export async function runJoin(given: Given, [endpoint]: string[]): Promise<void> {
+/** Runs `kubestick join [host:port]`, or one phase of it when `words` name one. Throws KubestickError. */
+export async function runJoin(given: Given, [endpoint]: string[], words: string[] = []): Promise<void> {
   const ui = uiOf(given);
   const parsed = parse(given, endpoint);
   if (parsed.problems.length > 0) throw new ConfigError(parsed.problems);
   for (const text of parsed.warnings) ui.warn(text);
   const config = parsed.join!;
+  const dryRun = given.get("dry-run") === "true" || (config.dryRun ?? false);
+  const only = words.length > 0 ? findPhase(JOIN_PHASES, words) : undefined;
   const skip = skipList(JOIN_PHASES, [...(config.skipPhases ?? []), ...listValue(given, "skip-phases")]);
-  const files = new Files("/");
+  const files = new Files("/", { overlay: dryRun });
   const bundle = openNodeBundle(given);
   const options = {
     ...bundleOptions(given),
-    dryRun: false,
+    dryRun,
     syncTime: given.get("sync-time") === "true",
     ignorePreflightErrors: new Set([
       ...(config.nodeRegistration?.ignorePreflightErrors ?? []),
@@ -113,14 +122,18 @@ export async function runJoin(given: Given, [endpoint]: string[]): Promise<void>
   const ctx = new JoinContext(config, readFacts(files), files, ui, options, bundle);
   const results: PhaseResult[] = [];
   try {
-    const phases = JOIN_PHASES.map((phase) => ({ path: phase.name, phase, depth: 0 }));
+    const phases = only ? [only] : JOIN_PHASES.map((phase) => ({ path: phase.name, phase, depth: 0 }));
     await runPhases(phases, ctx, { skip, ui, results });
-    ui.print(joined(config.controlPlane !== undefined));
+    if (dryRun)
+      reportDryRun(ctx, config.controlPlane ? [...(await ctx.controlPlane()).dryRunCluster.objects.values()] : []);
+    else if (!only) ui.print(joined(config.controlPlane !== undefined));
   } finally {
     await ctx.close();
     bundle?.close();
     if (ui.json)
-      process.stdout.write(`${JSON.stringify({ command: "join", node: ctx.nodeName, phases: results }, null, 2)}\n`);
+      process.stdout.write(
+        `${JSON.stringify({ command: "join", node: ctx.nodeName, dryRun, phases: results }, null, 2)}\n`,
+      );
   }
 }
 
@@ -143,11 +156,6 @@ function parse(given: Given, endpoint: string | undefined): ParsedConfig {
     }
   }
   const { join } = parsed;
-  if (join?.dryRun)
-    throw new UsageError(
-      "kubestick join has no dry run, so far; the configuration has dryRun: true",
-      "leave dryRun out to join this host for real",
-    );
   if (join) Object.assign(join, patchesFlag(given));
   return parsed;
 }

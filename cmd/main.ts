@@ -4,7 +4,7 @@ import { diskError, EXIT, KubestickError, UsageError } from "../lib/host/errors.
 import { INIT_PHASES } from "../lib/phases/init/init.ts";
 import { JOIN_PHASES } from "../lib/phases/join/join.ts";
 import { RESET_PHASES } from "../lib/phases/reset/reset.ts";
-import { flatten, phaseHelp } from "../lib/phases/runner.ts";
+import { flatten, type Phase, phaseHelp } from "../lib/phases/runner.ts";
 import { formatError } from "../lib/ui/ui.ts";
 import {
   attachCommand,
@@ -47,18 +47,31 @@ interface Command {
   run: (given: Map<string, string>, positionals: string[]) => Promise<void> | void;
 }
 
-const phaseCommands: Command[] = flatten(INIT_PHASES).flatMap(({ path, phase }) => {
-  const words = path.split("/");
-  const names = new Set([...PHASE_FLAGS, ...(phase.flags ?? [])]);
-  const command: Command = {
-    words: ["init", "phase", ...words],
-    description: phase.short,
-    flags: INIT_FLAGS.filter((f) => names.has(f.name)),
+/** `init phase X` or `join phase X`, for each phase and its parts. */
+function phaseCommands<C>(
+  verb: string,
+  phases: Phase<C>[],
+  command: (phase: Phase<C>, words: string[]) => Pick<Command, "flags" | "positionals" | "run">,
+): Command[] {
+  return flatten(phases).flatMap(({ path, phase }) => {
+    const words = path.split("/");
+    const whole = { words: [verb, "phase", ...words], description: phase.short, ...command(phase, words) };
+    // kubeadm names the whole of a phase that has parts `all`.
+    return phase.children ? [whole, { ...whole, words: [...whole.words, "all"] }] : [whole];
+  });
+}
+
+const PHASE_COMMANDS: Command[] = [
+  ...phaseCommands("init", INIT_PHASES, (phase, words) => ({
+    flags: INIT_FLAGS.filter((f) => PHASE_FLAGS.includes(f.name) || phase.flags?.includes(f.name)),
     run: (given) => runInit(given, words),
-  };
-  // kubeadm names the whole of a phase that has parts `all`.
-  return phase.children ? [command, { ...command, words: [...command.words, "all"] }] : [command];
-});
+  })),
+  ...phaseCommands("join", JOIN_PHASES, (_, words) => ({
+    flags: JOIN_FLAGS,
+    positionals: 1,
+    run: (given, positionals) => runJoin(given, positionals, words),
+  })),
+];
 
 const BUNDLE_COMMANDS: Command[] = [
   {
@@ -177,7 +190,7 @@ const COMMANDS: Command[] = [
       throw new UsageError("which phase?", "kubestick init phase --help lists them");
     },
   },
-  ...phaseCommands,
+  ...PHASE_COMMANDS,
   {
     words: ["version"],
     description: "Print the version of kubestick and of the Kubernetes it installs",
@@ -186,11 +199,20 @@ const COMMANDS: Command[] = [
   },
   {
     words: ["join"],
-    description: "Join this host to a cluster as a worker",
+    description: "Join this host to a cluster, as a worker or a control plane",
     flags: JOIN_FLAGS,
     positionals: 1,
     help: () => `kubestick join HOST:PORT; the command executes the following phases:\n\n${phaseHelp(JOIN_PHASES)}\n`,
-    run: runJoin,
+    run: (given, positionals) => runJoin(given, positionals),
+  },
+  {
+    words: ["join", "phase"],
+    description: "Run a single phase of join",
+    flags: GLOBAL_FLAGS,
+    help: () => `Phases:\n\n${phaseHelp(JOIN_PHASES)}\n`,
+    run: () => {
+      throw new UsageError("which phase?", "kubestick join phase --help lists them");
+    },
   },
   {
     words: ["reset"],

@@ -15,6 +15,8 @@ import { splitToken } from "./token.ts";
 const PATH = `/api/v1/namespaces/${NAMESPACE_PUBLIC}/configmaps/${CM_CLUSTER_INFO}`;
 const MAX_BYTES = 1024 * 1024;
 const PAUSE_MS = 1_000;
+/** How long a cluster that answers may take to sign for a new token: kubestick does at once, the controller in a second or two. */
+const SIGNING_MS = 20_000;
 
 /** A cluster that was found and proven: where its API server is, and its CA in PEM. */
 export interface DiscoveredCluster {
@@ -53,7 +55,8 @@ export interface ClockSkew {
 export async function discoverByToken(options: TokenDiscovery): Promise<DiscoveredCluster> {
   const { endpoint, token, pins } = options;
   const { id, secret } = splitToken(token);
-  const deadline = Date.now() + options.timeoutMs;
+  let deadline = Date.now() + options.timeoutMs;
+  let answered: number | undefined;
   for (;;) {
     try {
       const info = await fetchWithoutTrust(`https://${endpoint}${PATH}`);
@@ -73,6 +76,11 @@ export async function discoverByToken(options: TokenDiscovery): Promise<Discover
       await confirmInTime(options, published.ca, text);
       return { server: published.server, ca: published.ca };
     } catch (error) {
+      // Whoever waits for an API server waits for as long as they said; an expired token does not come back.
+      if (error instanceof NotSignedYet) {
+        answered ??= Date.now();
+        deadline = Math.min(deadline, answered + SIGNING_MS);
+      }
       const waiting =
         error instanceof NotSignedYet ||
         (error instanceof ConnectError && !error.tls) ||

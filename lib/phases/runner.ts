@@ -52,7 +52,7 @@ export function findPhase<C>(phases: Phase<C>[], words: string[]): FlatPhase<C> 
   );
   throw new UsageError(
     `unknown phase "${path.replaceAll("/", " ")}"`,
-    near ? `did you mean "${near.replaceAll("/", " ")}"?` : "kubestick init phase --help lists them",
+    near ? `did you mean "${near.replaceAll("/", " ")}"?` : "the command's --help lists them",
   );
 }
 

@@ -145,6 +145,10 @@ export class JoinContext {
   #setClock({ serverTime, caNotBefore }: ClockSkew): boolean {
     const now = new Date();
     if (!this.options.syncTime && now >= caNotBefore) return false;
+    if (this.options.dryRun) {
+      this.ui.step("preflight", `Would set the clock from ${now.toISOString()} to ${serverTime.toISOString()}`);
+      return false;
+    }
     const why = setClock(serverTime);
     if (why) throw new KubestickError(`cannot set this host's clock to ${serverTime.toISOString()}: ${why}`);
     this.ui.step(

@@ -118,7 +118,7 @@ async function downloadCerts(ctx: JoinContext): Promise<void> {
 /** Points the kubelet at this node's own API server, so that it does not depend on another's (ControlPlaneKubeletLocalMode). */
 async function useLocalServer(ctx: JoinContext): Promise<void> {
   const cp = await ctx.controlPlane();
-  const text = ctx.files.readText(KUBELET_KUBECONFIG);
+  const text = ctx.options.dryRun ? undefined : ctx.files.readText(KUBELET_KUBECONFIG);
   if (text === undefined) return;
   if (readKubeconfig(text, KUBELET_KUBECONFIG, (file) => ctx.files.readText(file) ?? "").server === cp.localServer)
     return;

@@ -56,6 +56,10 @@ const clientUrl = (ctx: InitContext): string =>
  */
 export async function joinEtcd(ctx: InitContext): Promise<void> {
   const { ui, ledger, files } = ctx;
+  if (ctx.options.dryRun) {
+    ui.step("etcd", `Would join etcd as a learner (${peerUrl(ctx)}), and be promoted when it has caught up`);
+    return;
+  }
   const endpoints = await etcdEndpoints(ctx);
   const etcd = etcdMembers(ctx, endpoints);
   const own = peerUrl(ctx);

@@ -93,7 +93,8 @@ const kubeletStartPhase: Phase<JoinContext> = {
     const joined = hasOwnCertificate(files);
     if (!joined) await refuseTakenName(ctx, client);
     const shared = await ctx.sharedKubeletConfig();
-    const driver = shared["cgroupDriver"] === undefined ? undefined : await ctx.cri.cgroupDriver();
+    const driver =
+      shared["cgroupDriver"] === undefined || ctx.options.dryRun ? undefined : await ctx.cri.cgroupDriver();
     const { local, adaptations } = fitKubeletConfig(shared, ctx.facts, driver);
     for (const { setting, why } of adaptations) ui.step("kubelet-start", `${setting} (because ${why})`);
     const caFile =
@@ -113,6 +114,13 @@ const kubeletStartPhase: Phase<JoinContext> = {
     }
     // A control plane is tainted when it is marked as one.
     await startKubelet(ctx, ctx.node, local, { registerTaints: !ctx.config.controlPlane });
+    if (ctx.options.dryRun) {
+      ui.step(
+        "kubelet-start",
+        `Would wait until the kubelet has its certificate and the node ${ctx.nodeName} is registered`,
+      );
+      return;
+    }
     ui.step("kubelet-start", "Waiting for the kubelet to perform the TLS Bootstrap");
     await registered(ctx);
     // The token has done its work; it stays in no file.
@@ -190,6 +198,10 @@ const networkPhase: Phase<JoinContext> = {
   short: "Start the node agent of the flat network",
   live: true,
   run: async (ctx) => {
+    if (ctx.options.dryRun) {
+      ctx.ui.step("network", "Would start the node agent, if the cluster has the flat network");
+      return;
+    }
     const client = new ApiClient(nodeConnection(ctx.files));
     try {
       // A cluster that kubeadm made has no such object, and lets nobody look.

@@ -1,22 +1,22 @@
-import type { KubeObject } from "../../api/resources.ts";
-import { DRY_RUN_OBJECTS_DIR } from "../../constants/paths.ts";
-import { sortedYaml } from "../../manifests/patches.ts";
-import type { InitContext } from "./context.ts";
+import type { KubeObject } from "../api/resources.ts";
+import { DRY_RUN_OBJECTS_DIR } from "../constants/paths.ts";
+import type { Files } from "../host/files.ts";
+import { sortedYaml } from "../manifests/patches.ts";
+import type { Ui } from "../ui/ui.ts";
 
 /**
  * Shows what a dry run would have done. On another root the files are already there, and the API objects join them;
  * else both are printed, with secrets left out.
  */
-export function reportDryRun(ctx: InitContext): void {
-  const objects = [...ctx.dryRunCluster.objects.values()];
-  if (ctx.options.rootfs !== "/") {
+export function reportDryRun(ctx: { files: Files; ui: Ui }, objects: KubeObject[]): void {
+  if (ctx.files.root !== "/") {
     objects.forEach((object, i) => {
       const name = `${String(i + 1).padStart(2, "0")}-${object.kind.toLowerCase()}-${object.metadata.name.replace(/[^a-z0-9.-]/gi, "-")}.yaml`;
       ctx.files.write(`${DRY_RUN_OBJECTS_DIR}/${name}`, sortedYaml(object), { mode: 0o600, secret: isSecret(object) });
     });
     ctx.ui.step(
       "dry-run",
-      `${ctx.files.written.length} files are below ${ctx.options.rootfs}, the ${objects.length} API objects of them in ${DRY_RUN_OBJECTS_DIR}`,
+      `${ctx.files.written.length} files are below ${ctx.files.root}, the ${objects.length} API objects of them in ${DRY_RUN_OBJECTS_DIR}`,
     );
     return;
   }
