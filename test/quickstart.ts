@@ -33,7 +33,7 @@ if (missing === undefined) {
       `That ${ended}. The node is taken down again. Next: sudo build/kubestick-* init on a board of your own.`,
     );
   } finally {
-    node.down();
+    await node.down();
     rmSync(work, { recursive: true, force: true });
   }
 } else {

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { LAB_HIDDEN, LAB_OVERLAYS, LAB_OWN_DIRS } from "../constants/lab.ts";
+import { LAB_OVERLAYS, LAB_OWN_DIRS } from "../constants/lab.ts";
 import { CGROUP_ROOT_PREFIX, PROGRAM_PATH } from "../constants/paths.ts";
 import { cgroupVersion, removeCgroupRoot } from "../host/cgroups.ts";
 import { KubestickError } from "../host/errors.ts";
@@ -25,8 +25,8 @@ export interface NodeSpec {
   resolvConf: string;
   /** Its default route; none without it. */
   gateway?: string;
-  /** Whether it has what this machine has of Kubernetes; a bare one has nothing of it. */
-  bare: boolean;
+  /** What it does not see of this machine: paths below /, as the shell's patterns. */
+  hidden: string[];
   /** Files of this machine that it sees under other paths. */
   binds?: Record<string, string>;
 }
@@ -179,7 +179,7 @@ const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** What the node's first process runs, as a shell script: makes its mounts, then waits, and reaps what is orphaned. */
 function holdScript(spec: NodeSpec): string {
-  const { dir, name, hosts, resolvConf, bare, binds = {} } = spec;
+  const { dir, name, hosts, resolvConf, hidden, binds = {} } = spec;
   const at = (path: string) => quote(join(dir, path));
   const overlays = LAB_OVERLAYS.map(
     (d) =>
@@ -189,7 +189,7 @@ function holdScript(spec: NodeSpec): string {
     "set -e",
     "mount --make-rshared /",
     ...overlays,
-    ...(bare ? [`(cd /; rm -rf ${LAB_HIDDEN.join(" ")})`] : []),
+    `(cd /; rm -rf ${hidden.join(" ")})`,
     "rm -f /etc/hosts /etc/resolv.conf",
     `printf %s ${quote(hosts)} >/etc/hosts`,
     `printf %s ${quote(resolvConf)} >/etc/resolv.conf`,

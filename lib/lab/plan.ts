@@ -1,6 +1,13 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { LAB_FIRST_NODE, LAB_GATEWAY, LAB_MAX_NODES, LAB_NAME_LENGTH, LAB_PREFIX } from "../constants/lab.ts";
+import {
+  LAB_FIRST_NODE,
+  LAB_GATEWAY,
+  LAB_HIDDEN,
+  LAB_MAX_NODES,
+  LAB_NAME_LENGTH,
+  LAB_PREFIX,
+} from "../constants/lab.ts";
 import { KubestickError, reason, UsageError } from "../host/errors.ts";
 import { Files } from "../host/files.ts";
 import { hostBits, indexedIp, parseCidr } from "../host/net.ts";
@@ -82,7 +89,7 @@ export function labMembers(dir: string, plan: LabPlan, binds: Record<string, str
       dir: join(dir, plan.name, member.name),
       hosts: `${hosts.join("\n")}\n`,
       resolvConf: "",
-      bare: true,
+      hidden: LAB_HIDDEN,
       binds,
     }),
   }));

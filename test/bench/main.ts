@@ -46,7 +46,7 @@ async function onNode(images: boolean, run: (node: TestNode) => Promise<Measurem
     await node.up(WORK, { containerd: images, defaultRoute: false });
     return await run(node);
   } finally {
-    node.down();
+    await node.down();
   }
 }
 

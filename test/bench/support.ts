@@ -41,7 +41,7 @@ resolvConf: /etc/resolv.conf
 
 /** Runs a command in a node. Throws with its output when it fails. */
 export function measure(node: TestNode, command: string[]): Promise<Measurement> {
-  return measureHere(node.command(command), node.env);
+  return measureHere(node.command(command));
 }
 
 /** Runs a command on this machine. Throws with its output when it fails. */
@@ -52,7 +52,9 @@ export async function measureHere(command: string[], env?: Record<string, string
   // The kernel's own maximum would count this process too, from before the child's exec.
   let peakMiB = 0;
   const watch = setInterval(() => {
-    peakMiB = Math.max(peakMiB, highWaterMiB(child.pid));
+    // In a node the command is nsenter's child.
+    const children = readSystemFile(`/proc/${child.pid}/task/${child.pid}/children`).split(" ").filter(Boolean);
+    peakMiB = Math.max(peakMiB, ...[child.pid, ...children].map((pid) => highWaterMiB(Number(pid))));
   }, 5);
   const code = await child.exited;
   const seconds = (performance.now() - started) / 1000;

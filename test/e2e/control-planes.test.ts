@@ -16,8 +16,8 @@ beforeAll(async () => {
   pin = /sha256:[0-9a-f]{64}/.exec(out.stdout)![0];
   key = /--certificate-key ([0-9a-f]{64})/.exec(out.stdout)![1]!;
 });
-afterAll(() => {
-  for (const node of nodes) node.down();
+afterAll(async () => {
+  for (const node of nodes) await node.down();
 });
 
 function joinCommand(node: TestNode, certificateKey = key): string[] {
@@ -192,7 +192,7 @@ test("a host that was reset joins again", () => {
 });
 
 test("the loss of one leaves the cluster serving", async () => {
-  third.down();
+  await third.down();
   const works = () =>
     first.exec(["kubectl", "create", "configmap", `after-${Date.now()}`, "-n", "default"], 20_000).status === 0;
   await until(works, 60_000, "the API server takes a write without the third control plane");

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
 import { initCommand } from "../support/cluster.ts";
 import { TestNode, until } from "../support/node.ts";
 
@@ -12,7 +11,7 @@ beforeAll(async () => {
   // An air-gapped board: one address, no default route, but a nameserver on the switch.
   await node.up(WORK, { resolvConf: "nameserver 10.99.0.1\n", defaultRoute: false });
 });
-afterAll(() => node.down());
+afterAll(async () => await node.down());
 
 test("a control plane that does not come up: the container's exit code, its last words and what to check", () => {
   const command = initCommand(node);
@@ -57,7 +56,7 @@ test("our supervisor starts a killed kubelet again, restarts it on SIGHUP and en
   await until(() => kubelet() > 1 && kubelet() !== second, 20_000, "the kubelet was restarted");
   const third = kubelet();
   node.exec(["kill", "-TERM", String(supervisor)], 5_000, true);
-  await until(() => !existsSync(`/proc/${third}`), 20_000, "the kubelet ended");
+  await until(() => node.exec(["test", "-e", `/proc/${third}`]).status !== 0, 20_000, "the kubelet ended");
   await until(
     () => node.exec(["test", "-e", "/run/kubestick/kubelet.pid"]).status !== 0,
     20_000,

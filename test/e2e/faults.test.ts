@@ -14,9 +14,9 @@ beforeAll(async () => {
   expect({ status: out.status, stderr: out.status === 0 ? "" : out.stderr }).toEqual({ status: 0, stderr: "" });
   pin = /sha256:[0-9a-f]{64}/.exec(out.stdout)![0];
 });
-afterAll(() => {
-  worker.down();
-  cp.down();
+afterAll(async () => {
+  await worker.down();
+  await cp.down();
 });
 
 const join = () => [

@@ -28,9 +28,9 @@ beforeAll(async () => {
   console.log(`end to end with Kubernetes ${componentVersions().kubernetes}, etcd ${componentVersions().etcdTag}`);
   await cp1.up(WORK);
 });
-afterAll(() => {
-  w1.down();
-  cp1.down();
+afterAll(async () => {
+  await w1.down();
+  await cp1.down();
 });
 
 describe("init", () => {

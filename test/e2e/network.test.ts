@@ -31,8 +31,8 @@ discovery: {bootstrapToken: {token: ${TOKEN}, apiServerEndpoint: "${cp.ip}:6443"
     });
   }
 });
-afterAll(() => {
-  for (const node of nodes) node.down();
+afterAll(async () => {
+  for (const node of nodes) await node.down();
 });
 
 const ready = (kind: string, jsonpath: string) =>

@@ -72,9 +72,9 @@ describe.skipIf(missing.length > 0)("init from one file on a bare node", () => {
     );
     fs.copyFileSync(executable, copy);
   });
-  afterAll(() => {
-    second.down();
-    board.down();
+  afterAll(async () => {
+    await second.down();
+    await board.down();
     fs.rmSync(offline, { recursive: true, force: true });
   });
 

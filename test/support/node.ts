@@ -1,33 +1,37 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { LAB_HIDDEN } from "../../lib/constants/lab.ts";
+import { cgroupVersion, makeCgroupRoot, removeCgroupRoot } from "../../lib/host/cgroups.ts";
 import { type Output, run, tryRun } from "../../lib/host/process.ts";
+import { NamespaceNode } from "../../lib/lab/node.ts";
 import { componentImages, E2E_BIN, PAUSE_IMAGE } from "./binaries.ts";
 
 const BRIDGE = "kstest0";
 const SUBNET = "10.99.0";
-const CGROUPS = "/sys/fs/cgroup";
 
-/** Directories that every node has for itself. */
-const OWN_DIRS = [
-  "etc/kubernetes",
-  "etc/containerd",
-  "etc/cni",
-  "opt/cni",
-  "var/lib/kubelet",
-  "var/lib/containerd",
-  "var/lib/etcd",
-  "var/lib/kubestick",
-  "var/lib/cni",
-  "var/log/pods",
-  "var/log/containers",
-  "var/log/kubestick",
-  "run/containerd",
-  "run/kubestick",
-  "etc/sysctl.d",
-  "etc/modules-load.d",
-  "opt/kubestick",
+/** Where kubestick, and what it starts, may leave files. */
+const OWN_PATHS = [
+  "/etc/kubernetes",
+  "/etc/sysctl.d/99-kubestick.conf",
+  "/etc/modules-load.d/kubestick.conf",
+  "/opt/kubestick",
+  "/var/lib/kubelet",
+  "/var/lib/etcd",
+  "/var/lib/kubestick",
+  "/var/log/pods",
+  "/var/log/containers",
+  "/var/log/kubestick",
+  "/run/kubestick",
+];
+const OWN_PATHS_BARE = [
+  "/etc/containerd",
+  "/etc/cni",
+  "/opt/cni",
+  "/var/lib/containerd",
+  "/var/lib/cni",
+  "/run/containerd",
 ];
 
 /** What a test may choose of a node. */
@@ -46,20 +50,13 @@ export interface NodeOptions {
   bare?: boolean;
 }
 
-/** What a bare node's /usr lacks. */
-const NOT_ON_BARE = "bin/containerd* bin/ctr bin/runc sbin/runc bin/kube* local/bin/kube* bin/crictl lib/cni";
-
-/**
- * A throw-away host: network, mount and UTS namespaces of its own on this machine's kernel, with containerd and the
- * images in it, and no route beyond the test bridge. `ip netns exec` would remount /sys and hide the cgroups, so it is
- * entered by nsenter.
- */
+/** A throw-away host, made as a lab's nodes are, with containerd and the images in it unless it is bare. */
 export class TestNode {
   readonly name: string;
   readonly ip: string;
   readonly dir: string;
   readonly cgroup: string;
-  #holder: ChildProcess | undefined;
+  #node: NamespaceNode;
   #bare = false;
 
   constructor(name: string, index: number, work: string) {
@@ -67,71 +64,50 @@ export class TestNode {
     this.ip = `${SUBNET}.${10 + index}`;
     this.dir = join(work, "nodes", name);
     this.cgroup = `kstest-${name}`;
+    this.#node = this.#made({});
+  }
+
+  #made(options: NodeOptions): NamespaceNode {
+    return new NamespaceNode({
+      name: this.name,
+      address: `${this.ip}/24`,
+      bridge: BRIDGE,
+      link: `kst-${this.name}`,
+      dir: this.dir,
+      hosts: `127.0.0.1 localhost\n${this.ip} ${this.name}\n${options.hosts ?? ""}`,
+      resolvConf: options.resolvConf ?? "nameserver 127.0.0.1\n",
+      ...(options.defaultRoute === false ? {} : { gateway: `${SUBNET}.1` }),
+      hidden: options.bare ? LAB_HIDDEN : LAB_HIDDEN.filter((path) => !path.startsWith("usr/")),
+    });
   }
 
   /** Makes the node and starts containerd in it. */
   async up(work: string, options: NodeOptions = {}): Promise<this> {
-    this.down();
+    await this.down();
     // Other test files may make it at the same moment; whoever comes second finds it there.
     tryRun("ip", ["link", "add", BRIDGE, "type", "bridge"]);
     tryRun("ip", ["addr", "add", `${SUBNET}.1/24`, "dev", BRIDGE]);
     run("ip", ["link", "set", BRIDGE, "up"]);
-    const ns = this.cgroup;
-    const veth = `ks-${this.name}`.slice(0, 15);
-    run("ip", ["netns", "add", ns]);
-    run("ip", ["link", "add", veth, "type", "veth", "peer", "name", "eth0", "netns", ns]);
-    run("ip", ["link", "set", veth, "master", BRIDGE, "up"]);
-    run("ip", ["-n", ns, "addr", "add", `${this.ip}/24`, "dev", "eth0"]);
-    run("ip", ["-n", ns, "link", "set", "lo", "up"]);
-    run("ip", ["-n", ns, "link", "set", "eth0", "up"]);
-    if (options.defaultRoute !== false) run("ip", ["-n", ns, "route", "add", "default", "via", `${SUBNET}.1`]);
-    for (const dir of OWN_DIRS) fs.mkdirSync(join(this.dir, dir), { recursive: true });
-    this.#writeFiles(options);
-    for (const controller of fs.readdirSync(CGROUPS)) {
-      const path = join(CGROUPS, controller);
-      if (fs.lstatSync(path).isDirectory()) fs.mkdirSync(join(path, this.cgroup), { recursive: true });
-    }
-    for (const file of ["cpuset.cpus", "cpuset.mems"]) {
-      const parent = join(CGROUPS, "cpuset", file);
-      if (fs.existsSync(parent)) fs.writeFileSync(join(CGROUPS, "cpuset", this.cgroup, file), fs.readFileSync(parent));
-    }
-    const script = join(this.dir, "hold.sh");
-    const ready = join(this.dir, "ready");
+    makeCgroupRoot(this.cgroup, cgroupVersion());
     this.#bare = options.bare ?? false;
-    fs.writeFileSync(script, this.#holdScript(ready));
-    const log = fs.openSync(join(this.dir, "hold.log"), "w");
-    this.#holder = spawn(
-      "nsenter",
-      [`--net=/run/netns/${ns}`, "unshare", "-m", "-u", "--propagation", "private", "bash", script],
-      {
-        detached: true,
-        stdio: ["ignore", log, log],
-      },
-    );
-    this.#holder.unref();
-    await until(
-      () => fs.existsSync(ready),
-      10_000,
-      `node ${this.name}: ${fs.readFileSync(join(this.dir, "hold.log"), "utf8")}`,
-    );
-    if (options.containerd === false || options.bare) return this;
+    this.#node = this.#made(options);
+    await this.#node.up();
+    if (this.#bare) return this;
+    this.#writeFiles(options);
+    if (options.containerd === false) return this;
     await this.#startContainerd();
     this.exec(["ctr", "-n", "k8s.io", "images", "import", componentImages(work)], 180_000, true);
     return this;
   }
 
   #writeFiles(options: NodeOptions): void {
-    const write = (path: string, text: string) => fs.writeFileSync(join(this.dir, path), text);
-    write("hosts", `127.0.0.1 localhost\n${this.ip} ${this.name}\n${options.hosts ?? ""}`);
-    write("resolv.conf", options.resolvConf ?? "nameserver 127.0.0.1\n");
-    if (options.bare) return;
-    fs.mkdirSync(join(this.dir, "opt/cni/bin"), { recursive: true });
-    fs.mkdirSync(join(this.dir, "etc/cni/net.d"), { recursive: true });
-    for (const plugin of fs.existsSync("/usr/lib/cni") ? fs.readdirSync("/usr/lib/cni") : []) {
-      fs.copyFileSync(join("/usr/lib/cni", plugin), join(this.dir, "opt/cni/bin", plugin));
-    }
-    write(
-      "etc/containerd/config.toml",
+    // What a host that was made ready for kubeadm has.
+    this.exec(
+      ["sh", "-c", "echo 1 >/proc/sys/net/ipv4/ip_forward; mkdir -p /opt/cni/bin && cp /usr/lib/cni/* /opt/cni/bin"],
+      20_000,
+    );
+    this.write(
+      "/etc/containerd/config.toml",
       `version = 2
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "${PAUSE_IMAGE}"
@@ -139,8 +115,8 @@ export class TestNode {
 `,
     );
     if (options.cni === false) return;
-    write(
-      "etc/cni/net.d/10-test.conflist",
+    this.write(
+      "/etc/cni/net.d/10-test.conflist",
       JSON.stringify({
         cniVersion: "0.4.0",
         name: "test",
@@ -158,46 +134,14 @@ export class TestNode {
     );
   }
 
-  #holdScript(ready: string): string {
-    const binds = OWN_DIRS.map((dir) => `mkdir -p /${dir}; mount --bind ${this.dir}/${dir} /${dir}`).join("\n");
-    const bare = `mkdir -p ${this.dir}/usr ${this.dir}/usr-work
-mount -t overlay overlay -o lowerdir=/usr,upperdir=${this.dir}/usr,workdir=${this.dir}/usr-work /usr
-cd /usr; rm -rf ${NOT_ON_BARE}; cd /`;
-    return `set -e
-mount --make-rshared /
-${binds}
-${this.#bare ? bare : ""}
-mount --bind ${this.dir}/hosts /etc/hosts
-mount --bind ${this.dir}/resolv.conf /etc/resolv.conf
-hostname ${this.name}
-echo 1 > /proc/sys/net/ipv4/ip_forward
-echo $$ > ${this.dir}/pid
-touch ${ready}
-exec sleep infinity
-`;
-  }
-
   async #startContainerd(): Promise<void> {
-    const log = fs.openSync(join(this.dir, "containerd.log"), "w");
-    const child = spawn("nsenter", [...this.#enter(), "containerd"], {
-      detached: true,
-      stdio: ["ignore", log, log],
-      env: this.env,
-    });
-    child.unref();
+    const log = join(this.dir, "containerd.log");
+    this.start(["sh", "-c", `exec containerd >${log} 2>&1`]).unref();
     await until(
       () => this.exec(["ctr", "version"], 5_000).status === 0,
       30_000,
       `containerd of ${this.name} did not start`,
     );
-  }
-
-  get #pid(): string {
-    return fs.readFileSync(join(this.dir, "pid"), "utf8").trim();
-  }
-
-  #enter(): string[] {
-    return ["-t", this.#pid, "-m", "-u", "-n", "--"];
   }
 
   /** The environment of every program in the node. */
@@ -212,8 +156,7 @@ exec sleep infinity
 
   /** Runs a program in the node to its end. With `check`, a failure throws with its output. */
   exec(command: string[], timeoutMs = 60_000, check = false): Output {
-    const env = Object.entries(this.env).map(([k, v]) => `${k}=${v}`);
-    const out = tryRun("nsenter", [...this.#enter(), "env", ...env, ...command], timeoutMs);
+    const out = this.#node.exec(command, this.env, timeoutMs);
     if (check && out.status !== 0)
       throw new Error(`${this.name}: ${command.join(" ")} failed (${out.status}):\n${out.stdout}\n${out.stderr}`);
     return out;
@@ -221,12 +164,13 @@ exec sleep infinity
 
   /** The command of this machine that runs a program in the node. */
   command(command: string[]): string[] {
-    return ["nsenter", ...this.#enter(), ...command];
+    const env = Object.entries(this.env).map(([name, value]) => `${name}=${value}`);
+    return [...this.#node.enter(), "env", ...env, ...command];
   }
 
-  /** Starts a program in the node and gives the process, its output piped. */
+  /** Starts a program in the node and gives the process that ends with it, its output piped. */
   start(command: string[]): ChildProcess {
-    return spawn("nsenter", [...this.#enter(), ...command], { stdio: ["ignore", "pipe", "pipe"], env: this.env });
+    return this.#node.start(command, this.env, "pipe");
   }
 
   /** What `kubectl` prints in the node. */
@@ -234,9 +178,11 @@ exec sleep infinity
     return this.exec(["kubectl", ...args], 60_000, true).stdout;
   }
 
-  /** Writes a file in one of the node's own directories. */
+  /** Writes a file of the node. */
   write(path: string, text: string): void {
-    fs.writeFileSync(join(this.dir, path), text);
+    const real = this.#node.path(path);
+    fs.mkdirSync(join(real, ".."), { recursive: true });
+    fs.writeFileSync(real, text);
   }
 
   /** A file of the node. */
@@ -248,9 +194,12 @@ exec sleep infinity
   leftovers(): { files: string[]; processes: string[]; mounts: string[]; rules: string[] } {
     const lines = (script: string) =>
       this.exec(["bash", "-c", script], 20_000).stdout.split("\n").filter(Boolean).sort();
-    const own = OWN_DIRS.filter((dir) => !/containerd|cni/.test(dir) || this.#bare).map((dir) => `/${dir}`);
+    const own = [...OWN_PATHS, ...(this.#bare ? OWN_PATHS_BARE : [])];
     const namespace = this.exec(["readlink", "/proc/self/ns/net"], 5_000).stdout.trim();
-    const pids = fs.readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && namespaceOf(pid) === namespace);
+    const first = String(this.#node.pid);
+    const pids = fs
+      .readdirSync("/proc")
+      .filter((pid) => /^\d+$/.test(pid) && pid !== first && namespaceOf(pid) === namespace);
     return {
       files: lines(`find ${own.join(" ")} -xdev -type f`),
       processes: pids.map((pid) => fs.readFileSync(`/proc/${pid}/comm`, "utf8").trim()).sort(),
@@ -259,35 +208,10 @@ exec sleep infinity
     };
   }
 
-  /** Ends every process of the node, by its network namespace, and removes what it was made of. */
-  down(): void {
-    const ns = this.cgroup;
-    const identity = tryRun("stat", ["-Lc", "%i", `/run/netns/${ns}`]).stdout.trim();
-    for (let round = 0; identity !== "" && round < 20; round++) {
-      const pids = fs
-        .readdirSync("/proc")
-        .filter((pid) => /^\d+$/.test(pid) && namespaceOf(pid) === `net:[${identity}]`);
-      if (pids.length === 0) break;
-      for (const pid of pids) tryRun("kill", ["-9", pid]);
-      Bun.sleepSync(50);
-    }
-    this.#killCgroup();
-    tryRun("ip", ["netns", "del", ns]);
-    tryRun("ip", ["link", "del", `ks-${this.name}`.slice(0, 15)]);
-    tryRun("bash", ["-c", `grep -o ' ${this.dir}[^ ]*' /proc/mounts | sort -r | xargs -r -n1 umount -l`]);
-    fs.rmSync(this.dir, { recursive: true, force: true });
-  }
-
-  /** Containers with a network of their own are found by the node's cgroup. */
-  #killCgroup(): void {
-    const roots = [this.cgroup, `kubestick-${this.name}`];
-    for (const path of fs.readdirSync(CGROUPS).flatMap((c) => roots.map((root) => join(CGROUPS, c, root)))) {
-      if (!fs.existsSync(path)) continue;
-      tryRun("bash", [
-        "-c",
-        `find ${path} -name cgroup.procs -exec cat {} + | sort -u | xargs -r kill -9; sleep 0.1; find ${path} -depth -type d -exec rmdir {} + 2>/dev/null`,
-      ]);
-    }
+  /** Ends every process of the node and removes what it was made of. */
+  async down(): Promise<void> {
+    await this.#node.down();
+    removeCgroupRoot(this.cgroup, cgroupVersion());
   }
 }
 
