@@ -1,7 +1,7 @@
 /** Where labs keep their nodes' files; one directory a lab. Containers' layers need a file system that is not an overlay itself. */
 export const LAB_DIR = "/var/lib/kubestick-lab";
 export const LAB_NAME = "lab";
-export const LAB_SUBNET = "10.98.0.0/24";
+export const LAB_SUBNET = "10.200.0.0/24";
 /** Names of links and network namespaces begin with it; the kernel takes 15 characters of a link's name. */
 export const LAB_PREFIX = "ksl-";
 /** Room for the prefix, a hyphen and three digits in a link's name. */

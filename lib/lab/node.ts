@@ -12,7 +12,7 @@ import { readSystemFile } from "../host/system-files.ts";
 /** What a node is made of. */
 export interface NodeSpec {
   name: string;
-  /** Its address with the length of the prefix: 10.98.0.11/24. */
+  /** Its address with the length of the prefix: 10.200.0.11/24. */
   address: string;
   /** The bridge of this machine that its link hangs on. */
   bridge: string;

@@ -2,9 +2,10 @@
 import { binary, componentVersions, hasBinary, missingForCluster } from "../support/binaries.ts";
 import { initCommand } from "../support/cluster.ts";
 import { EXECUTABLE } from "../support/executable.ts";
+import { KUBELET_LOOP, kubeadmConfig } from "../support/kubeadm.ts";
 import { TestNode } from "../support/node.ts";
 import { benchBundles } from "./bundle.ts";
-import { kubeadmConfig, type Measurement, measure, missingKubeadm, reportPairs } from "./support.ts";
+import { type Measurement, measure, missingKubeadm, reportPairs } from "./support.ts";
 
 const WORK = "/var/tmp/kubestick-bench";
 const [what = "all", rounds = "3"] = process.argv.slice(2);
@@ -35,10 +36,6 @@ const NOT_FILES = [
 const kubestickSkips = [...NOT_FILES, "show-join-command"].join(",");
 const versions = componentVersions();
 console.log(`kubeadm and components ${versions.kubernetes}, ${rounds} pairs`);
-
-/** Starts the kubelet whenever it has a configuration, as a service manager would: kubeadm brings none. */
-const KUBELET_LOOP = `while sleep 0.1; do [ -f /var/lib/kubelet/config.yaml ] && . /var/lib/kubelet/kubeadm-flags.env 2>/dev/null
-kubelet --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf --kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml $KUBELET_KUBEADM_ARGS; done`;
 
 async function onNode(images: boolean, run: (node: TestNode) => Promise<Measurement>): Promise<Measurement> {
   const node = new TestNode("bench", 20, WORK);

@@ -1,5 +1,5 @@
 import { readSystemFile } from "../../lib/host/system-files.ts";
-import { componentVersions, hasBinary } from "../support/binaries.ts";
+import { hasBinary } from "../support/binaries.ts";
 import type { TestNode } from "../support/node.ts";
 
 /** One run: wall time in seconds, and the process's peak resident memory in MiB. */
@@ -11,32 +11,6 @@ export interface Measurement {
 /** Why there is nothing to compare with; undefined when there is. */
 export function missingKubeadm(): string | undefined {
   return hasBinary("kubeadm") ? undefined : "there is no kubeadm to compare with";
-}
-
-/** The same cluster as a test node's, in the configuration version that the kubeadm at hand reads. */
-export function kubeadmConfig(node: TestNode): string {
-  const { kubernetes, etcdTag, supported } = componentVersions();
-  const apiVersion = `kubeadm.k8s.io/${supported ? "v1beta4" : "v1beta2"}`;
-  return `apiVersion: ${apiVersion}
-kind: InitConfiguration
-bootstrapTokens: [{token: abcdef.0123456789abcdef}]
-nodeRegistration: {name: ${node.name}, criSocket: ${supported ? "unix://" : ""}/run/containerd/containerd.sock}
-localAPIEndpoint: {advertiseAddress: ${node.ip}}
----
-apiVersion: ${apiVersion}
-kind: ClusterConfiguration
-kubernetesVersion: ${kubernetes}
-imageRepository: registry.k8s.io
-networking: {podSubnet: 10.244.0.0/16}
-etcd: {local: {imageTag: ${etcdTag}, dataDir: /var/lib/etcd}}
----
-apiVersion: kubelet.config.k8s.io/v1beta1
-kind: KubeletConfiguration
-cgroupRoot: /${node.cgroup}
-cgroupDriver: cgroupfs
-${supported ? "failCgroupV1: false\n" : ""}failSwapOn: false
-resolvConf: /etc/resolv.conf
-`;
 }
 
 /** Runs a command in a node. Throws with its output when it fails. */

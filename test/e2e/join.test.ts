@@ -56,6 +56,50 @@ test("what does not fit stops join before anything is written, each with its own
   expect(worker.exec(["ls", "/etc/kubernetes"]).stdout.trim()).toBe("join.yaml");
 });
 
+/** Every file below the directories that a join writes to, with its digest. */
+const filesOf = (node: TestNode) =>
+  node.exec([
+    "bash",
+    "-c",
+    "find /etc/kubernetes /var/lib/kubelet /var/lib/kubestick -type f | sort | xargs -r sha256sum",
+  ]).stdout;
+
+test("a dry run finds the cluster, shows what it would write, no secret, and changes nothing", () => {
+  const command = joinConfig(TOKEN);
+  const before = filesOf(worker);
+  const out = worker.exec([...command, "--dry-run"], 60_000);
+  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stderr }).toEqual({ status: 0, stderr: "" });
+  expect(out.stdout).toContain("Would write /var/lib/kubelet/config.yaml");
+  expect(out.stdout).toContain("Would write /etc/kubernetes/pki/ca.crt");
+  expect(out.stdout).not.toContain(TOKEN.split(".")[1]!);
+  expect(filesOf(worker)).toBe(before);
+  expect(worker.exec(["pgrep", "-x", "kubelet"]).status).toBe(1);
+});
+
+test("a phase can be run by itself, and kill -9 at the beginning of each leaves a host that goes on", async () => {
+  const one = worker.exec([KUBESTICK[0]!, KUBESTICK[1]!, "join", "phase", "preflight", ...joinConfig(TOKEN).slice(3)]);
+  expect({ status: one.status, found: one.stdout.includes("Found it") }).toEqual({ status: 0, found: true });
+  expect(one.stdout).not.toContain("This node has joined");
+  for (const phase of ["preflight", "bundle", "kubelet-start", "network"]) {
+    const child = worker.start([...joinConfig(TOKEN), "-v"]);
+    const marker = `phase ${phase} begins`;
+    const killed = await new Promise<boolean>((resolve) => {
+      let output = "";
+      for (const stream of [child.stdout!, child.stderr!])
+        stream.on("data", (chunk: Buffer) => {
+          output += chunk.toString();
+          if (output.includes(marker)) child.kill("SIGKILL");
+        });
+      child.once("exit", (_, signal) => resolve(signal === "SIGKILL"));
+    });
+    expect({ phase, killed }).toEqual({ phase, killed: true });
+  }
+  const out = worker.exec(joinConfig(TOKEN), 120_000);
+  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stderr }).toEqual({ status: 0, stderr: "" });
+  expect(worker.exec([...KUBESTICK, "reset", "--force"], 60_000).status).toBe(0);
+  cp.kubectl("delete", "node", "jw1");
+});
+
 test("a worker killed in the middle of joining joins when the same command is run again, with a token made later", async () => {
   const token = cp.exec([...KUBESTICK, "token", "create", "--ttl=10m", "--single-use"], 30_000, true).stdout.trim();
   const child = worker.start([...joinConfig(token), "-v"]);

@@ -45,7 +45,7 @@ afterAll(() => {
 });
 
 test("lab up makes three control planes and two workers, all of them Ready", () => {
-  const flags = ["--nodes", "5", "--control-planes", "3", "--subnet", "10.97.0.0/24", ...ignoredChecks()];
+  const flags = ["--nodes", "5", "--control-planes", "3", "--subnet", "10.201.0.0/24", ...ignoredChecks()];
   const out = lab("up", ...FLAGS, ...flags);
   expect({ status: out.status, stderr: out.status === 0 ? "" : out.stdout + out.stderr }).toEqual({
     status: 0,
@@ -148,7 +148,7 @@ test("reset leaves each node as it was before", async () => {
     ...members[1]!.node.spec,
     name: `${NAME}-9`,
     link: "ksl-e2e-9",
-    address: "10.97.0.99/24",
+    address: "10.201.0.99/24",
     dir: join(dir, "labs", NAME, "fresh"),
   });
   await fresh.up();

@@ -72,12 +72,26 @@ describe("usage", () => {
     }
   });
 
-  test("a join that its configuration calls a dry run is refused, not carried out", async () => {
-    const file = join(dir, "join.yaml");
-    const discovery = `discovery: {bootstrapToken: {token: abcdef.0123456789abcdef, apiServerEndpoint: "127.0.0.1:1", unsafeSkipCAVerification: true}}`;
-    fs.writeFileSync(file, `apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\ndryRun: true\n${discovery}\n`);
-    const { code, stderr } = await kubestick("join", "--config", file);
-    expect({ code, said: stderr.includes("dryRun: true") || stderr }).toEqual({ code: 2, said: true });
+  test("a lab that cannot be is refused before anything is made", async () => {
+    const labs = join(dir, "labs");
+    for (const [args, hint] of [
+      [["up", "--nodes=2", "--control-planes=3"], "--control-planes is a number from 1 to that of the nodes"],
+      [["up", "--nodes=none"], "--nodes is a number"],
+      [["up", "--name=Lab"], "a lab's name"],
+      [["up", "--name=long-name"], "a lab's name"],
+      [["up", "--subnet=10.0.0.0/28"], "--subnet is an IPv4 range"],
+      [["shell"], "there is no lab"],
+      [["status"], "kubestick lab up makes it"],
+    ] as const) {
+      const { code, stderr } = await kubestick("lab", ...args, `--dir=${labs}`);
+      expect({ args, code, hinted: stderr.includes(hint) ? hint : stderr }).toEqual({
+        args,
+        code: args[0] === "up" ? 2 : 1,
+        hinted: hint,
+      });
+    }
+    expect(await kubestick("lab", "down", `--dir=${labs}`)).toMatchObject({ code: 0 });
+    expect(fs.existsSync(labs)).toBe(false);
   });
 
   test("version, as text and JSON", async () => {

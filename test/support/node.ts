@@ -195,8 +195,8 @@ export class TestNode {
     const lines = (script: string) =>
       this.exec(["bash", "-c", script], 20_000).stdout.split("\n").filter(Boolean).sort();
     const own = [...OWN_PATHS, ...(this.#bare ? OWN_PATHS_BARE : [])];
-    const namespace = this.exec(["readlink", "/proc/self/ns/net"], 5_000).stdout.trim();
     const first = String(this.#node.pid);
+    const namespace = namespaceOf(first);
     const pids = fs
       .readdirSync("/proc")
       .filter((pid) => /^\d+$/.test(pid) && pid !== first && namespaceOf(pid) === namespace);
@@ -230,7 +230,7 @@ export async function until(
 
 function namespaceOf(pid: string): string {
   try {
-    return fs.readlinkSync(`/proc/${pid}/ns/net`);
+    return fs.readlinkSync(`/proc/${pid}/ns/pid`);
   } catch {
     return "";
   }

@@ -1,0 +1,87 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import { X509Certificate } from "node:crypto";
+import { caPin } from "../../lib/pki/certificate.ts";
+import { hasBinary } from "../support/binaries.ts";
+import { initWith, KUBESTICK, TOKEN } from "../support/cluster.ts";
+import {
+  KUBELET_LOOP,
+  kubeadmConfig,
+  kubeadmJoinConfig,
+  speakNewKubeadm,
+  speakOldKubeadm,
+} from "../support/kubeadm.ts";
+import { TestNode, until } from "../support/node.ts";
+
+// kubeadm and kubestick in one cluster, each the first and each the one that joins. What an old kubeadm at hand says
+// in other words is put into today's, and back (test/support/kubeadm.ts); all else is between the two programs.
+const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
+const ENDPOINT = "cluster.test:6443";
+const nodes = ["first", "cp", "worker"].map((role, i) => new TestNode(`io-${role}`, 60 + i, WORK));
+const [first, second, worker] = nodes as [TestNode, TestNode, TestNode];
+
+afterAll(async () => {
+  for (const node of nodes) await node.down();
+});
+
+async function fresh(): Promise<void> {
+  for (const node of nodes) await node.up(WORK, { hosts: `${first.ip} cluster.test\n` });
+}
+
+function done(out: { status: number; stdout: string; stderr: string }): void {
+  const output = out.status === 0 ? "" : out.stdout + out.stderr;
+  expect({ status: out.status, output }).toEqual({ status: 0, output: "" });
+}
+
+const pin = () => caPin(new X509Certificate(first.file("/etc/kubernetes/pki/ca.crt")));
+const certificateKey = (output: string) => /--certificate-key ([0-9a-f]{64})/.exec(output)![1]!;
+
+async function allThere(): Promise<void> {
+  const conditions = '{range .items[*]}{.metadata.name}={.status.conditions[?(@.type=="Ready")].status} {end}';
+  const wanted = nodes.map((node) => `${node.name}=True`).sort();
+  const seen = () => first.kubectl("get", "nodes", "-o", `jsonpath=${conditions}`).trim().split(" ").sort();
+  await until(() => seen().join() === wanted.join(), 120_000, `all nodes Ready`);
+  const api = () => first.kubectl("get", "pods", "-n", "kube-system", "-l", "component=kube-apiserver", "-o", "name");
+  await until(() => api().includes(second.name), 120_000, "the second API server");
+  // What the second API server serves comes from its own etcd member.
+  const asked = `--server=https://${second.ip}:6443`;
+  await until(() => second.exec(["kubectl", asked, "get", "nodes"]).status === 0, 60_000, "the second one answers");
+}
+
+describe.skipIf(!hasBinary("kubeadm"))("with real kubeadm", () => {
+  test("its join, as a worker and as a control plane, to a kubestick cluster", async () => {
+    await fresh();
+    const out = first.exec(initWith(first, `controlPlaneEndpoint: ${ENDPOINT}\n`, "--upload-certs"), 300_000);
+    done(out);
+    speakOldKubeadm(first);
+    const cluster = { endpoint: ENDPOINT, token: TOKEN, pin: pin() };
+    for (const [node, key] of [
+      [worker, undefined],
+      [second, certificateKey(out.stdout)],
+    ] as const) {
+      node.write("/etc/kubernetes/kubeadm.yaml", kubeadmJoinConfig(node, key ? { ...cluster, key } : cluster));
+      node.start(["bash", "-c", KUBELET_LOOP]);
+      done(
+        node.exec(
+          ["kubeadm", "join", "--config=/etc/kubernetes/kubeadm.yaml", "--ignore-preflight-errors=all"],
+          300_000,
+        ),
+      );
+    }
+    await allThere();
+  });
+
+  test("kubestick's join, as a worker and as a control plane, to a kubeadm cluster", async () => {
+    await fresh();
+    first.write("/etc/kubernetes/kubeadm.yaml", kubeadmConfig(first, `controlPlaneEndpoint: ${ENDPOINT}\n`));
+    first.start(["bash", "-c", KUBELET_LOOP]);
+    const flags = ["--upload-certs", "--ignore-preflight-errors=all"];
+    const out = first.exec(["kubeadm", "init", "--config=/etc/kubernetes/kubeadm.yaml", ...flags], 300_000);
+    done(out);
+    speakNewKubeadm(first);
+    const join = [...KUBESTICK, "join", ENDPOINT, "--token", TOKEN, "--discovery-token-ca-cert-hash", pin()];
+    done(worker.exec(join, 300_000));
+    const own = ["--control-plane", "--certificate-key", certificateKey(out.stdout)];
+    done(second.exec([...join, ...own, "--apiserver-advertise-address", second.ip], 300_000));
+    await allThere();
+  });
+});
