@@ -60,12 +60,7 @@ describe.skipIf(!hasBinary("kubeadm"))("with real kubeadm", () => {
     ] as const) {
       node.write("/etc/kubernetes/kubeadm.yaml", kubeadmJoinConfig(node, key ? { ...cluster, key } : cluster));
       node.start(["bash", "-c", KUBELET_LOOP]);
-      done(
-        node.exec(
-          ["kubeadm", "join", "--config=/etc/kubernetes/kubeadm.yaml", "--ignore-preflight-errors=all"],
-          300_000,
-        ),
-      );
+      done(node.exec(["kubeadm", "join", "--config=/etc/kubernetes/kubeadm.yaml", "--skip-phases=preflight"], 300_000));
     }
     await allThere();
   });
@@ -74,7 +69,7 @@ describe.skipIf(!hasBinary("kubeadm"))("with real kubeadm", () => {
     await fresh();
     first.write("/etc/kubernetes/kubeadm.yaml", kubeadmConfig(first, `controlPlaneEndpoint: ${ENDPOINT}\n`));
     first.start(["bash", "-c", KUBELET_LOOP]);
-    const flags = ["--upload-certs", "--ignore-preflight-errors=all"];
+    const flags = ["--upload-certs", "--skip-phases=preflight"];
     const out = first.exec(["kubeadm", "init", "--config=/etc/kubernetes/kubeadm.yaml", ...flags], 300_000);
     done(out);
     speakNewKubeadm(first);

@@ -1,8 +1,9 @@
 import { componentVersions } from "./binaries.ts";
 import type { TestNode } from "./node.ts";
 
-/** Starts the kubelet whenever it has a configuration, as a service manager would: kubeadm brings none. */
-export const KUBELET_LOOP = `while sleep 0.1; do [ -f /var/lib/kubelet/config.yaml ] && . /var/lib/kubelet/kubeadm-flags.env 2>/dev/null
+/** Starts the kubelet whenever it has a configuration, as a service manager would: kubeadm brings none. A pipe that nobody reads would stop it. */
+export const KUBELET_LOOP = `exec >/var/log/kubelet.log 2>&1
+while sleep 0.1; do [ -f /var/lib/kubelet/config.yaml ] && . /var/lib/kubelet/kubeadm-flags.env 2>/dev/null
 kubelet --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf --kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml $KUBELET_KUBEADM_ARGS; done`;
 
 /** The configuration version that the kubeadm at hand reads, and the CRI socket as it wants it. */
@@ -10,13 +11,17 @@ const { supported } = componentVersions();
 const KUBEADM_API = `kubeadm.k8s.io/${supported ? "v1beta4" : "v1beta2"}`;
 const CRI_SOCKET = `${supported ? "unix://" : ""}/run/containerd/containerd.sock`;
 
+/** A flag, because the configuration file is every node's, and kubelets on one kernel need cgroup roots of their own. */
+const cgroupRoot = ({ cgroup }: TestNode) =>
+  supported ? `[{name: cgroup-root, value: /${cgroup}}]` : `{cgroup-root: /${cgroup}}`;
+
 /** The same cluster as a test node's, in the configuration version that the kubeadm at hand reads. */
 export function kubeadmConfig(node: TestNode, extra = ""): string {
   const { kubernetes, etcdTag } = componentVersions();
   return `apiVersion: ${KUBEADM_API}
 kind: InitConfiguration
 bootstrapTokens: [{token: abcdef.0123456789abcdef}]
-nodeRegistration: {name: ${node.name}, criSocket: ${CRI_SOCKET}}
+nodeRegistration: {name: ${node.name}, criSocket: ${CRI_SOCKET}, kubeletExtraArgs: ${cgroupRoot(node)}}
 localAPIEndpoint: {advertiseAddress: ${node.ip}}
 ---
 apiVersion: ${KUBEADM_API}
@@ -28,7 +33,6 @@ etcd: {local: {imageTag: ${etcdTag}, dataDir: /var/lib/etcd}}
 ${extra}---
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
-cgroupRoot: /${node.cgroup}
 cgroupDriver: cgroupfs
 ${supported ? "failCgroupV1: false\n" : ""}failSwapOn: false
 resolvConf: /etc/resolv.conf
@@ -40,12 +44,9 @@ export function kubeadmJoinConfig(
   node: TestNode,
   cluster: { endpoint: string; token: string; pin: string; key?: string },
 ): string {
-  const args = supported
-    ? `[{name: cgroup-root, value: /${node.cgroup}}]`
-    : `{cgroup-root: /${node.cgroup}, container-runtime: remote}`;
   return `apiVersion: ${KUBEADM_API}
 kind: JoinConfiguration
-nodeRegistration: {name: ${node.name}, criSocket: ${CRI_SOCKET}, kubeletExtraArgs: ${args}}
+nodeRegistration: {name: ${node.name}, criSocket: ${CRI_SOCKET}, kubeletExtraArgs: ${cgroupRoot(node)}}
 discovery: {bootstrapToken: {token: ${cluster.token}, apiServerEndpoint: "${cluster.endpoint}", caCertHashes: ["${cluster.pin}"]}}
 ${cluster.key ? `controlPlane: {localAPIEndpoint: {advertiseAddress: ${node.ip}}, certificateKey: "${cluster.key}"}\n` : ""}`;
 }
@@ -89,6 +90,9 @@ export function speakNewKubeadm(node: TestNode): void {
   apply(node, "kubeadm-config", { ClusterConfiguration: today });
   apply(node, "kubelet-config", { kubelet: data(node, `kubelet-config-${minor()}`).kubelet! });
   allow(node, "kubelet-config");
+  // The administrators' group, since v1.29.
+  const admins = "kubeadm:cluster-admins";
+  node.kubectl("create", "clusterrolebinding", admins, "--clusterrole=cluster-admin", `--group=${admins}`);
 }
 
 const minor = () => /\d+\.\d+/.exec(componentVersions().kubernetes)![0];

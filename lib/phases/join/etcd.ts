@@ -11,6 +11,8 @@ import type { InitContext } from "../init/context.ts";
 import { writeManifest } from "../init/files.ts";
 
 const POLL_MS = 500;
+/** As long as kubeadm (timeouts.etcdAPICall). */
+const ENDPOINTS_TIMEOUT_MS = 2 * MINUTE;
 /** A learner on a slow card takes its time to catch up. */
 const PROMOTE_TIMEOUT_MS = 4 * MINUTE;
 
@@ -25,6 +27,19 @@ export async function etcdEndpoints(ctx: InitContext): Promise<string[]> {
   const own = clientUrl(ctx);
   const urls = items.map((pod) => pod.metadata.annotations?.[ANNOTATION_ETCD_CLIENT_URLS] ?? "").filter(Boolean);
   return urls.flatMap((text) => text.split(",")).filter((url) => url !== own);
+}
+
+/** As etcdEndpoints, but waits for the first: the pod of a control plane made just now is perhaps not in the API yet. */
+async function knownEndpoints(ctx: InitContext): Promise<string[]> {
+  for (const deadline = Date.now() + ENDPOINTS_TIMEOUT_MS; ; await sleep(POLL_MS)) {
+    const endpoints = await etcdEndpoints(ctx);
+    if (endpoints.length > 0) return endpoints;
+    if (Date.now() > deadline)
+      throw new KubestickError("the cluster has no etcd pod with the address of its member", {
+        hint: `on the first control plane: kubectl get pods -n ${NAMESPACE_SYSTEM} -l component=etcd -o yaml`,
+      });
+    ctx.ui.live("etcd", ["etcd: waits until the API shows the pod of the first member"]);
+  }
 }
 
 /** The members of etcd behind these URLs, asked with the certificate that etcd's own health checks use. */
@@ -60,8 +75,7 @@ export async function joinEtcd(ctx: InitContext): Promise<void> {
     ui.step("etcd", `Would join etcd as a learner (${peerUrl(ctx)}), and be promoted when it has caught up`);
     return;
   }
-  const endpoints = await etcdEndpoints(ctx);
-  const etcd = etcdMembers(ctx, endpoints);
+  const etcd = etcdMembers(ctx, await knownEndpoints(ctx));
   const own = peerUrl(ctx);
   const dataDir = ctx.config.cluster.etcd.local!.dataDir;
   try {
