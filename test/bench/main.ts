@@ -1,12 +1,15 @@
-// Compares kubestick with real kubeadm on this machine, in pairs: `npm run bench [bundle|files|init] [rounds]`.
+// Compares kubestick with real kubeadm on this machine, in pairs: `npm run bench [bundle|files|init|join|class] [rounds]`.
 import { binary, componentVersions, hasBinary, missingForCluster } from "../support/binaries.ts";
 import { initCommand } from "../support/cluster.ts";
 import { EXECUTABLE } from "../support/executable.ts";
 import { KUBELET_LOOP, kubeadmConfig } from "../support/kubeadm.ts";
 import { TestNode } from "../support/node.ts";
 import { benchBundles } from "./bundle.ts";
+import { benchClass, benchJoin } from "./join.ts";
 import { type Measurement, measure, missingKubeadm, reportPairs } from "./support.ts";
 
+/** A class has thirty boards. */
+const CLASS = 30;
 const WORK = "/var/tmp/kubestick-bench";
 const [what = "all", rounds = "3"] = process.argv.slice(2);
 if (!(await Bun.file(EXECUTABLE).exists())) {
@@ -118,3 +121,6 @@ async function wholeInit(): Promise<void> {
 if (!hasBinary("coredns")) console.log("no coredns here: both sides leave its pods waiting for their image");
 if (what === "all" || what === "files") await files();
 if (what === "all" || what === "init") await wholeInit();
+if (what === "all" || what === "join") await benchJoin(WORK, Number(rounds));
+// Here the number says how many nodes.
+if (what === "all" || what === "class") await benchClass(WORK, what === "class" ? Number(rounds) : CLASS);

@@ -80,7 +80,7 @@ test("a phase can be run by itself, and kill -9 at the beginning of each leaves 
   const one = worker.exec([KUBESTICK[0]!, KUBESTICK[1]!, "join", "phase", "preflight", ...joinConfig(TOKEN).slice(3)]);
   expect({ status: one.status, found: one.stdout.includes("Found it") }).toEqual({ status: 0, found: true });
   expect(one.stdout).not.toContain("This node has joined");
-  for (const phase of ["preflight", "bundle", "kubelet-start", "network"]) {
+  for (const phase of ["preflight", "kubelet-start", "network"]) {
     const child = worker.start([...joinConfig(TOKEN), "-v"]);
     const marker = `phase ${phase} begins`;
     const killed = await new Promise<boolean>((resolve) => {

@@ -40,8 +40,10 @@ export interface NodeOptions {
   resolvConf?: string;
   /** Whether it has a route beyond the bridge. */
   defaultRoute?: boolean;
-  /** Whether containerd runs in it, with the images; default true. */
+  /** Whether containerd runs in it; default true. */
   containerd?: boolean;
+  /** Whether the images are imported into it; default true. */
+  images?: boolean;
   /** Whether it has the tests' own network configuration; default true. */
   cni?: boolean;
   /** More lines of its /etc/hosts. */
@@ -96,7 +98,8 @@ export class TestNode {
     this.#writeFiles(options);
     if (options.containerd === false) return this;
     await this.#startContainerd();
-    this.exec(["ctr", "-n", "k8s.io", "images", "import", componentImages(work)], 180_000, true);
+    if (options.images !== false)
+      this.exec(["ctr", "-n", "k8s.io", "images", "import", componentImages(work)], 180_000, true);
     return this;
   }
 

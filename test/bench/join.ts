@@ -1,0 +1,112 @@
+import { X509Certificate } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ApiClient } from "../../lib/api/client.ts";
+import { inParallel } from "../../lib/bundle/pool.ts";
+import { readKubeconfig } from "../../lib/kubeconfig/kubeconfig.ts";
+import { caPin } from "../../lib/pki/certificate.ts";
+import { binary } from "../support/binaries.ts";
+import { initWith, TOKEN } from "../support/cluster.ts";
+import { EXECUTABLE } from "../support/executable.ts";
+import { KUBELET_LOOP, kubeadmJoinConfig, speakOldKubeadm } from "../support/kubeadm.ts";
+import { TestNode } from "../support/node.ts";
+import { type Measurement, measure, median, reportPairs } from "./support.ts";
+
+const ENDPOINT = "cluster.test:6443";
+const POLL_MS = 20;
+const LIMIT_MS = 600_000;
+
+/** A control plane for others to join, and a client of it. */
+async function controlPlane(work: string): Promise<{ node: TestNode; client: ApiClient; pin: string }> {
+  const node = new TestNode("bj-cp", 100, work);
+  await node.up(work, { hosts: `${node.ip} cluster.test\n`, cni: false });
+  const init = initWith(node, `controlPlaneEndpoint: ${ENDPOINT}\n`, "--skip-phases=preflight").slice(2);
+  node.exec([EXECUTABLE, ...init], LIMIT_MS, true);
+  const path = "/etc/kubernetes/admin.conf";
+  const config = readKubeconfig(node.file(path), path, () => undefined);
+  const client = new ApiClient({ ...config, server: `https://${node.ip}:6443` });
+  return { node, client, pin: caPin(new X509Certificate(node.file("/etc/kubernetes/pki/ca.crt"))) };
+}
+
+type NodeObject = { metadata: { name: string }; status?: { conditions?: { type: string; status: string }[] } };
+
+/** Seconds from now until nodes are seen in the cluster that a test holds for. */
+async function secondsUntil(
+  client: ApiClient,
+  holds: (nodes: NodeObject[]) => boolean,
+  pause: number,
+): Promise<number> {
+  const started = performance.now();
+  while (!holds((await client.list<NodeObject>("v1", "Node")).items)) {
+    if (performance.now() - started > LIMIT_MS) throw new Error("waited in vain for nodes");
+    await sleep(pause);
+  }
+  return (performance.now() - started) / 1000;
+}
+
+/** Pairs of a kubestick join and a kubeadm join of a fresh node to one cluster, from the command to the node's registration. */
+export async function benchJoin(work: string, rounds: number): Promise<void> {
+  const pairs: Record<"kubestick" | "kubeadm", Measurement[]> = { kubestick: [], kubeadm: [] };
+  const { node: first, client, pin } = await controlPlane(work);
+  speakOldKubeadm(first);
+  const worker = new TestNode("bj-worker", 101, work);
+  try {
+    for (let i = 0; i < rounds; i++) {
+      for (const side of ["kubestick", "kubeadm"] as const) {
+        await worker.up(work, { hosts: `${first.ip} cluster.test\n`, cni: false, images: false });
+        worker.write(
+          "/etc/kubernetes/kubeadm.yaml",
+          kubeadmJoinConfig(worker, { endpoint: ENDPOINT, token: TOKEN, pin }),
+        );
+        // A service manager would start kubeadm's kubelet.
+        if (side === "kubeadm") worker.start(["bash", "-c", KUBELET_LOOP]);
+        const flags = ["--token", TOKEN, "--discovery-token-ca-cert-hash", pin, "--skip-phases=preflight"];
+        const theirs = [binary("kubeadm"), "join", "--config=/etc/kubernetes/kubeadm.yaml", "--skip-phases=preflight"];
+        const run = measure(worker, side === "kubestick" ? [EXECUTABLE, "join", ENDPOINT, ...flags] : theirs);
+        const there = (nodes: NodeObject[]) => nodes.some(({ metadata }) => metadata.name === worker.name);
+        const [seconds, { peakMiB }] = await Promise.all([secondsUntil(client, there, POLL_MS), run]);
+        pairs[side].push({ seconds, peakMiB });
+        await client.delete("v1", "Node", worker.name);
+        await worker.down();
+      }
+    }
+    reportPairs("join, until the node is registered", pairs.kubestick, "kubeadm", pairs.kubeadm);
+  } finally {
+    await client.close();
+    await worker.down();
+    await first.down();
+  }
+}
+
+/** A class: as many nodes as asked for join one control plane at the same moment, each with a slip of its own. */
+export async function benchClass(work: string, count: number): Promise<void> {
+  const { node: first, client } = await controlPlane(work);
+  const boards = Array.from({ length: count }, (_, i) => new TestNode(`bj-${i + 1}`, 110 + i, work));
+  try {
+    await inParallel(boards, 4, async (board) => {
+      await board.up(work, { hosts: `${first.ip} cluster.test\n`, cni: false, images: false });
+    });
+    const create = ["token", "create", "--count", String(count), "--print-join-command"];
+    const slips = first
+      .exec([EXECUTABLE, ...create], 60_000, true)
+      .stdout.trim()
+      .split("\n");
+    const named = (nodes: NodeObject[]) => nodes.filter(({ metadata }) => /^bj-\d+$/.test(metadata.name));
+    const isReady = ({ status }: NodeObject) =>
+      status?.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false;
+    const [registered, ready, ...joins] = await Promise.all([
+      secondsUntil(client, (nodes) => named(nodes).length === count, 200),
+      secondsUntil(client, (nodes) => named(nodes).filter(isReady).length === count, 200),
+      ...boards.map((board, i) => measure(board, [EXECUTABLE, ...slips[i]!.split(" ").slice(1)])),
+    ]);
+    const seconds = joins.map((join) => join.seconds);
+    const left = first.exec([EXECUTABLE, "token", "list"], 60_000, true).stdout.trim().split("\n").length - 1;
+    console.log(
+      `${count} joins at once: all registered after ${registered.toFixed(1)} s, all Ready after ${ready.toFixed(1)} s; ` +
+        `a join took ${median(seconds).toFixed(1)} s in the middle, ${Math.max(...seconds).toFixed(1)} s at most, ` +
+        `peak ${Math.max(...joins.map((join) => join.peakMiB)).toFixed(0)} MiB; tokens left: ${left}`,
+    );
+  } finally {
+    await client.close();
+    for (const node of [...boards, first]) await node.down();
+  }
+}
