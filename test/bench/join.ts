@@ -1,7 +1,9 @@
 import { X509Certificate } from "node:crypto";
+import * as fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiClient } from "../../lib/api/client.ts";
 import { inParallel } from "../../lib/bundle/pool.ts";
+import { KUBELET_CLIENT_CURRENT } from "../../lib/constants/paths.ts";
 import { readKubeconfig } from "../../lib/kubeconfig/kubeconfig.ts";
 import { caPin } from "../../lib/pki/certificate.ts";
 import { binary } from "../support/binaries.ts";
@@ -13,6 +15,7 @@ import { type Measurement, measure, median, reportPairs } from "./support.ts";
 
 const ENDPOINT = "cluster.test:6443";
 const POLL_MS = 20;
+const CLASS_POLL_MS = 200;
 const LIMIT_MS = 600_000;
 
 /** A control plane for others to join, and a client of it. */
@@ -29,47 +32,59 @@ async function controlPlane(work: string): Promise<{ node: TestNode; client: Api
 
 type NodeObject = { metadata: { name: string }; status?: { conditions?: { type: string; status: string }[] } };
 
-/** Seconds from now until nodes are seen in the cluster that a test holds for. */
-async function secondsUntil(
-  client: ApiClient,
-  holds: (nodes: NodeObject[]) => boolean,
-  pause: number,
-): Promise<number> {
+/** Seconds from now until something holds. */
+async function secondsUntil(holds: () => boolean | Promise<boolean>, pause = POLL_MS): Promise<number> {
   const started = performance.now();
-  while (!holds((await client.list<NodeObject>("v1", "Node")).items)) {
-    if (performance.now() - started > LIMIT_MS) throw new Error("waited in vain for nodes");
+  while (!(await holds())) {
+    if (performance.now() - started > LIMIT_MS) throw new Error("waited in vain");
     await sleep(pause);
   }
   return (performance.now() - started) / 1000;
 }
 
-/** Pairs of a kubestick join and a kubeadm join of a fresh node to one cluster, from the command to the node's registration. */
+const nodesOf = async (client: ApiClient) => (await client.list<NodeObject>("v1", "Node")).items;
+
+/**
+ * Pairs of a kubestick join and a kubeadm join of a fresh node to one cluster: from the command to the kubelet's
+ * certificate, and to the node's registration, in between which only the kubelet works, the same on both sides.
+ */
 export async function benchJoin(work: string, rounds: number): Promise<void> {
-  const pairs: Record<"kubestick" | "kubeadm", Measurement[]> = { kubestick: [], kubeadm: [] };
+  const side = () => ({ certificate: [] as Measurement[], node: [] as Measurement[] });
+  const pairs = { kubestick: side(), kubeadm: side() };
   const { node: first, client, pin } = await controlPlane(work);
   speakOldKubeadm(first);
   const worker = new TestNode("bj-worker", 101, work);
+  const flags = ["--token", TOKEN, "--discovery-token-ca-cert-hash", pin, "--skip-phases=preflight"];
+  const commands = {
+    kubestick: [EXECUTABLE, "join", ENDPOINT, ...flags],
+    kubeadm: [binary("kubeadm"), "join", "--config=/etc/kubernetes/kubeadm.yaml", "--skip-phases=preflight"],
+  };
   try {
     for (let i = 0; i < rounds; i++) {
-      for (const side of ["kubestick", "kubeadm"] as const) {
+      for (const name of ["kubestick", "kubeadm"] as const) {
         await worker.up(work, { hosts: `${first.ip} cluster.test\n`, cni: false, images: false });
-        worker.write(
-          "/etc/kubernetes/kubeadm.yaml",
-          kubeadmJoinConfig(worker, { endpoint: ENDPOINT, token: TOKEN, pin }),
-        );
+        const config = kubeadmJoinConfig(worker, { endpoint: ENDPOINT, token: TOKEN, pin });
+        worker.write("/etc/kubernetes/kubeadm.yaml", config);
         // A service manager would start kubeadm's kubelet.
-        if (side === "kubeadm") worker.start(["bash", "-c", KUBELET_LOOP]);
-        const flags = ["--token", TOKEN, "--discovery-token-ca-cert-hash", pin, "--skip-phases=preflight"];
-        const theirs = [binary("kubeadm"), "join", "--config=/etc/kubernetes/kubeadm.yaml", "--skip-phases=preflight"];
-        const run = measure(worker, side === "kubestick" ? [EXECUTABLE, "join", ENDPOINT, ...flags] : theirs);
-        const there = (nodes: NodeObject[]) => nodes.some(({ metadata }) => metadata.name === worker.name);
-        const [seconds, { peakMiB }] = await Promise.all([secondsUntil(client, there, POLL_MS), run]);
-        pairs[side].push({ seconds, peakMiB });
+        if (name === "kubeadm") worker.start(["bash", "-c", KUBELET_LOOP]);
+        const file = worker.path(KUBELET_CLIENT_CURRENT);
+        const [{ peakMiB }, certificate, node] = await Promise.all([
+          measure(worker, commands[name]),
+          // A symbolic link to a path of the node, which leads nowhere on this machine.
+          secondsUntil(() => fs.lstatSync(file, { throwIfNoEntry: false }) !== undefined),
+          secondsUntil(async () => (await nodesOf(client)).some(({ metadata }) => metadata.name === worker.name)),
+        ]);
+        pairs[name].certificate.push({ seconds: certificate, peakMiB });
+        pairs[name].node.push({ seconds: node, peakMiB });
         await client.delete("v1", "Node", worker.name);
         await worker.down();
       }
     }
-    reportPairs("join, until the node is registered", pairs.kubestick, "kubeadm", pairs.kubeadm);
+    for (const [until, title] of [
+      ["certificate", "join, until the kubelet has its certificate"],
+      ["node", "join, until the node is registered"],
+    ] as const)
+      reportPairs(title, pairs.kubestick[until], "kubeadm", pairs.kubeadm[until]);
   } finally {
     await client.close();
     await worker.down();
@@ -94,8 +109,8 @@ export async function benchClass(work: string, count: number): Promise<void> {
     const isReady = ({ status }: NodeObject) =>
       status?.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false;
     const [registered, ready, ...joins] = await Promise.all([
-      secondsUntil(client, (nodes) => named(nodes).length === count, 200),
-      secondsUntil(client, (nodes) => named(nodes).filter(isReady).length === count, 200),
+      secondsUntil(async () => named(await nodesOf(client)).length === count, CLASS_POLL_MS),
+      secondsUntil(async () => named(await nodesOf(client)).filter(isReady).length === count, CLASS_POLL_MS),
       ...boards.map((board, i) => measure(board, [EXECUTABLE, ...slips[i]!.split(" ").slice(1)])),
     ]);
     const seconds = joins.map((join) => join.seconds);

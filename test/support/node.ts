@@ -181,9 +181,14 @@ export class TestNode {
     return this.exec(["kubectl", ...args], 60_000, true).stdout;
   }
 
+  /** Where this machine sees a path of the node. */
+  path(path: string): string {
+    return this.#node.path(path);
+  }
+
   /** Writes a file of the node. */
   write(path: string, text: string): void {
-    const real = this.#node.path(path);
+    const real = this.path(path);
     fs.mkdirSync(join(real, ".."), { recursive: true });
     fs.writeFileSync(real, text);
   }
