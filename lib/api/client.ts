@@ -37,6 +37,8 @@ export class ApiClient {
     this.#callTimeoutMs = options.callTimeoutMs ?? API_CALL_TIMEOUT;
     this.#agent = new Agent({
       connections: 8,
+      // Over HTTP/2 every retry would go to the one connection that just fell silent; over HTTP/1.1 a time-out ends it.
+      allowH2: false,
       connect: {
         ca: connection.ca,
         cert: connection.clientCertificate,

@@ -11,6 +11,10 @@ export const LAB_GATEWAY = 1;
 export const LAB_FIRST_NODE = 10;
 export const LAB_MAX_NODES = 100;
 
+/** How many inotify instances a node's kubelet, containerd and kube-proxy hold; all nodes of a machine share one allowance. */
+export const LAB_INOTIFY_PER_NODE = 8;
+export const INOTIFY_INSTANCES = "fs.inotify.max_user_instances";
+
 /** Directories of this machine that a node sees as they are, with changes of its own (an overlay). */
 export const LAB_OVERLAYS = ["etc", "opt", "usr"];
 /** Directories that a node has for itself, empty at first; the one that hides LAB_DIR comes last. */

@@ -30,9 +30,12 @@ export function loadModule(name: string): string | undefined {
     : out.stderr.trim().split("\n").at(-1) || `exit code ${out.status}`;
 }
 
+/** A kernel setting by its name in sysctl(8); empty where the kernel has no such setting. */
+export const getSysctl = (name: string): string => readSystemFile(path(name)).trim();
+
 /** Sets a kernel setting unless it has the value already; says why when it cannot. */
 export function setSysctl(name: string, value: string): string | undefined {
-  if (readSystemFile(path(name)).trim() === value) return undefined;
+  if (getSysctl(name) === value) return undefined;
   try {
     fs.writeFileSync(path(name), value);
     return undefined;

@@ -3,11 +3,13 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { inParallel } from "../bundle/pool.ts";
+import { INOTIFY_INSTANCES, LAB_INOTIFY_PER_NODE } from "../constants/lab.ts";
 import { ADMIN_KUBECONFIG } from "../constants/paths.ts";
 import { API_SERVER_PORT } from "../constants/ports.ts";
 import { KubestickError } from "../host/errors.ts";
 import { findProgram } from "../host/facts.ts";
 import { Files } from "../host/files.ts";
+import { getSysctl } from "../host/kernel.ts";
 import { run } from "../host/process.ts";
 import { withServer } from "../kubeconfig/kubeconfig.ts";
 import type { Ui } from "../ui/ui.ts";
@@ -39,9 +41,18 @@ export function missingForLab(): string | undefined {
   return missing.length > 0 ? `this machine lacks ${missing.join(", ")}` : undefined;
 }
 
+/** What this kernel gives too little of for so many nodes, with the command that mends it; undefined where it is enough. */
+function tooLittle(nodes: number): string | undefined {
+  const [allowed, needed] = [Number(getSysctl(INOTIFY_INSTANCES)), nodes * LAB_INOTIFY_PER_NODE];
+  if (allowed >= needed) return undefined;
+  return `kubelets may fail to start: ${nodes} nodes need about ${needed} inotify instances, and this machine gives ${allowed}; sysctl -w ${INOTIFY_INSTANCES}=${needed * 2}`;
+}
+
 /** Makes a lab, or goes on with one that is half there or has fewer nodes. Throws KubestickError. */
 export async function labUp(plan: LabPlan, how: LabRun, ui: Ui): Promise<void> {
   const members = labMembers(how.dir, plan, how.binds);
+  const lacking = tooLittle(plan.nodes);
+  if (lacking !== undefined) ui.warn(lacking);
   fs.mkdirSync(join(how.dir, plan.name), { recursive: true, mode: 0o700 });
   savePlan(how.dir, plan);
   makeBridge(plan);

@@ -3,7 +3,9 @@ import * as fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiClient } from "../../lib/api/client.ts";
 import { inParallel } from "../../lib/bundle/pool.ts";
+import { INOTIFY_INSTANCES, LAB_INOTIFY_PER_NODE } from "../../lib/constants/lab.ts";
 import { KUBELET_CLIENT_CURRENT } from "../../lib/constants/paths.ts";
+import { getSysctl, setSysctl } from "../../lib/host/kernel.ts";
 import { readKubeconfig } from "../../lib/kubeconfig/kubeconfig.ts";
 import { caPin } from "../../lib/pki/certificate.ts";
 import { binary } from "../support/binaries.ts";
@@ -94,6 +96,9 @@ export async function benchJoin(work: string, rounds: number): Promise<void> {
 
 /** A class: as many nodes as asked for join one control plane at the same moment, each with a slip of its own. */
 export async function benchClass(work: string, count: number): Promise<void> {
+  // So many kubelets on one kernel need more of these than it gives by default; boards have a kernel each.
+  const before = getSysctl(INOTIFY_INSTANCES);
+  setSysctl(INOTIFY_INSTANCES, String(Math.max(Number(before), (count + 1) * LAB_INOTIFY_PER_NODE)));
   const { node: first, client } = await controlPlane(work);
   const boards = Array.from({ length: count }, (_, i) => new TestNode(`bj-${i + 1}`, 110 + i, work));
   try {
@@ -123,5 +128,6 @@ export async function benchClass(work: string, count: number): Promise<void> {
   } finally {
     await client.close();
     for (const node of [...boards, first]) await node.down();
+    setSysctl(INOTIFY_INSTANCES, before);
   }
 }

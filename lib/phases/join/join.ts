@@ -177,7 +177,8 @@ async function registered(ctx: JoinContext): Promise<void> {
     }
     await sleep(POLL_MS);
   }
-  const client = new ApiClient(nodeConnection(ctx.files));
+  // Thirty boards that join at once keep a small control plane busy for longer than one call's time.
+  const client = new ApiClient(nodeConnection(ctx.files), { callTimeoutMs: Math.max(1, deadline - Date.now()) });
   try {
     while (!(await client.get("v1", "Node", ctx.nodeName))) {
       ctx.ui.live("kubelet-start", ["kubelet: registers the node"]);
