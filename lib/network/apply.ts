@@ -1,7 +1,7 @@
 import { BRIDGE, NFT_TABLE, ROUTE_PROTOCOL } from "../constants/network.ts";
 import { KubestickError } from "../host/errors.ts";
 import { findProgram } from "../host/facts.ts";
-import { run, tryRun } from "../host/process.ts";
+import { tryRun } from "../host/process.ts";
 import type { Route } from "./flat.ts";
 
 const FAMILIES = ["-4", "-6"] as const;
@@ -15,20 +15,26 @@ export function ownRoutes(): Route[] {
   });
 }
 
-/** Brings this host's routes in line: new and moved ones are set, stale ones removed. Gives what changed. Throws KubestickError. */
-export function applyRoutes(wanted: Route[]): string[] {
+/**
+ * Brings this host's routes in line: new and moved ones are set, stale ones removed. Gives what changed, and what the
+ * kernel refused: a node on another segment must not cost the others their routes.
+ */
+export function applyRoutes(wanted: Route[]): { changes: string[]; refusals: string[] } {
   const have = ownRoutes();
   const changes: string[] = [];
+  const refusals: string[] = [];
+  const change = (cidr: string, words: string[], what: string) => {
+    const out = tryRun("ip", [familyOf(cidr), "route", ...words, "proto", ROUTE_PROTOCOL]);
+    if (out.status === 0) changes.push(what);
+    else refusals.push(`${what}: refused: ${out.stderr.trim()}`);
+  };
   for (const { cidr, via } of wanted) {
     if (have.some((r) => r.cidr === cidr && r.via === via)) continue;
-    run("ip", [familyOf(cidr), "route", "replace", cidr, "via", via, "proto", ROUTE_PROTOCOL]);
-    changes.push(`route to ${cidr} via ${via}`);
+    change(cidr, ["replace", cidr, "via", via], `route to ${cidr} via ${via}`);
   }
-  for (const { cidr } of have.filter((r) => !wanted.some((w) => w.cidr === r.cidr))) {
-    run("ip", [familyOf(cidr), "route", "del", cidr, "proto", ROUTE_PROTOCOL]);
-    changes.push(`no route to ${cidr} any more`);
-  }
-  return changes;
+  for (const { cidr } of have.filter((r) => !wanted.some((w) => w.cidr === r.cidr)))
+    change(cidr, ["del", cidr], `no route to ${cidr} any more`);
+  return { changes, refusals };
 }
 
 /** Loads nftables rules in one transaction. Throws KubestickError, also where there is no nft. */

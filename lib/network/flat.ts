@@ -1,4 +1,5 @@
 import { BRIDGE, CNI_NETWORK, NFT_TABLE } from "../constants/network.ts";
+import { parseCidr, parseIp } from "../host/net.ts";
 
 /** What the flat network knows of a node. */
 export interface NodeNetwork {
@@ -17,7 +18,10 @@ export interface Route {
 
 const isV6 = (text: string) => text.includes(":");
 
-/** Reads a Node object; what is missing is empty. */
+/**
+ * Reads a Node object; what is missing is empty. A kubelet says its node's addresses as it likes, and this becomes routes
+ * and rules on all others: what is no address or network is left out.
+ */
 export function nodeNetwork(node: {
   metadata: { name: string };
   spec?: { podCIDR?: string; podCIDRs?: string[] };
@@ -26,8 +30,10 @@ export function nodeNetwork(node: {
   const one = node.spec?.podCIDR ? [node.spec.podCIDR] : [];
   return {
     name: node.metadata.name,
-    addresses: (node.status?.addresses ?? []).filter((a) => a.type === "InternalIP").map((a) => a.address),
-    podCidrs: node.spec?.podCIDRs ?? one,
+    addresses: (node.status?.addresses ?? [])
+      .filter((a) => a.type === "InternalIP" && parseIp(a.address))
+      .map((a) => a.address),
+    podCidrs: (node.spec?.podCIDRs ?? one).filter(parseCidr),
   };
 }
 

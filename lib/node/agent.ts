@@ -49,7 +49,7 @@ async function follow(files: Files, log: Log, signal: AbortSignal): Promise<void
   const self = nodeNameOf(connection.clientCertificate);
   const client = new ApiClient(connection);
   const nodes = new Map<string, NodeNetwork>();
-  const state = { rules: "" };
+  const state = { rules: "", refusals: "" };
   let timer: ReturnType<typeof setTimeout> | undefined;
   const bringInLine = () => {
     timer = undefined;
@@ -84,7 +84,7 @@ function reconcile(
   log: Log,
   nodes: Map<string, NodeNetwork>,
   self: string,
-  state: { rules: string },
+  state: { rules: string; refusals: string },
 ): void {
   const own = nodes.get(self);
   if (!own || own.podCidrs.length === 0) return;
@@ -95,7 +95,11 @@ function reconcile(
     files.write(CNI_CONFIG_FILE, config, { mode: 0o644 });
     log(`pods get addresses out of ${own.podCidrs.join(", ")}`);
   }
-  for (const change of applyRoutes(routesTo(nodes.values(), self))) log(change);
+  const { changes, refusals } = applyRoutes(routesTo(nodes.values(), self));
+  for (const change of changes) log(change);
+  // They are tried again with every change, and said once.
+  if (refusals.join() !== state.refusals) for (const refusal of refusals) log(refusal);
+  state.refusals = refusals.join();
   const rules = masqueradeRules(nodes.values(), own);
   if (rules === state.rules) return;
   applyRules(rules);

@@ -3,7 +3,7 @@ import { clusterRole, clusterRoleBinding, role, roleBinding } from "../api/rbac.
 import type { Bundle } from "../bundle/bundle.ts";
 import { readJsonBlob } from "../bundle/store.ts";
 import { GROUP_BOOTSTRAPPERS, GROUP_NODES, NAMESPACE_SYSTEM } from "../constants/names.ts";
-import { AGENT_SERVICE, CM_KUBESTICK, CNI_CONFIG_FILE, ROLE_NODE_AGENT } from "../constants/network.ts";
+import { AGENT_ENV, AGENT_SERVICE, CM_KUBESTICK, CNI_CONFIG_FILE, ROLE_NODE_AGENT } from "../constants/network.ts";
 import { KubestickError, UsageError } from "../host/errors.ts";
 import type { Files } from "../host/files.ts";
 import type { Ledger } from "../host/ledger.ts";
@@ -61,6 +61,7 @@ export async function startNodeAgent(ctx: AgentHost): Promise<void> {
     description: "kubestick's node agent: routes and addresses of pods",
     program,
     args: [...args, "node-agent"],
+    env: AGENT_ENV,
   });
   if (!changed && services.isActive(AGENT_SERVICE)) return;
   await services.restart(AGENT_SERVICE);

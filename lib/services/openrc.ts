@@ -14,11 +14,12 @@ start_pre() {
 }
 `
     : "";
+  const env = Object.entries({ PATH: PROGRAM_PATH, ...spec.env }).map(([name, value]) => `export ${name}="${value}"`);
   return `#!/sbin/openrc-run
 ${WRITTEN_HERE}
 description="${spec.description}"
 supervisor=supervise-daemon
-export PATH="${PROGRAM_PATH}"
+${env.join("\n")}
 command="${spec.program}"
 command_args="${spec.args.join(" ")}"
 respawn_delay=5

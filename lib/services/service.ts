@@ -7,6 +7,8 @@ export interface ServiceSpec {
   description: string;
   program: string;
   args: string[];
+  /** Its environment, beside PATH. */
+  env?: Record<string, string>;
   /** A file with more flags in a shell variable, read at each start: kubeadm-flags.env. */
   flagsFile?: { path: string; variable: string };
   /** More settings of a systemd unit's [Service] section. */

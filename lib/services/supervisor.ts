@@ -151,7 +151,7 @@ function startChild(spec: ServiceSpec): ChildProcess {
     return spawn(spec.program, [...spec.args, ...flags], {
       stdio: ["ignore", log, log],
       cwd: "/",
-      env: { ...process.env, PATH: `${process.env["PATH"] ?? ""}:${PROGRAM_PATH}` },
+      env: { ...process.env, ...spec.env, PATH: `${process.env["PATH"] ?? ""}:${PROGRAM_PATH}` },
     });
   } finally {
     fs.closeSync(log);

@@ -14,6 +14,9 @@ const UNIT_DIRS = [
 export function systemdUnit(spec: ServiceSpec): string {
   const flags = spec.flagsFile ? ` $${spec.flagsFile.variable}` : "";
   const after = ["network-online.target", ...(spec.after ?? []).map((name) => `${name}.service`)];
+  const env = Object.entries({ PATH: PROGRAM_PATH, ...spec.env }).map(
+    ([name, value]) => `Environment=${name}=${value}\n`,
+  );
   const more = (spec.systemd ?? []).map((line) => `${line}\n`).join("");
   return `${WRITTEN_HERE}
 [Unit]
@@ -23,8 +26,7 @@ Wants=network-online.target
 After=${after.join(" ")}
 
 [Service]
-Environment=PATH=${PROGRAM_PATH}
-${more}${spec.flagsFile ? `EnvironmentFile=-${spec.flagsFile.path}\n` : ""}ExecStart=${[spec.program, ...spec.args].join(" ")}${flags}
+${env.join("")}${more}${spec.flagsFile ? `EnvironmentFile=-${spec.flagsFile.path}\n` : ""}ExecStart=${[spec.program, ...spec.args].join(" ")}${flags}
 Restart=always
 StartLimitInterval=0
 RestartSec=10

@@ -35,6 +35,20 @@ describe("flat network", () => {
     ]);
   });
 
+  test("what a node claims that is no address reaches no rule", () => {
+    const hostile = {
+      metadata: { name: "evil" },
+      spec: { podCIDRs: ["10.244.7.0/24", "10.244.8.0/24 } accept; {", "10.0.0.0/33"] },
+      status: {
+        addresses: ["10.0.0.7; flush ruleset", "fe80::1%eth0", "--help", "10.0.0.7"].map((address) => ({
+          type: "InternalIP",
+          address,
+        })),
+      },
+    };
+    expect(nodeNetwork(hostile)).toEqual({ name: "evil", addresses: ["10.0.0.7"], podCidrs: ["10.244.7.0/24"] });
+  });
+
   test("routes go to every other node by its address of the same family, and not to one without", () => {
     const nodes = [node(1, true), node(2, true), node(3), { ...node(4), addresses: ["fd00::4"] }];
     expect(routesTo(nodes, "n1")).toEqual([
