@@ -8,7 +8,13 @@ export interface Output {
   stderr: string;
 }
 
-/** Runs a program to its end, without a shell. A program that is not there, or ran out of time, gives status 127 or 124. */
+/** More than any program that kubestick asks has to say; the packet filter's rules of a large cluster are the longest. */
+const MAX_OUTPUT_MIB = 32;
+
+/**
+ * Runs a program to its end, without a shell. One that is not there, or ran out of time, gives status 127 or 124; one
+ * that printed more than 32 MiB is stopped, and gives status 1 and says so.
+ */
 export function tryRun(command: string, args: string[], timeoutMs = 30_000, input?: string): Output {
   const stdin = input === undefined ? "ignore" : "pipe";
   const result = spawnSync(command, args, {
@@ -16,10 +22,12 @@ export function tryRun(command: string, args: string[], timeoutMs = 30_000, inpu
     timeout: timeoutMs,
     input,
     stdio: [stdin, "pipe", "pipe"],
+    maxBuffer: MAX_OUTPUT_MIB << 20,
   });
   const code = (result.error as NodeJS.ErrnoException | undefined)?.code;
   const status = code === "ENOENT" ? 127 : code === "ETIMEDOUT" ? 124 : (result.status ?? 1);
-  return { status, stdout: result.stdout ?? "", stderr: result.stderr ?? String(result.error ?? "") };
+  const cut = code === "ENOBUFS" ? `it printed more than ${MAX_OUTPUT_MIB} MiB` : undefined;
+  return { status, stdout: result.stdout ?? "", stderr: cut ?? result.stderr ?? String(result.error ?? "") };
 }
 
 /** Runs a program and gives what it printed. Throws KubestickError with its last words when it fails. */

@@ -125,10 +125,11 @@ function cleanPacketFilter({ ui }: ResetContext): void {
   for (const family of ["iptables", "ip6tables"]) {
     const [save, restore] = [findProgram(`${family}-save`), findProgram(`${family}-restore`)];
     if (!save || !restore) continue;
-    const before = tryRun(save, []).stdout;
-    const after = withoutKubeRules(before);
-    if (after === before) continue;
-    const out = tryRun(restore, [], 30_000, after);
+    const saved = tryRun(save, []);
+    const after = withoutKubeRules(saved.stdout);
+    if (saved.status === 0 && after === saved.stdout) continue;
+    // Half a list must never be restored.
+    const out = saved.status === 0 ? tryRun(restore, [], 30_000, after) : saved;
     if (out.status === 0) ui.step("cleanup-node", `Removed kube-proxy's rules from ${family}`);
     else ui.warn(`cannot remove kube-proxy's rules from ${family}: ${out.stderr.trim()}`);
   }
