@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { inParallel } from "../bundle/pool.ts";
 import { INOTIFY_INSTANCES, LAB_INOTIFY_PER_NODE } from "../constants/lab.ts";
-import { ADMIN_KUBECONFIG } from "../constants/paths.ts";
+import { ADMIN_KUBECONFIG, CGROUP_ROOT_PREFIX, SERVICES_DIR } from "../constants/paths.ts";
 import { API_SERVER_PORT } from "../constants/ports.ts";
+import { cgroupVersion, makeCgroupRoot } from "../host/cgroups.ts";
 import { KubestickError } from "../host/errors.ts";
 import { findProgram } from "../host/facts.ts";
 import { Files } from "../host/files.ts";
@@ -30,6 +31,7 @@ export interface LabRun {
 
 const NEEDED = ["ip", "nsenter", "unshare", "setpriv", "mount"];
 const WORKERS_AT_ONCE = 4;
+const BOOT_MS = 10_000;
 const READY_MS = 300_000;
 const POLL_MS = 500;
 const LAST_LINES = 15;
@@ -56,10 +58,15 @@ export async function labUp(plan: LabPlan, how: LabRun, ui: Ui): Promise<void> {
   fs.mkdirSync(join(how.dir, plan.name), { recursive: true, mode: 0o700 });
   savePlan(how.dir, plan);
   makeBridge(plan);
-  for (const { node, name, ip } of members) {
+  for (const member of members) {
+    const { node, name, ip } = member;
     if (node.pid !== undefined) continue;
     await node.up();
-    ui.step("lab", `Made the node ${name}, ${ip}`);
+    const services = boot(member, how);
+    ui.step(
+      "lab",
+      services.length > 0 ? `Started ${name} again: ${services.join(", ")}` : `Made the node ${name}, ${ip}`,
+    );
   }
   const [first, ...others] = members as [LabMember, ...LabMember[]];
   const key = randomBytes(32).toString("hex");
@@ -74,6 +81,21 @@ export async function labUp(plan: LabPlan, how: LabRun, ui: Ui): Promise<void> {
   new Files().write(labKubeconfig(how.dir, plan), config, { mode: 0o600, secret: true });
   if (others.length > 0) await joinAll(first, others, how, key, ui);
   await waitReady(how.dir, plan, ui);
+}
+
+/**
+ * Starts the services of a node that was set up before it stopped, as the service manager of a board does when it boots:
+ * etcd answers only when most of the control planes run. Gives their names.
+ */
+function boot({ node, name }: LabMember, how: LabRun): string[] {
+  const dir = node.path(SERVICES_DIR);
+  const services = fs.existsSync(dir) ? fs.readdirSync(dir).map((file) => basename(file, ".json")) : [];
+  if (services.length > 0) makeCgroupRoot(`${CGROUP_ROOT_PREFIX}${name}`, cgroupVersion());
+  for (const service of services) {
+    const command = [...how.kubestick, "supervise", service];
+    node.exec(["sh", "-c", 'setsid "$@" </dev/null >/dev/null 2>&1 &', "sh", ...command], {}, BOOT_MS);
+  }
+  return services;
 }
 
 async function joinAll(first: LabMember, others: LabMember[], how: LabRun, key: string, ui: Ui): Promise<void> {

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { tryRun } from "../../lib/host/process.ts";
+import { LAB_OVERLAYS, LAB_OWN_DIRS } from "../../lib/constants/lab.ts";
+import { run, tryRun } from "../../lib/host/process.ts";
 import { NamespaceNode } from "../../lib/lab/node.ts";
 import { type LabMember, labMembers, loadPlan } from "../../lib/lab/plan.ts";
 import { hasBinary, PAUSE_IMAGE } from "../support/binaries.ts";
@@ -44,17 +45,21 @@ afterAll(() => {
   fs.rmSync(dir, { recursive: true, force: true });
 });
 
-test("lab up makes three control planes and two workers, all of them Ready", () => {
-  const flags = ["--nodes", "5", "--control-planes", "3", "--subnet", "10.201.0.0/24", ...ignoredChecks()];
-  const out = lab("up", ...FLAGS, ...flags);
+/** Runs `lab up` and expects that many nodes, all Ready. */
+function up(nodes: number, ...flags: string[]): void {
+  const out = lab("up", ...FLAGS, "--nodes", String(nodes), ...flags, ...ignoredChecks());
   expect({ status: out.status, stderr: out.status === 0 ? "" : out.stdout + out.stderr }).toEqual({
     status: 0,
     stderr: "",
   });
-  expect(state().nodes.map(({ name, role, ready }) => [name, role, ready])).toEqual(
-    [1, 2, 3, 4, 5].map((i) => [`${NAME}-${i}`, i <= 3 ? "control plane" : "worker", true]),
+  expect(state().nodes.map(({ name, role, running, ready }) => [name, role, running, ready])).toEqual(
+    Array.from({ length: nodes }, (_, i) => [`${NAME}-${i + 1}`, i < 3 ? "control plane" : "worker", true, true]),
   );
   members = labMembers(join(dir, "labs"), loadPlan(join(dir, "labs"), NAME)!);
+}
+
+test("lab up makes three control planes and a worker, all of them Ready", () => {
+  up(4, "--control-planes", "3", "--subnet", "10.201.0.0/24");
   for (const { name } of members)
     expect(inNode(name, "cat", "/var/log/kubestick/containerd.log").stdout).not.toMatch(/PullImage/);
 });
@@ -124,22 +129,34 @@ test("one control plane is lost, and the API still serves", async () => {
   expect(state().nodes.find((node) => node["name"] === members[0]!.name)).toMatchObject({ running: false });
 });
 
-/** Made by mount, ip and the CNI plugins for everybody's use; the node's own program; other nodes' namespaces. */
-const NOT_OURS = "^/run/(mount|netns)|/bin/kubestick$";
+test("lab up again brings back what stopped, as after a reboot of this machine, and adds a worker", () => {
+  for (const { node } of members.slice(1)) process.kill(node.pid!, "SIGKILL");
+  up(5);
+  expect(kubectl(members[0]!.name, "get", "configmap", "after", "-o", "name").stdout.trim()).toBe("configmap/after");
+});
 
-/** What a node has that a host could have left over: processes, mounts, links, routes, rules and files. */
+/** Made by mount, ip and the CNI plugins for everybody's use; the node's own program; other nodes' namespaces. */
+const NOT_OURS = /^\/run\/(mount|netns)|\/bin\/kubestick$/;
+
+/** What a node has that a host could have left over: processes, mounts, links, routes, rules, files and directories. */
 function inventory(node: NamespaceNode): Record<string, string[]> {
-  const lines = (script: string) =>
-    node.exec(["sh", "-c", script], {}, 20_000).stdout.split("\n").filter(Boolean).sort();
+  const lines = (...words: string[]) => run(words[0]!, words.slice(1)).split("\n").filter(Boolean).sort();
+  const inNode = (script: string) => lines(...node.enter(), "sh", "-c", script);
   const ip = node.spec.address.split("/")[0]!;
+  const { dir } = node.spec;
+  // Of what a node shares with this machine, only what it wrote: the rest is long, and changes while other tests run.
+  const written = [...LAB_OVERLAYS, ...LAB_OWN_DIRS].map((name) => join(dir, name));
+  const files = [...lines("find", ...written, "!", "-type", "d"), ...inNode("find /run -xdev ! -type d")];
   return {
-    processes: lines("for p in /proc/[0-9]*; do cat $p/comm; done 2>/dev/null | grep -vx 'sh\\|cat\\|sort'"),
-    mounts: lines(`awk '{print $5}' /proc/self/mountinfo | grep -vE '${NOT_OURS}'`),
-    links: lines("ip -o link | sed 's/^[0-9]*: //; s/[:@].*//'"),
-    routes: lines("ip route; ip -6 route | grep -v fe80").map((route) => route.replace(ip, "IP")),
-    rules: lines("iptables-save | grep -E '^(-A|:KUBE|:CNI)'; nft list tables | grep kube"),
-    files: lines(`find /etc /opt /usr /var/lib /var/log /run -xdev ! -type d | grep -vE '${NOT_OURS}'`),
-    directories: lines(`find /var/lib /var/log /run /opt /etc -xdev -type d | grep -vE '${NOT_OURS}'`),
+    processes: inNode("cat /proc/[0-9]*/comm 2>/dev/null || true").filter((name) => !["sh", "cat"].includes(name)),
+    mounts: inNode("awk '{print $5}' /proc/self/mountinfo").filter((path) => !NOT_OURS.test(path)),
+    links: inNode("ip -o link | sed 's/^[0-9]*: //; s/[:@].*//'"),
+    routes: inNode("ip route; ip -6 route")
+      .filter((route) => !route.includes("fe80"))
+      .map((route) => route.replace(ip, "IP")),
+    rules: inNode("iptables-save; nft list tables").filter((rule) => /^(-A|:KUBE|:CNI)|^table.*kube/.test(rule)),
+    files: files.map((path) => path.replace(dir, "")).filter((path) => !NOT_OURS.test(path)),
+    directories: inNode("find /var/lib /var/log /run /opt /etc -xdev -type d").filter((path) => !NOT_OURS.test(path)),
   };
 }
 
@@ -155,7 +172,7 @@ test("reset leaves each node as it was before", async () => {
   const before = inventory(fresh);
   await fresh.down();
   // Workers first, then the control planes, of which the last ones have nobody to ask any more.
-  for (const { name, node } of members.slice(1).reverse()) {
+  for (const { name, node } of members.toReversed()) {
     const out = inNode(name, "kubestick", "reset", "--force");
     expect({ name, status: out.status, stderr: out.status === 0 ? "" : out.stderr }).toEqual({
       name,

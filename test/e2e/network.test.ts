@@ -3,6 +3,7 @@ import { createServer } from "node:net";
 import { PAUSE_IMAGE } from "../support/binaries.ts";
 import { initCommand, KUBESTICK, TOKEN } from "../support/cluster.ts";
 import { TestNode, until } from "../support/node.ts";
+import { connect, inPod, type PodHost } from "../support/pods.ts";
 
 const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
 const nodes = ["net1", "net2", "net3"].map((name, i) => new TestNode(name, 21 + i, WORK));
@@ -38,21 +39,12 @@ afterAll(async () => {
 const ready = (kind: string, jsonpath: string) =>
   cp.exec(["kubectl", "get", kind, "-A", "-o", `jsonpath=${jsonpath}`]).stdout;
 
-/** The command of a node that runs a program in a pod's network, found by the pod's address. */
-function inPod(node: TestNode, ...command: string[]): string[] {
-  const ip = podIps.get(node.name)!;
-  const find = `for f in /run/netns/cni-*; do nsenter --net=$f ip -4 -o addr 2>/dev/null | grep -q ' ${ip}/' && echo $f; done`;
-  const found = node.exec(["bash", "-c", find]).stdout.trim().split("\n")[0];
-  if (!found) throw new Error(`no namespace of ${node.name} has ${ip}`);
-  return ["nsenter", `--net=${found}`, ...command];
-}
-
-/** What becomes of a connection out of a node's pod: an answer of any kind means that packets go there and back. */
-function connect(node: TestNode, to: string, port: number): string {
-  const out = node.exec(inPod(node, "timeout", "3", "bash", "-c", `exec 3<>/dev/tcp/${to}/${port}`), 10_000);
-  if (out.status === 0) return "connected";
-  return out.stderr.includes("refused") ? "refused" : `nothing: ${out.stderr.trim()}`;
-}
+/** A node with the address of its pod. */
+const pod = (node: TestNode): PodHost => ({
+  name: node.name,
+  podIp: podIps.get(node.name)!,
+  exec: (command, timeoutMs) => node.exec(command, timeoutMs),
+});
 
 test("every node becomes Ready, with the agent's network configuration", async () => {
   const conditions = '{range .items[*]}{.metadata.name}={.status.conditions[?(@.type=="Ready")].status} {end}';
@@ -77,13 +69,17 @@ test("a pod on each node reaches every other pod, and a Service", async () => {
   const ip = (node: TestNode) => cp.kubectl("get", "pod", `p-${node.name}`, "-o", "jsonpath={.status.podIP}");
   await until(() => nodes.every((node) => ip(node) !== ""), 180_000, "every pod has an address");
   for (const node of nodes) podIps.set(node.name, ip(node));
-  await until(() => connect(left, podIps.get("net3")!, 9) === "refused", 30_000, "routes");
+  await until(() => connect(pod(left), podIps.get("net3")!, 9) === "refused", 30_000, "routes");
   for (const from of nodes) {
     for (const to of nodes) {
-      const seen = connect(from, podIps.get(to.name)!, 9);
+      const seen = connect(pod(from), podIps.get(to.name)!, 9);
       expect({ from: from.name, to: to.name, seen }).toEqual({ from: from.name, to: to.name, seen: "refused" });
     }
-    await until(() => connect(from, "10.96.0.1", 443) === "connected", 60_000, `${from.name}: the Service kubernetes`);
+    await until(
+      () => connect(pod(from), "10.96.0.1", 443) === "connected",
+      60_000,
+      `${from.name}: the Service kubernetes`,
+    );
   }
 });
 
@@ -95,7 +91,7 @@ test("only what leaves the cluster is masqueraded", async () => {
   });
   await new Promise<void>((resolve) => server.listen(0, "10.99.0.1", resolve));
   const { port } = server.address() as { port: number };
-  const ask = inPod(left, "timeout", "3", "bash", "-c", `exec 3<>/dev/tcp/10.99.0.1/${port}; cat <&3`);
+  const ask = inPod(pod(left), "timeout", "3", "bash", "-c", `exec 3<>/dev/tcp/10.99.0.1/${port}; cat <&3`);
   await until(
     async () => (await Bun.spawn(left.command(ask), { stdout: "ignore", stderr: "ignore" }).exited) === 0,
     30_000,
