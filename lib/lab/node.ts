@@ -33,6 +33,8 @@ export interface NodeSpec {
 
 /** What the first process says when everything is in its place. */
 const READY = "the node is ready";
+/** A file that says that the node's overlays hide already what they must. */
+const HIDDEN_MARK = ".hidden";
 const READY_MS = 10_000;
 const END_MS = 10_000;
 const POLL_MS = 20;
@@ -189,7 +191,8 @@ function holdScript(spec: NodeSpec): string {
     "set -e",
     "mount --make-rshared /",
     ...overlays,
-    `(cd /; rm -rf ${hidden.join(" ")})`,
+    // Only of this machine's: what the node installed since then, it keeps when it is started again.
+    `[ -e ${at(HIDDEN_MARK)} ] || { (cd /; rm -rf ${hidden.join(" ")}); touch ${at(HIDDEN_MARK)}; }`,
     "rm -f /etc/hosts /etc/resolv.conf",
     `printf %s ${quote(hosts)} >/etc/hosts`,
     `printf %s ${quote(resolvConf)} >/etc/resolv.conf`,

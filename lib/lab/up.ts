@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { inParallel } from "../bundle/pool.ts";
 import { INOTIFY_INSTANCES, LAB_INOTIFY_PER_NODE } from "../constants/lab.ts";
-import { ADMIN_KUBECONFIG, CGROUP_ROOT_PREFIX, SERVICES_DIR } from "../constants/paths.ts";
+import { ADMIN_KUBECONFIG, CGROUP_ROOT_PREFIX, OWN_EXECUTABLE, SERVICES_DIR } from "../constants/paths.ts";
 import { API_SERVER_PORT } from "../constants/ports.ts";
 import { cgroupVersion, makeCgroupRoot } from "../host/cgroups.ts";
 import { KubestickError } from "../host/errors.ts";
@@ -91,8 +91,9 @@ function boot({ node, name }: LabMember, how: LabRun): string[] {
   const dir = node.path(SERVICES_DIR);
   const services = fs.existsSync(dir) ? fs.readdirSync(dir).map((file) => basename(file, ".json")) : [];
   if (services.length > 0) makeCgroupRoot(`${CGROUP_ROOT_PREFIX}${name}`, cgroupVersion());
+  const program = fs.existsSync(node.path(OWN_EXECUTABLE)) ? [OWN_EXECUTABLE] : how.kubestick;
   for (const service of services) {
-    const command = [...how.kubestick, "supervise", service];
+    const command = [...program, "supervise", service];
     node.exec(["sh", "-c", 'setsid "$@" </dev/null >/dev/null 2>&1 &', "sh", ...command], {}, BOOT_MS);
   }
   return services;

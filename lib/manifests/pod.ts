@@ -1,3 +1,4 @@
+import { parse } from "yaml";
 import type { Arg, EnvVar, HostPathMount } from "../config/types.ts";
 import { NAMESPACE_SYSTEM } from "../constants/names.ts";
 
@@ -108,4 +109,15 @@ export function mergeArgs(defaults: [string, string][], extra: Arg[]): string[] 
 function probe(pod: StaticPod, path: string, timing: Record<string, number>): object {
   const { host, scheme } = pod.probe;
   return { httpGet: { host, path, port: "probe-port", scheme }, timeoutSeconds: 15, ...timing };
+}
+
+/** The value of a flag in the command of a static pod's first container; undefined where the text has none. */
+export function commandFlag(manifest: string, flag: string): string | undefined {
+  try {
+    const pod = parse(manifest, { maxAliasCount: 0 }) as { spec?: { containers?: { command?: unknown[] }[] } } | null;
+    const words = (pod?.spec?.containers?.[0]?.command ?? []).filter((word) => typeof word === "string");
+    return words.find((word) => word.startsWith(`--${flag}=`))?.slice(flag.length + 3);
+  } catch {
+    return undefined;
+  }
 }

@@ -1,7 +1,8 @@
 import * as fs from "node:fs";
+import { dirname } from "node:path";
 import { copyExecutable } from "../bundle/attach.ts";
 import { inspectExecutable } from "../bundle/region.ts";
-import { STATE_DIR } from "../constants/paths.ts";
+import { OWN_EXECUTABLE } from "../constants/paths.ts";
 
 /** Whether this is a compiled executable; else it runs from source under Bun. */
 export function isCompiled(): boolean {
@@ -14,11 +15,11 @@ export function isCompiled(): boolean {
  */
 export function stableExecutable(): string[] {
   if (!isCompiled()) return [process.execPath, Bun.main];
-  const copy = `${STATE_DIR}/bin/kubestick`;
+  const copy = OWN_EXECUTABLE;
   if (process.execPath === copy) return [copy];
   const [own, there] = [fs.statSync(process.execPath), fs.statSync(copy, { throwIfNoEntry: false })];
   if (there?.size !== inspectExecutable(process.execPath).executableBytes || there.mtimeMs < own.mtimeMs) {
-    fs.mkdirSync(`${STATE_DIR}/bin`, { recursive: true, mode: 0o755 });
+    fs.mkdirSync(dirname(copy), { recursive: true, mode: 0o755 });
     copyExecutable(process.execPath, copy);
   }
   return [copy];

@@ -144,16 +144,18 @@ test("a third one joins although an etcd member dies in the middle of it, and ev
   expect(third.file("/etc/kubernetes/kubelet.conf")).toContain(`https://${third.ip}:6443`);
 });
 
-test("join again changes nothing", () => {
-  const print = () =>
-    third.exec(["bash", "-c", "find /etc/kubernetes -type f | sort | xargs sha256sum"], 20_000, true).stdout;
-  const before = print();
-  const out = third.exec(joinCommand(third), 300_000);
-  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stdout + out.stderr }).toEqual({
-    status: 0,
-    stderr: "",
-  });
-  expect(print()).toBe(before);
+test("join again changes nothing, also after others have joined", () => {
+  for (const node of [second, third]) {
+    const print = () =>
+      node.exec(["bash", "-c", "find /etc/kubernetes -type f | sort | xargs sha256sum"], 20_000, true).stdout;
+    const before = print();
+    const out = node.exec(joinCommand(node), 300_000);
+    expect({ status: out.status, stderr: out.status === 0 ? "" : out.stdout + out.stderr }).toEqual({
+      status: 0,
+      stderr: "",
+    });
+    expect(print()).toBe(before);
+  }
 });
 
 test("reset takes a control plane out of etcd and leaves its host as it was", async () => {

@@ -7,9 +7,11 @@ import { ETCD_CLIENT_PORT, ETCD_PEER_PORT } from "../../constants/ports.ts";
 import { EtcdError, type EtcdMember, EtcdMembers } from "../../etcd/members.ts";
 import { KubestickError, moveAway, reason } from "../../host/errors.ts";
 import { joinHostPort } from "../../host/net.ts";
+import { commandFlag } from "../../manifests/pod.ts";
 import type { InitContext } from "../init/context.ts";
 import { writeManifest } from "../init/files.ts";
 
+const ETCD_MANIFEST = `${MANIFESTS_DIR}/etcd.yaml`;
 const POLL_MS = 500;
 /** As long as kubeadm (timeouts.etcdAPICall). */
 const ENDPOINTS_TIMEOUT_MS = 2 * MINUTE;
@@ -92,7 +94,9 @@ export async function joinEtcd(ctx: InitContext): Promise<void> {
     try {
       ledger.claim(dataDir);
       files.mkdir(dataDir, 0o700);
-      writeManifest(ctx, "etcd", "etcd", initialCluster(members, me, ctx.nodeName));
+      // Once a member has started, etcd does not look at it any more; another text would only restart it.
+      const first = me.name === "" ? undefined : commandFlag(files.readText(ETCD_MANIFEST) ?? "", "initial-cluster");
+      writeManifest(ctx, "etcd", "etcd", first?.split(",") ?? initialCluster(members, me, ctx.nodeName));
       if (me.learner) await promote(ctx, etcd, me.id);
     } catch (error) {
       if (added) await rollBack(ctx, etcd, me.id, dataDir);
@@ -160,7 +164,7 @@ async function retryOnLeaderChange<T>(attempt: () => Promise<T>): Promise<T> {
 
 /** Leaves the others as they were: no learner that never comes, no pod that looks for them. */
 async function rollBack(ctx: InitContext, etcd: EtcdMembers, id: string, dataDir: string): Promise<void> {
-  ctx.files.remove(`${MANIFESTS_DIR}/etcd.yaml`);
+  ctx.files.remove(ETCD_MANIFEST);
   try {
     await etcd.remove(id);
     ctx.ui.step("etcd", "Took this node out of etcd again");

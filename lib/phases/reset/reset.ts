@@ -1,8 +1,8 @@
-import { parse } from "yaml";
 import { MANIFESTS_DIR } from "../../constants/paths.ts";
 import { ETCD_CLIENT_PORT } from "../../constants/ports.ts";
 import { EtcdMembers } from "../../etcd/members.ts";
 import { KubestickError, reason } from "../../host/errors.ts";
+import { commandFlag } from "../../manifests/pod.ts";
 import type { Phase } from "../runner.ts";
 import { cleanUpNode } from "./cleanup.ts";
 import type { ResetContext } from "./context.ts";
@@ -36,7 +36,7 @@ const removeEtcdMemberPhase: Phase<ResetContext> = {
   run: async (ctx) => {
     const { files, options, ui } = ctx;
     const read = (name: string) => files.readText(`${options.certificatesDir}/etcd/${name}`) ?? "";
-    const peer = ownPeerUrl(files.readText(`${MANIFESTS_DIR}/etcd.yaml`) ?? "");
+    const peer = commandFlag(files.readText(`${MANIFESTS_DIR}/etcd.yaml`) ?? "", "initial-advertise-peer-urls");
     const tls = {
       ca: read("ca.crt"),
       certificate: read("healthcheck-client.crt"),
@@ -76,16 +76,6 @@ const removeEtcdMemberPhase: Phase<ResetContext> = {
     }
   },
 };
-
-function ownPeerUrl(manifest: string): string | undefined {
-  try {
-    const pod = parse(manifest, { maxAliasCount: 0 }) as { spec?: { containers?: { command?: string[] }[] } };
-    const flag = pod.spec?.containers?.[0]?.command?.find((word) => word.startsWith("--initial-advertise-peer-urls="));
-    return flag?.split("=")[1];
-  } catch {
-    return undefined;
-  }
-}
 
 /** The phases of `reset`, kubeadm's, in kubeadm's order. */
 export const RESET_PHASES: Phase<ResetContext>[] = [
