@@ -9,10 +9,11 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   missing=""
   for pair in openssl:openssl kubectl:kubernetes-client containerd:containerd runc:runc etcd:etcd-server ip:iproute2 \
     nft:nftables iptables:iptables conntrack:conntrack mount:mount bridge:iproute2 skopeo:skopeo \
-    docker-registry:docker-registry qemu-aarch64-static:qemu-user-static; do
+    docker-registry:docker-registry qemu-aarch64-static:qemu-user-static pgrep:procps curl:curl; do
     command -v "${pair%%:*}" >/dev/null || missing="$missing ${pair#*:}"
   done
   [ -d /usr/lib/cni ] || missing="$missing containernetworking-plugins"
+  ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || missing="$missing libfaketime"
   [ -d /usr/aarch64-linux-gnu ] || missing="$missing libc6-arm64-cross"
   if [ -n "$missing" ]; then
     # shellcheck disable=SC2086 # a list of package names

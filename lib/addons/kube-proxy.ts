@@ -4,6 +4,7 @@ import { kubeProxySchema } from "../config/kube-proxy-schema.ts";
 import { withZeros } from "../config/schema.ts";
 import type { ComponentConfig, InitConfig } from "../config/types.ts";
 import { ANNOTATION_CONFIG_HASH, CM_KUBE_PROXY, GROUP_BOOTSTRAPPERS, NAMESPACE_SYSTEM } from "../constants/names.ts";
+import { XTABLES_LOCK } from "../constants/paths.ts";
 import type { HostFacts } from "../host/facts.ts";
 import { parseIp } from "../host/net.ts";
 import type { Adaptation } from "../kubelet/config.ts";
@@ -122,7 +123,7 @@ function daemonSet(image: string, imagePullPolicy: string): object {
               securityContext: { privileged: true },
               volumeMounts: [
                 { mountPath: "/var/lib/kube-proxy", name: "kube-proxy" },
-                { mountPath: "/run/xtables.lock", name: "xtables-lock" },
+                { mountPath: XTABLES_LOCK, name: "xtables-lock" },
                 { mountPath: "/lib/modules", name: "lib-modules", readOnly: true },
               ],
             },
@@ -134,7 +135,7 @@ function daemonSet(image: string, imagePullPolicy: string): object {
           tolerations: [{ operator: "Exists" }],
           volumes: [
             { configMap: { name: CM_KUBE_PROXY }, name: "kube-proxy" },
-            { hostPath: { path: "/run/xtables.lock", type: "FileOrCreate" }, name: "xtables-lock" },
+            { hostPath: { path: XTABLES_LOCK, type: "FileOrCreate" }, name: "xtables-lock" },
             { hostPath: { path: "/lib/modules" }, name: "lib-modules" },
           ],
         },

@@ -12,6 +12,8 @@ export const KUBELET_BOOTSTRAP_KUBECONFIG = "/etc/kubernetes/bootstrap-kubelet.c
 export const KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf";
 export const ADMIN_KUBECONFIG = "/etc/kubernetes/admin.conf";
 
+/** The lock of iptables, which kube-proxy makes where there is none. */
+export const XTABLES_LOCK = "/run/xtables.lock";
 export const POD_LOGS_DIR = "/var/log/pods";
 export const DEFAULT_CRI_SOCKET = "unix:///run/containerd/containerd.sock";
 

@@ -6,6 +6,7 @@ import {
   KUBELET_FLAGS_FILE,
   KUBELET_INSTANCE_CONFIG_FILE,
   KUBELET_RESTART_MARK,
+  XTABLES_LOCK,
 } from "../constants/paths.ts";
 import { makeCgroupRoot } from "../host/cgroups.ts";
 import { KubestickError } from "../host/errors.ts";
@@ -72,6 +73,7 @@ export async function startKubelet(
     ui.step("kubelet-start", `Would start the kubelet under ${ctx.services.name}`);
     return;
   }
+  ledger.claimMissing([XTABLES_LOCK]);
   const root = kubelet["cgroupRoot"];
   if (typeof root === "string" && root.startsWith(CGROUP_ROOT_PREFIX)) makeCgroupRoot(root, ctx.facts.cgroupVersion);
   const program = findProgram("kubelet");

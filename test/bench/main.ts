@@ -1,9 +1,10 @@
-// Compares kubestick with real kubeadm on this machine, in pairs: `npm run bench [bundle|files|init|join|class] [rounds]`.
+// Compares kubestick with real kubeadm on this machine, in pairs: `npm run bench [bundle|files|init|join|class|agent] [rounds]`.
 import { binary, componentVersions, hasBinary, missingForCluster } from "../support/binaries.ts";
 import { initCommand } from "../support/cluster.ts";
 import { EXECUTABLE } from "../support/executable.ts";
 import { KUBELET_LOOP, kubeadmConfig } from "../support/kubeadm.ts";
 import { TestNode } from "../support/node.ts";
+import { benchAgent } from "./agent.ts";
 import { benchBundles } from "./bundle.ts";
 import { benchClass, benchJoin } from "./join.ts";
 import { type Measurement, measure, missingKubeadm, reportPairs } from "./support.ts";
@@ -122,5 +123,6 @@ if (!hasBinary("coredns")) console.log("no coredns here: both sides leave its po
 if (what === "all" || what === "files") await files();
 if (what === "all" || what === "init") await wholeInit();
 if (what === "all" || what === "join") await benchJoin(WORK, Number(rounds));
+if (what === "all" || what === "agent") await benchAgent(WORK);
 // Here the number says how many nodes.
 if (what === "all" || what === "class") await benchClass(WORK, what === "class" ? Number(rounds) : CLASS);

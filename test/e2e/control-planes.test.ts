@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { JOIN_PHASES } from "../../lib/phases/join/join.ts";
+import { flatten } from "../../lib/phases/runner.ts";
 import { initWith, KUBESTICK, TOKEN } from "../support/cluster.ts";
 import { TestNode, until } from "../support/node.ts";
 
@@ -65,19 +67,15 @@ test("a wrong certificate key stops join before anything of it is written", () =
   expect(second.exec(["ls", "/etc/kubernetes"]).stdout.trim()).toBe("join.yaml");
 });
 
-test("a control plane killed while it joins etcd joins when the same command is run again", async () => {
-  const child = second.start(joinCommand(second));
-  let output = "";
-  const ended = new Promise<string | null>((resolve) => child.once("exit", (_, signal) => resolve(signal)));
-  for (const stream of [child.stdout!, child.stderr!])
-    stream.on("data", (chunk: Buffer) => {
-      output += chunk.toString();
-      if (output.includes("as a learner")) child.kill("SIGKILL");
-    });
-  expect({ signal: await ended, output: output.includes("as a learner") ? "" : output }).toEqual({
-    signal: "SIGKILL",
-    output: "",
-  });
+test("a control plane killed at each phase boundary, and as a learner, joins when the same command is run again", async () => {
+  const boundaries = flatten(JOIN_PHASES)
+    .filter(({ path }) => !path.startsWith("bundle"))
+    .map(({ path }) => `phase ${path} begins`);
+  const learner = boundaries.indexOf("phase etcd-join begins") + 1;
+  for (const words of boundaries.toSpliced(learner, 0, "as a learner")) {
+    const { killed, output } = await second.killAt(joinCommand(second), words);
+    expect({ words, killed, output: killed ? "" : output }).toEqual({ words, killed: true, output: "" });
+  }
   const out = second.exec(joinCommand(second), 300_000);
   expect({ status: out.status, stderr: out.status === 0 ? "" : out.stdout + out.stderr }).toEqual({
     status: 0,

@@ -81,17 +81,7 @@ test("a phase can be run by itself, and kill -9 at the beginning of each leaves 
   expect({ status: one.status, found: one.stdout.includes("Found it") }).toEqual({ status: 0, found: true });
   expect(one.stdout).not.toContain("This node has joined");
   for (const phase of ["preflight", "kubelet-start", "network"]) {
-    const child = worker.start([...joinConfig(TOKEN), "-v"]);
-    const marker = `phase ${phase} begins`;
-    const killed = await new Promise<boolean>((resolve) => {
-      let output = "";
-      for (const stream of [child.stdout!, child.stderr!])
-        stream.on("data", (chunk: Buffer) => {
-          output += chunk.toString();
-          if (output.includes(marker)) child.kill("SIGKILL");
-        });
-      child.once("exit", (_, signal) => resolve(signal === "SIGKILL"));
-    });
+    const { killed } = await worker.killAt([...joinConfig(TOKEN), "-v"], `phase ${phase} begins`);
     expect({ phase, killed }).toEqual({ phase, killed: true });
   }
   const out = worker.exec(joinConfig(TOKEN), 120_000);
@@ -102,14 +92,8 @@ test("a phase can be run by itself, and kill -9 at the beginning of each leaves 
 
 test("a worker killed in the middle of joining joins when the same command is run again, with a token made later", async () => {
   const token = cp.exec([...KUBESTICK, "token", "create", "--ttl=10m", "--single-use"], 30_000, true).stdout.trim();
-  const child = worker.start([...joinConfig(token), "-v"]);
-  let seen = "";
-  child.stdout!.on("data", (chunk: Buffer) => {
-    seen += chunk.toString();
-    if (seen.includes("phase kubelet-start begins")) setTimeout(() => child.kill("SIGKILL"), 300);
-  });
-  await new Promise((resolve) => child.on("close", resolve));
-  expect(seen).toContain("phase kubelet-start begins");
+  const { output } = await worker.killAt([...joinConfig(token), "-v"], "phase kubelet-start begins", 300);
+  expect(output).toContain("phase kubelet-start begins");
   const out = worker.exec(joinConfig(token), 120_000);
   expect({ status: out.status, stderr: out.status === 0 ? "" : out.stderr + out.stdout }).toEqual({
     status: 0,

@@ -15,6 +15,9 @@ const board = new TestNode("board1", 30, WORK);
 const second = new TestNode("board2", 31, WORK);
 const missing = ["docker-registry", "skopeo"].filter((name) => !findProgram(name));
 
+/** Whether a file can stand for a disk here. */
+const loops = () => fs.existsSync("/dev/loop-control") && findProgram("mkfs.ext4") !== undefined;
+
 /** Runs a program of this machine without holding up the servers of this process. */
 async function here(...command: string[]): Promise<string> {
   const child = Bun.spawn(command, { cwd: ROOT, stdout: "pipe", stderr: "pipe" });
@@ -87,19 +90,41 @@ describe.skipIf(missing.length > 0)("init from one file on a bare node", () => {
   });
 
   test("a run killed during the import of the images leaves a host that the next one finishes", async () => {
-    const child = board.start(init("-v"));
-    let output = "";
-    const killed = await new Promise<boolean>((resolve) => {
-      child.stdout!.on("data", (chunk: Buffer) => {
-        output += chunk.toString();
-        if (output.includes("phase bundle/images begins")) setTimeout(() => child.kill("SIGKILL"), 400);
-      });
-      child.stderr!.on("data", (chunk: Buffer) => {
-        output += chunk.toString();
-      });
-      child.once("exit", (_, signal) => resolve(signal === "SIGKILL"));
-    });
+    const { killed, output } = await board.killAt(init("-v"), "phase bundle/images begins", 400);
     expect({ killed, output: killed ? "" : output }).toEqual({ killed: true, output: "" });
+  });
+
+  test.skipIf(!loops())("so does one whose stick was pulled during it", async () => {
+    const stick = join(offline, "stick.img");
+    const bundle = join(offline, "bundle.tar");
+    fs.closeSync(fs.openSync(stick, "w"));
+    fs.truncateSync(stick, fs.statSync(bundle).size + 64 * 1024 * 1024);
+    await here("mkfs.ext4", "-q", stick);
+    const mount = (...flags: string[]) => [
+      "sh",
+      "-c",
+      `mkdir -p /run/stick && mount ${flags.join(" ")} ${stick} /run/stick`,
+    ];
+    board.exec(mount("-o", "loop"), 20_000, true);
+    // Unmounted in between, so that it is read from the stick and not from memory.
+    board.exec(["sh", "-c", `cp ${bundle} /run/stick/ && umount /run/stick`], 60_000, true);
+    board.exec(mount("-o", "loop,ro"), 20_000, true);
+    const child = board.start(init("-v", "--bundle", "/run/stick/bundle.tar"));
+    let output = "";
+    for (const stream of [child.stdout!, child.stderr!])
+      stream.on("data", (chunk: Buffer) => {
+        output += chunk.toString();
+        if (!output.includes("phase bundle/images begins")) return;
+        fs.truncateSync(stick, 0);
+        // A board has not the memory to keep what it read when it verified the bundle.
+        fs.writeFileSync("/proc/sys/vm/drop_caches", "1");
+      });
+    const status = await new Promise((resolve) => child.once("close", resolve));
+    expect({ status, output }).toEqual({
+      status: 1,
+      output: expect.stringContaining("is the stick or disk still connected?"),
+    });
+    board.exec(["umount", "/run/stick"], 20_000, true);
   });
 
   test("ends with a ready control plane", async () => {

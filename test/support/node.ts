@@ -176,6 +176,22 @@ export class TestNode {
     return this.#node.start(command, this.env, "pipe");
   }
 
+  /** Starts a program in the node and kills it once it has printed some words; gives whether it had, and all that it printed. */
+  async killAt(command: string[], words: string, afterMs = 0): Promise<{ killed: boolean; output: string }> {
+    const child = this.start(command);
+    let output = "";
+    let killed = false;
+    for (const stream of [child.stdout!, child.stderr!])
+      stream.on("data", (chunk: Buffer) => {
+        output += chunk.toString();
+        if (killed || !output.includes(words)) return;
+        killed = true;
+        setTimeout(() => child.kill("SIGKILL"), afterMs);
+      });
+    const signal = await new Promise((resolve) => child.once("close", (_, name) => resolve(name)));
+    return { killed: killed && signal === "SIGKILL", output };
+  }
+
   /** What `kubectl` prints in the node. */
   kubectl(...args: string[]): string {
     return this.exec(["kubectl", ...args], 60_000, true).stdout;
@@ -196,6 +212,15 @@ export class TestNode {
   /** A file of the node. */
   file(path: string): string {
     return this.exec(["cat", path], 10_000, true).stdout;
+  }
+
+  /** Replaces the node's link by two interfaces of this machine: one on the bridge, one in the node, with its address. */
+  relink(near: string, far: string): void {
+    run("ip", ["link", "set", near, "master", BRIDGE, "up"]);
+    run("ip", ["link", "set", far, "netns", `kst-${this.name}`]);
+    const script = `ip link del eth0 && ip link set ${far} name eth0 && ip addr add ${this.ip}/24 dev eth0 &&
+ip link set eth0 up && ip route add default via ${SUBNET}.1`;
+    this.exec(["sh", "-c", script], 10_000, true);
   }
 
   /** What kubestick could have left in the node: files, processes, mounts, rules of the packet filter. */

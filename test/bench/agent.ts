@@ -1,0 +1,45 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { AGENT_SERVICE } from "../../lib/constants/network.ts";
+import { initWith } from "../support/cluster.ts";
+import { EXECUTABLE } from "../support/executable.ts";
+import { TestNode, until } from "../support/node.ts";
+
+const SETTLE_MS = 30_000;
+const WATCH_MS = 120_000;
+/** Clock ticks a second, as /proc/PID/stat counts (USER_HZ, the same on every Linux). */
+const TICKS = 100;
+
+/**
+ * The node agent on a node that has its services under kubestick's own supervisor: its memory, what it shares with the
+ * other kubestick processes counted in proportion (proc_pid_smaps(5), Pss) and in whole (Rss), and its idle CPU time.
+ */
+export async function benchAgent(work: string): Promise<void> {
+  const node = new TestNode("ba-cp", 105, work);
+  try {
+    await node.up(work, { cni: false });
+    node.exec([EXECUTABLE, ...initWith(node, "", "--skip-phases=preflight").slice(2)], 300_000, true);
+    await until(() => node.kubectl("get", "nodes").includes(" Ready "), 120_000, "the node is Ready");
+    await sleep(SETTLE_MS);
+    const seen = node.exec(["pgrep", "-f", "kubestick node-agent"], 10_000, true).stdout.trim().split("\n")[0]!;
+    const proc = (name: string) => node.exec(["cat", `/proc/${seen}/${name}`], 10_000, true).stdout;
+    const ticks = () => {
+      // The program's name, in parentheses, may hold blanks.
+      const fields = proc("stat")
+        .replace(/^.*\) /, "")
+        .split(" ");
+      return Number(fields[11]) + Number(fields[12]);
+    };
+    const before = ticks();
+    await sleep(WATCH_MS);
+    const cpu = ((ticks() - before) / TICKS / (WATCH_MS / 1000)) * 100;
+    const mib = (text: string, field: string) =>
+      (Number(new RegExp(`^${field}:\\s*(\\d+)`, "m").exec(text)?.[1]) / 1024).toFixed(0);
+    const [memory, status] = [proc("smaps_rollup"), proc("status")];
+    console.log(
+      `${AGENT_SERVICE}: ${mib(memory, "Pss")} MiB in proportion, ${mib(memory, "Rss")} MiB resident of which ${mib(status, "RssAnon")} MiB are its own ` +
+        `(peak ${mib(status, "VmHWM")} MiB), ${cpu.toFixed(2)}% of a processor over ${WATCH_MS / 1000} s of idling`,
+    );
+  } finally {
+    await node.down();
+  }
+}
