@@ -1,3 +1,4 @@
+import { AGENT_SERVICE } from "../constants/network.ts";
 import { KUBELET_FLAGS_FILE } from "../constants/paths.ts";
 import { KUBELET_BASE_ARGS } from "../kubelet/flags.ts";
 
@@ -47,7 +48,8 @@ export function kubeletService(program: string): ServiceSpec {
     program,
     args: KUBELET_BASE_ARGS,
     flagsFile: { path: KUBELET_FLAGS_FILE, variable: "KUBELET_KUBEADM_ARGS" },
-    after: ["containerd"],
+    // The agent puts a clock that stands in the past forward.
+    after: ["containerd", AGENT_SERVICE],
   };
 }
 

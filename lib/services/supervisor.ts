@@ -3,8 +3,9 @@ import * as fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { LOG_DIR, PROGRAM_PATH, RUN_DIR, SERVICES_DIR } from "../constants/paths.ts";
 import { KubestickError } from "../host/errors.ts";
-import type { Files } from "../host/files.ts";
+import { Files } from "../host/files.ts";
 import { parseKubeletFlags } from "../kubelet/flags.ts";
+import { neverInThePast } from "../node/clock.ts";
 import { stableExecutable } from "./executable.ts";
 import type { ServiceManagerControl, ServiceSpec } from "./service.ts";
 
@@ -88,6 +89,9 @@ export async function superviseForever(name: string): Promise<void> {
   if (supervisorPid(name) !== undefined) return;
   fs.mkdirSync(RUN_DIR, { recursive: true, mode: 0o755 });
   fs.mkdirSync(LOG_DIR, { recursive: true, mode: 0o755 });
+  // Whichever of a host's services comes first: none of them may begin in the past.
+  const clock = neverInThePast(new Files(), new Date());
+  if (clock) note(name, clock);
   let child: ChildProcess | undefined;
   let stopping = false;
   let restartNow = false;

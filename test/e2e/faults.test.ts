@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import { LAST_TIME_FILE } from "../../lib/constants/network.ts";
+import { SERVICES_DIR } from "../../lib/constants/paths.ts";
 import { tryRun } from "../../lib/host/process.ts";
 import { initCommand, KUBESTICK, TOKEN } from "../support/cluster.ts";
 import { TestNode, until } from "../support/node.ts";
@@ -79,39 +81,53 @@ test("the API server restarting in the middle of a join", async () => {
 const [faketime] = new Bun.Glob("usr/lib/*/faketime/libfaketimeMT.so.1").scanSync({ cwd: "/", absolute: true });
 const CLOCK = "/run/clock";
 
-/** The join with a clock that stands at a time; whoever sets it with `date` sets that one. */
-function joinAt(time: string, ...flags: string[]) {
+/** A kubestick command with a clock that stands at a time; whoever sets it with `date` sets that one. */
+function at(time: string, ...words: string[]): string[] {
   worker.write(CLOCK, `@${time}`);
   worker.write("/opt/clock/date", `#!/bin/sh\n/bin/date -u -d "$3" '+@%F %T' >${CLOCK}\n`);
   worker.exec(["chmod", "755", "/opt/clock/date"], 5_000, true);
-  const faked = [`LD_PRELOAD=${faketime}`, `FAKETIME_TIMESTAMP_FILE=${CLOCK}`, "FAKETIME_NO_CACHE=1", "TZ=UTC"];
-  const command = ["env", `PATH=/opt/clock:${worker.env["PATH"]}`, ...faked, ...joinCommand(), ...flags];
-  return worker.exec(command, 200_000);
+  const faked = [
+    `LD_PRELOAD=${faketime}`,
+    `FAKETIME_TIMESTAMP_FILE=${CLOCK}`,
+    "FAKETIME_NO_CACHE=1",
+    "FAKETIME_DONT_FAKE_MONOTONIC=1",
+    "TZ=UTC",
+  ];
+  return ["env", `PATH=/opt/clock:${worker.env["PATH"]}`, ...faked, ...words];
 }
 
-test.skipIf(faketime === undefined)(
-  "a clock that TLS cannot do with is explained, and set by the control plane's",
-  () => {
-    const later = joinAt("2061-01-01 00:00:00");
+/** What that clock was set to. */
+const clock = () => new Date(`${worker.file(CLOCK).slice(1).trim().replace(" ", "T")}Z`);
+
+describe.skipIf(faketime === undefined)("clocks", () => {
+  test("one that TLS cannot do with is explained, and set by the control plane's", () => {
+    const later = worker.exec(at("2061-01-01 00:00:00", ...joinCommand()), 100_000);
     expect({ status: later.status, said: /clock.*2061.*--sync-time/s.test(later.stderr) || later.stderr }).toEqual({
       status: 1,
       said: true,
     });
     expect(worker.exec(["find", "/etc/kubernetes", "/var/lib/kubelet", "-type", "f"]).stdout).toBe("");
     // A board without a battery: nobody needs to be asked.
-    const first = joinAt("1970-01-01 00:00:10");
+    const first = worker.exec(at("1970-01-01 00:00:10", ...joinCommand()), 200_000);
     expect({ status: first.status, stderr: first.status === 0 ? "" : first.stdout + first.stderr }).toEqual({
       status: 0,
       stderr: "",
     });
     expect(first.stdout).toContain("Set the clock from 1970-01-01T00:00:1");
-    expect(
-      Math.abs(new Date(`${worker.file(CLOCK).slice(1).trim().replace(" ", "T")}Z`).getTime() - Date.now()),
-    ).toBeLessThan(120_000);
+    expect(Math.abs(clock().getTime() - Date.now())).toBeLessThan(120_000);
     expect(registered()).toBe(true);
+  });
+
+  test("a service does not begin before the last time that was noted", async () => {
+    worker.write(LAST_TIME_FILE, "2026-01-02T03:04:05.000Z\n");
+    const spec = { name: "probe", description: "", program: "/bin/sleep", args: ["60"] };
+    worker.write(`${SERVICES_DIR}/probe.json`, JSON.stringify(spec));
+    worker.start(at("1970-01-01 00:00:10", ...KUBESTICK, "supervise", "probe")).unref();
+    await until(() => clock().getFullYear() === 2026, 10_000, "the clock is set");
+    expect(clock().toISOString()).toBe("2026-01-02T03:04:05.000Z");
     leave();
-  },
-);
+  });
+});
 
 const noTap = () => !fs.existsSync("/dev/net/tun");
 
