@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { JOIN_PHASES } from "../../lib/phases/join/join.ts";
 import { flatten } from "../../lib/phases/runner.ts";
 import { initWith, KUBESTICK, TOKEN } from "../support/cluster.ts";
+import { expectDone } from "../support/done.ts";
 import { TestNode, until } from "../support/node.ts";
 
 const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
@@ -14,7 +15,7 @@ let key = "";
 beforeAll(async () => {
   for (const node of nodes) await node.up(WORK, { hosts: `${first.ip} cluster.test\n` });
   const out = first.exec(initWith(first, `controlPlaneEndpoint: ${ENDPOINT}\n`, "--upload-certs"), 300_000);
-  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stderr }).toEqual({ status: 0, stderr: "" });
+  expectDone(out);
   pin = /sha256:[0-9a-f]{64}/.exec(out.stdout)![0];
   key = /--certificate-key ([0-9a-f]{64})/.exec(out.stdout)![1]!;
 });
@@ -77,10 +78,7 @@ test("a control plane killed at each phase boundary, and as a learner, joins whe
     expect({ words, killed, output: killed ? "" : output }).toEqual({ words, killed: true, output: "" });
   }
   const out = second.exec(joinCommand(second), 300_000);
-  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stdout + out.stderr }).toEqual({
-    status: 0,
-    stderr: "",
-  });
+  expectDone(out);
   expect(
     members(first)
       .map((m) => [m.name, m.isLearner ?? false])
@@ -112,10 +110,7 @@ test("a third one joins although an etcd member dies in the middle of it, and ev
   const serves = () => first.exec(["kubectl", "get", "--raw", "/readyz"], 20_000).status === 0;
   await until(serves, 180_000, "etcd is back");
   const out = third.exec(joinCommand(third), 300_000);
-  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stdout + out.stderr }).toEqual({
-    status: 0,
-    stderr: "",
-  });
+  expectDone(out);
   expect(
     members(third)
       .map((m) => m.name)
@@ -148,10 +143,7 @@ test("join again changes nothing, also after others have joined", () => {
       node.exec(["bash", "-c", "find /etc/kubernetes -type f | sort | xargs sha256sum"], 20_000, true).stdout;
     const before = print();
     const out = node.exec(joinCommand(node), 300_000);
-    expect({ status: out.status, stderr: out.status === 0 ? "" : out.stdout + out.stderr }).toEqual({
-      status: 0,
-      stderr: "",
-    });
+    expectDone(out);
     expect(print()).toBe(before);
   }
 });
@@ -180,10 +172,7 @@ test("reset takes a control plane out of etcd and leaves its host as it was", as
 test("a host that was reset joins again", () => {
   first.kubectl("delete", "node", "ha3");
   const out = third.exec(joinCommand(third), 300_000);
-  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stdout + out.stderr }).toEqual({
-    status: 0,
-    stderr: "",
-  });
+  expectDone(out);
   expect(
     members(first)
       .map((m) => m.name)

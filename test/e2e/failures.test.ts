@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { initCommand } from "../support/cluster.ts";
+import { expectDone } from "../support/done.ts";
 import { TestNode, until } from "../support/node.ts";
 
 const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
@@ -36,7 +37,7 @@ test("a control plane that does not come up: the container's exit code, its last
 
 test("the configuration mended, the same node ends in a cluster, and a usable nameserver is kept", async () => {
   const out = node.exec(initCommand(node), 300_000);
-  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stderr }).toEqual({ status: 0, stderr: "" });
+  expectDone(out);
   expect(node.file("/var/lib/kubelet/config.yaml")).not.toContain("resolvConf");
   expect(node.kubectl("get", "configmap", "-n", "kube-system", "coredns", "-o", "yaml")).toContain(
     "forward . /etc/resolv.conf",

@@ -6,6 +6,7 @@ import { LAST_TIME_FILE } from "../../lib/constants/network.ts";
 import { SERVICES_DIR } from "../../lib/constants/paths.ts";
 import { tryRun } from "../../lib/host/process.ts";
 import { initCommand, KUBESTICK, TOKEN } from "../support/cluster.ts";
+import { expectDone } from "../support/done.ts";
 import { TestNode, until } from "../support/node.ts";
 
 const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
@@ -16,7 +17,7 @@ let pin = "";
 beforeAll(async () => {
   for (const node of [cp, worker]) await node.up(WORK);
   const out = cp.exec(initCommand(cp), 300_000);
-  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stderr }).toEqual({ status: 0, stderr: "" });
+  expectDone(out);
   pin = /sha256:[0-9a-f]{64}/.exec(out.stdout)![0];
 });
 afterAll(async () => {
@@ -109,10 +110,7 @@ describe.skipIf(faketime === undefined)("clocks", () => {
     expect(worker.exec(["find", "/etc/kubernetes", "/var/lib/kubelet", "-type", "f"]).stdout).toBe("");
     // A board without a battery: nobody needs to be asked.
     const first = worker.exec(at("1970-01-01 00:00:10", ...joinCommand()), 200_000);
-    expect({ status: first.status, stderr: first.status === 0 ? "" : first.stdout + first.stderr }).toEqual({
-      status: 0,
-      stderr: "",
-    });
+    expectDone(first);
     expect(first.stdout).toContain("Set the clock from 1970-01-01T00:00:1");
     expect(Math.abs(clock().getTime() - Date.now())).toBeLessThan(120_000);
     expect(registered()).toBe(true);

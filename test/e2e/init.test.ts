@@ -9,6 +9,7 @@ import { flatten } from "../../lib/phases/runner.ts";
 import { caPin } from "../../lib/pki/certificate.ts";
 import { componentVersions, hasBinary } from "../support/binaries.ts";
 import { initCommand, KUBESTICK, TOKEN } from "../support/cluster.ts";
+import { expectDone } from "../support/done.ts";
 import { TestNode, until } from "../support/node.ts";
 
 const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
@@ -47,10 +48,7 @@ describe("init", () => {
 
   test("ends with a working control plane", async () => {
     const out = cp1.exec(initCommand(cp1), 300_000);
-    expect({ status: out.status, stderr: out.status === 0 ? "" : out.stderr + out.stdout }).toEqual({
-      status: 0,
-      stderr: "",
-    });
+    expectDone(out);
     expect(out.stdout).toContain("Your Kubernetes control-plane has initialized successfully!");
     expect(cp1.kubectl("get", "nodes", "-o", "name").trim()).toBe("node/cp1");
     const wanted = ["etcd-cp1", "kube-apiserver-cp1", "kube-controller-manager-cp1", "kube-scheduler-cp1"];
@@ -147,7 +145,7 @@ test("uploaded certificates are the host's, encrypted, and go with their token",
     ],
     60_000,
   );
-  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stderr }).toEqual({ status: 0, stderr: "" });
+  expectDone(out);
   const secret = JSON.parse(cp1.kubectl("get", "secret", "-n", "kube-system", "kubeadm-certs", "-o", "json")) as {
     data: Record<string, string>;
     metadata: { ownerReferences: { name: string; uid: string }[] };
@@ -234,10 +232,7 @@ describe("joining", () => {
       ]);
       const out = w1.exec(["kubeadm", "join", ...discovery(), "--ignore-preflight-errors=all"], 200_000);
       kubelet.kill();
-      expect({ status: out.status, output: out.status === 0 ? "" : out.stdout + out.stderr }).toEqual({
-        status: 0,
-        output: "",
-      });
+      expectDone(out);
       expect(cp1.kubectl("get", "nodes", "-o", "name")).toContain("node/w1");
     },
   );
@@ -250,11 +245,7 @@ describe("joining", () => {
         ["upgrade", "plan", componentVersions().kubernetes, "--allow-experimental-upgrades"],
       ]) {
         const out = cp1.exec(["kubeadm", ...command], 120_000);
-        expect({ command, status: out.status, stderr: out.status === 0 ? "" : out.stderr }).toEqual({
-          command,
-          status: 0,
-          stderr: "",
-        });
+        expectDone(out, { command });
       }
     },
   );

@@ -1,8 +1,9 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
 import { caPin } from "../../lib/pki/certificate.ts";
 import { hasBinary } from "../support/binaries.ts";
 import { initWith, KUBESTICK, TOKEN } from "../support/cluster.ts";
+import { expectDone } from "../support/done.ts";
 import {
   KUBELET_LOOP,
   kubeadmConfig,
@@ -27,11 +28,6 @@ async function fresh(): Promise<void> {
   for (const node of nodes) await node.up(WORK, { hosts: `${first.ip} cluster.test\n` });
 }
 
-function done(out: { status: number; stdout: string; stderr: string }): void {
-  const output = out.status === 0 ? "" : out.stdout + out.stderr;
-  expect({ status: out.status, output }).toEqual({ status: 0, output: "" });
-}
-
 const pin = () => caPin(new X509Certificate(first.file("/etc/kubernetes/pki/ca.crt")));
 const certificateKey = (output: string) => /--certificate-key ([0-9a-f]{64})/.exec(output)![1]!;
 
@@ -51,7 +47,7 @@ describe.skipIf(!hasBinary("kubeadm"))("with real kubeadm", () => {
   test("its join, as a worker and as a control plane, to a kubestick cluster", async () => {
     await fresh();
     const out = first.exec(initWith(first, `controlPlaneEndpoint: ${ENDPOINT}\n`, "--upload-certs"), 300_000);
-    done(out);
+    expectDone(out);
     speakOldKubeadm(first);
     const cluster = { endpoint: ENDPOINT, token: TOKEN, pin: pin() };
     for (const [node, key] of [
@@ -60,7 +56,9 @@ describe.skipIf(!hasBinary("kubeadm"))("with real kubeadm", () => {
     ] as const) {
       node.write("/etc/kubernetes/kubeadm.yaml", kubeadmJoinConfig(node, key ? { ...cluster, key } : cluster));
       node.start(["bash", "-c", KUBELET_LOOP]);
-      done(node.exec(["kubeadm", "join", "--config=/etc/kubernetes/kubeadm.yaml", "--skip-phases=preflight"], 300_000));
+      expectDone(
+        node.exec(["kubeadm", "join", "--config=/etc/kubernetes/kubeadm.yaml", "--skip-phases=preflight"], 300_000),
+      );
     }
     await allThere();
   });
@@ -71,12 +69,12 @@ describe.skipIf(!hasBinary("kubeadm"))("with real kubeadm", () => {
     first.start(["bash", "-c", KUBELET_LOOP]);
     const flags = ["--upload-certs", "--skip-phases=preflight"];
     const out = first.exec(["kubeadm", "init", "--config=/etc/kubernetes/kubeadm.yaml", ...flags], 300_000);
-    done(out);
+    expectDone(out);
     speakNewKubeadm(first);
     const join = [...KUBESTICK, "join", ENDPOINT, "--token", TOKEN, "--discovery-token-ca-cert-hash", pin()];
-    done(worker.exec(join, 300_000));
+    expectDone(worker.exec(join, 300_000));
     const own = ["--control-plane", "--certificate-key", certificateKey(out.stdout)];
-    done(second.exec([...join, ...own, "--apiserver-advertise-address", second.ip], 300_000));
+    expectDone(second.exec([...join, ...own, "--apiserver-advertise-address", second.ip], 300_000));
     await allThere();
   });
 });

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { initCommand, KUBESTICK, TOKEN } from "../support/cluster.ts";
+import { expectDone } from "../support/done.ts";
 import { TestNode, until } from "../support/node.ts";
 
 const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
@@ -11,7 +12,7 @@ beforeAll(async () => {
   await cp.up(WORK);
   await worker.up(WORK, { defaultRoute: false });
   const out = cp.exec(initCommand(cp, "--output=json"), 300_000);
-  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stderr }).toEqual({ status: 0, stderr: "" });
+  expectDone(out);
   pin = /sha256:[0-9a-f]{64}/.exec(out.stdout)![0];
 });
 afterAll(async () => {
@@ -68,7 +69,7 @@ test("a dry run finds the cluster, shows what it would write, no secret, and cha
   const command = joinConfig(TOKEN);
   const before = filesOf(worker);
   const out = worker.exec([...command, "--dry-run"], 60_000);
-  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stderr }).toEqual({ status: 0, stderr: "" });
+  expectDone(out);
   expect(out.stdout).toContain("Would write /var/lib/kubelet/config.yaml");
   expect(out.stdout).toContain("Would write /etc/kubernetes/pki/ca.crt");
   expect(out.stdout).not.toContain(TOKEN.split(".")[1]!);
@@ -85,7 +86,7 @@ test("a phase can be run by itself, and kill -9 at the beginning of each leaves 
     expect({ phase, killed }).toEqual({ phase, killed: true });
   }
   const out = worker.exec(joinConfig(TOKEN), 120_000);
-  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stderr }).toEqual({ status: 0, stderr: "" });
+  expectDone(out);
   expect(worker.exec([...KUBESTICK, "reset", "--force"], 60_000).status).toBe(0);
   cp.kubectl("delete", "node", "jw1");
 });
@@ -95,10 +96,7 @@ test("a worker killed in the middle of joining joins when the same command is ru
   const { output } = await worker.killAt([...joinConfig(token), "-v"], "phase kubelet-start begins", 300);
   expect(output).toContain("phase kubelet-start begins");
   const out = worker.exec(joinConfig(token), 120_000);
-  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stderr + out.stdout }).toEqual({
-    status: 0,
-    stderr: "",
-  });
+  expectDone(out);
   expect(out.stdout).toContain("This node has joined the cluster");
   const node = JSON.parse(cp.kubectl("get", "node", "jw1", "-o", "json")) as {
     metadata: { labels: Record<string, string> };

@@ -7,6 +7,7 @@ import { NamespaceNode } from "../../lib/lab/node.ts";
 import { type LabMember, labMembers, loadPlan } from "../../lib/lab/plan.ts";
 import { hasBinary, PAUSE_IMAGE } from "../support/binaries.ts";
 import { KUBESTICK } from "../support/cluster.ts";
+import { expectDone } from "../support/done.ts";
 import { attachedExecutable, ignoredChecks, localBundle } from "../support/local-bundle.ts";
 import { until } from "../support/node.ts";
 import { connect, inPod, type PodHost } from "../support/pods.ts";
@@ -48,10 +49,7 @@ afterAll(() => {
 /** Runs `lab up` and expects that many nodes, all Ready. */
 function up(nodes: number, ...flags: string[]): void {
   const out = lab("up", ...FLAGS, "--nodes", String(nodes), ...flags, ...ignoredChecks());
-  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stdout + out.stderr }).toEqual({
-    status: 0,
-    stderr: "",
-  });
+  expectDone(out);
   expect(state().nodes.map(({ name, role, running, ready }) => [name, role, running, ready])).toEqual(
     Array.from({ length: nodes }, (_, i) => [`${NAME}-${i + 1}`, i < 3 ? "control plane" : "worker", true, true]),
   );
@@ -112,10 +110,7 @@ test("an expired token is refused; one made after init joins a node with no rest
   });
   expect(refused.status).not.toBe(0);
   const joined = inNode(last, ...create());
-  expect({ status: joined.status, stderr: joined.status === 0 ? "" : joined.stderr }).toEqual({
-    status: 0,
-    stderr: "",
-  });
+  expectDone(joined);
   await until(() => state().nodes.every((node) => node["ready"]), 120_000, "every node Ready again");
 });
 
@@ -174,11 +169,7 @@ test("reset leaves each node as it was before", async () => {
   // Workers first, then the control planes, of which the last ones have nobody to ask any more.
   for (const { name, node } of members.toReversed()) {
     const out = inNode(name, "kubestick", "reset", "--force");
-    expect({ name, status: out.status, stderr: out.status === 0 ? "" : out.stderr }).toEqual({
-      name,
-      status: 0,
-      stderr: "",
-    });
+    expectDone(out, { name });
     // Lists of thousands of files: only what differs is worth showing.
     const after = inventory(node);
     for (const [kind, list] of Object.entries(before)) {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createServer } from "node:net";
 import { PAUSE_IMAGE } from "../support/binaries.ts";
 import { initCommand, KUBESTICK, TOKEN } from "../support/cluster.ts";
+import { expectDone } from "../support/done.ts";
 import { TestNode, until } from "../support/node.ts";
 import { connect, inPod, type PodHost } from "../support/pods.ts";
 
@@ -13,7 +14,7 @@ const podIps = new Map<string, string>();
 beforeAll(async () => {
   for (const node of nodes) await node.up(WORK, { cni: false });
   const out = cp.exec(initCommand(cp), 300_000);
-  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stderr }).toEqual({ status: 0, stderr: "" });
+  expectDone(out);
   const pin = /sha256:[0-9a-f]{64}/.exec(out.stdout)![0];
   for (const node of [left, right]) {
     node.write(
@@ -26,10 +27,7 @@ discovery: {bootstrapToken: {token: ${TOKEN}, apiServerEndpoint: "${cp.ip}:6443"
 `,
     );
     const joined = node.exec([...KUBESTICK, "join", "--config=/etc/kubernetes/join.yaml"], 300_000);
-    expect({ status: joined.status, stderr: joined.status === 0 ? "" : joined.stderr }).toEqual({
-      status: 0,
-      stderr: "",
-    });
+    expectDone(joined);
   }
 });
 afterAll(async () => {

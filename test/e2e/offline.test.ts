@@ -3,6 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { findProgram } from "../../lib/host/facts.ts";
 import { KUBESTICK } from "../support/cluster.ts";
+import { expectDone } from "../support/done.ts";
 import { ROOT } from "../support/executable.ts";
 import { builtExecutable, ignoredChecks } from "../support/local-bundle.ts";
 import { TestNode, until } from "../support/node.ts";
@@ -129,10 +130,7 @@ describe.skipIf(missing.length > 0)("init from one file on a bare node", () => {
 
   test("ends with a ready control plane", async () => {
     const out = board.exec(init(), 300_000);
-    expect({ status: out.status, output: out.status === 0 ? "" : out.stdout + out.stderr }).toEqual({
-      status: 0,
-      output: "",
-    });
+    expectDone(out);
     const ready = () => {
       const { items } = JSON.parse(board.kubectl("get", "pods", "-n", "kube-system", "-o", "json")) as {
         items: { metadata: { name: string }; status: { containerStatuses?: { ready: boolean }[] } }[];
@@ -165,10 +163,7 @@ describe.skipIf(missing.length > 0)("init from one file on a bare node", () => {
   test("a second bare board joins with the same file, and both become Ready", async () => {
     const slip = board.exec([executable, "token", "create", "--print-join-command"], 30_000, true).stdout.trim();
     const out = second.exec([copy, ...slip.split(" ").slice(1)], 300_000);
-    expect({ status: out.status, output: out.status === 0 ? "" : out.stdout + out.stderr }).toEqual({
-      status: 0,
-      output: "",
-    });
+    expectDone(out);
     // It shares this kernel with the first one's kubelet, which it finds out by itself.
     expect(out.stdout).toContain('kubelet cgroupRoot: "/kubestick-board2"');
     const conditions = '{range .items[*]}{.metadata.name}={.status.conditions[?(@.type=="Ready")].status} {end}';

@@ -11,6 +11,7 @@ import { hostBinaryKind } from "../../lib/constants/host-binaries.ts";
 import { KubestickError } from "../../lib/host/errors.ts";
 import { tryRun } from "../../lib/host/process.ts";
 import { KUBESTICK } from "../support/cluster.ts";
+import { expectDone } from "../support/done.ts";
 import { smallBundle, tarOf } from "../support/small-bundle.ts";
 
 const work = fs.mkdtempSync("/tmp/kubestick-bad-");
@@ -108,7 +109,7 @@ test("a good one is taken, and says what it would do", () => {
     [...KUBESTICK.slice(1), "init", "--bundle", at("good.tar"), "--dry-run", "--rootfs", root],
     30_000,
   );
-  expect({ status: out.status, stderr: out.status === 0 ? "" : out.stderr }).toEqual({ status: 0, stderr: "" });
+  expectDone(out);
   expect(out.stdout).toContain("Would import 1 images");
   expect(fs.readFileSync(join(root, "etc/sysctl.d/99-kubestick.conf"), "utf8")).toContain("net.ipv4.ip_forward = 1");
   expect(fs.readFileSync(join(root, "etc/containerd/config.toml"), "utf8")).toContain("registry.k8s.io/pause:3.10.1");
