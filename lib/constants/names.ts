@@ -15,6 +15,9 @@ export const USER_ANONYMOUS = "system:anonymous";
 export const USER_BOOTSTRAP_PREFIX = "system:bootstrap:";
 export const USER_NODE_PREFIX = "system:node:";
 
+/** Who signs the certificates that kubelets use as clients (KEP-1513). */
+export const SIGNER_KUBELET_CLIENT = "kubernetes.io/kube-apiserver-client-kubelet";
+
 export const CM_KUBEADM_CONFIG = "kubeadm-config";
 export const CM_KUBELET_CONFIG = "kubelet-config";
 export const CM_CLUSTER_INFO = "cluster-info";

@@ -7,7 +7,11 @@ export const ETCD_DATA_DIR = "/var/lib/etcd";
 export const KUBELET_CONFIG_FILE = "/var/lib/kubelet/config.yaml";
 export const KUBELET_INSTANCE_CONFIG_FILE = "/var/lib/kubelet/instance-config.yaml";
 export const KUBELET_FLAGS_FILE = "/var/lib/kubelet/kubeadm-flags.env";
+/** The kubelet's certificates and keys, and the link to the pair that it uses as a client (client-go certificate_store.go). */
+export const KUBELET_PKI_DIR = "/var/lib/kubelet/pki";
 export const KUBELET_CLIENT_CURRENT = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+/** The key that a certificate was asked for with, until it is there; a kubelet knows it too. */
+export const KUBELET_CLIENT_KEY_PENDING = "/var/lib/kubelet/pki/kubelet-client.key.tmp";
 export const KUBELET_BOOTSTRAP_KUBECONFIG = "/etc/kubernetes/bootstrap-kubelet.conf";
 export const KUBELET_KUBECONFIG = "/etc/kubernetes/kubelet.conf";
 export const ADMIN_KUBECONFIG = "/etc/kubernetes/admin.conf";

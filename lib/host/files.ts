@@ -143,6 +143,25 @@ export class Files {
     }
   }
 
+  /** Makes a symbolic link, or points one elsewhere, in one step. Throws KubestickError. */
+  link(path: string, target: string): void {
+    if (this.#overlay) return;
+    const real = this.real(dirname(path));
+    const temporary = join(real, `.${basename(path)}.kubestick`);
+    try {
+      fs.rmSync(temporary, { force: true });
+      fs.symlinkSync(target, temporary);
+      fs.renameSync(temporary, join(real, basename(path)));
+      syncDirectory(real);
+    } catch (error) {
+      removeQuietly(temporary);
+      throw new KubestickError(`cannot make the link ${path}: ${reason(error)}`, {
+        cause: error,
+        hint: DISK_HINTS[errno(error) ?? ""],
+      });
+    }
+  }
+
   /** Makes a directory with its parents, with this mode where it is new. */
   mkdir(path: string, mode = 0o755): void {
     if (this.#overlay) return;

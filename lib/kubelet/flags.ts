@@ -1,5 +1,6 @@
 import type { NodeRegistration, Taint } from "../config/types.ts";
 import { LABEL_CONTROL_PLANE } from "../constants/names.ts";
+import { KUBELET_BOOTSTRAP_KUBECONFIG, KUBELET_CONFIG_FILE, KUBELET_KUBECONFIG } from "../constants/paths.ts";
 import { mergeArgs } from "../manifests/pod.ts";
 
 /** The taint that keeps ordinary pods off a control plane node. */
@@ -28,9 +29,9 @@ export function parseKubeletFlags(env: string): string[] {
 
 /** The flags that start a kubelet on a node that kubeadm's layout describes (kubeadm's 10-kubeadm.conf). */
 export const KUBELET_BASE_ARGS = [
-  "--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf",
-  "--kubeconfig=/etc/kubernetes/kubelet.conf",
-  "--config=/var/lib/kubelet/config.yaml",
+  `--bootstrap-kubeconfig=${KUBELET_BOOTSTRAP_KUBECONFIG}`,
+  `--kubeconfig=${KUBELET_KUBECONFIG}`,
+  `--config=${KUBELET_CONFIG_FILE}`,
 ];
 
 function quote(flag: string): string {

@@ -24,10 +24,12 @@ export class GrpcError extends KubestickError {
  */
 export class GrpcClient {
   readonly #session: http2.ClientHttp2Session;
+  readonly #socket: net.Socket;
   #failure: Error | undefined;
 
   constructor(socketPath: string) {
-    this.#session = http2.connect("http://localhost", { createConnection: () => net.connect(socketPath) });
+    this.#socket = net.connect(socketPath);
+    this.#session = http2.connect("http://localhost", { createConnection: () => this.#socket });
     this.#session.on("error", (error: Error) => {
       this.#failure = error;
     });
@@ -35,6 +37,8 @@ export class GrpcClient {
 
   close(): void {
     this.#session.destroy();
+    // A session that is not connected yet leaves its socket open.
+    this.#socket.destroy();
   }
 
   /** Calls `/package.Service/Method` and gives the reply's bytes. Throws GrpcError. Times out after `timeoutMs`. */

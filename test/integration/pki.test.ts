@@ -5,9 +5,10 @@ import { join } from "node:path";
 import type { EncryptionAlgorithm } from "../../lib/config/types.ts";
 import { Files } from "../../lib/host/files.ts";
 import { run, tryRun } from "../../lib/host/process.ts";
-import { newKeyPair, privateKeyPem } from "../../lib/pki/algorithms.ts";
+import { newKeyPair, privateKeyPem, publicKeyPem } from "../../lib/pki/algorithms.ts";
 import { caPin, certificatePem, newCertificate } from "../../lib/pki/certificate.ts";
 import { CERTIFICATES } from "../../lib/pki/kubeadm-certs.ts";
+import { certificateRequest } from "../../lib/pki/request.ts";
 import { CertificateStore } from "../../lib/pki/store.ts";
 import { configFrom, MINIMAL } from "../support/config.ts";
 
@@ -154,3 +155,14 @@ function snapshot(): Record<string, string> {
     names.filter((n) => /\.(crt|key|pub)$/.test(n)).map((n) => [join(dir, n), fs.readFileSync(join(dir, n), "utf8")]),
   );
 }
+
+test("a certificate request is what openssl takes for one", async () => {
+  for (const algorithm of ["ECDSA-P256", "RSA-2048"] satisfies EncryptionAlgorithm[]) {
+    const keys = await newKeyPair(algorithm);
+    const file = join(root, `${algorithm}.csr`);
+    fs.writeFileSync(file, certificateRequest({ commonName: "system:node:n1", organizations: ["system:nodes"] }, keys));
+    const text = run("openssl", ["req", "-in", file, "-verify", "-noout", "-subject", "-pubkey"]);
+    expect(text).toContain("O = system:nodes, CN = system:node:n1");
+    expect(text).toContain(publicKeyPem(keys.publicKey).trim());
+  }
+});

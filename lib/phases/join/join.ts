@@ -5,14 +5,9 @@ import { splitToken } from "../../bootstrap/token.ts";
 import { useUpToken } from "../../bootstrap/tokens.ts";
 import type { JoinConfiguration } from "../../config/types.ts";
 import { TLS_BOOTSTRAP_TIMEOUT } from "../../constants/durations.ts";
-import { CLUSTER_NAME, NAMESPACE_SYSTEM } from "../../constants/names.ts";
+import { NAMESPACE_SYSTEM } from "../../constants/names.ts";
 import { CM_KUBESTICK } from "../../constants/network.ts";
-import {
-  CERTIFICATES_DIR,
-  KUBELET_BOOTSTRAP_KUBECONFIG,
-  KUBELET_CLIENT_CURRENT,
-  KUBELET_KUBECONFIG,
-} from "../../constants/paths.ts";
+import { CERTIFICATES_DIR, KUBELET_KUBECONFIG } from "../../constants/paths.ts";
 import {
   API_SERVER_PORT,
   ETCD_CLIENT_PORT,
@@ -23,7 +18,8 @@ import {
 } from "../../constants/ports.ts";
 import { KubestickError } from "../../host/errors.ts";
 import type { Files } from "../../host/files.ts";
-import { type Connection, kubeconfig, readKubeconfig, toYaml } from "../../kubeconfig/kubeconfig.ts";
+import { type Connection, readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
+import { bootstrapKubelet, hasNodeCertificate } from "../../kubelet/bootstrap.ts";
 import { fitKubeletConfig } from "../../kubelet/config.ts";
 import { verifyBundle } from "../../preflight/bundle.ts";
 import { type Check, error, runChecks } from "../../preflight/check.ts";
@@ -90,7 +86,7 @@ const kubeletStartPhase: Phase<JoinContext> = {
     const { ui, ledger, files } = ctx;
     const cluster = await ctx.discover();
     const client = await ctx.client();
-    const joined = hasOwnCertificate(files);
+    const joined = hasNodeCertificate(files);
     if (!joined) await refuseTakenName(ctx, client);
     const shared = await ctx.sharedKubeletConfig();
     const driver =
@@ -102,29 +98,26 @@ const kubeletStartPhase: Phase<JoinContext> = {
       `${CERTIFICATES_DIR}/ca.crt`;
     ledger.claim(KUBELET_KUBECONFIG);
     ledger.write(caFile, cluster.ca, { mode: 0o644 });
-    if (!joined) {
-      const bootstrap = kubeconfig(
-        CLUSTER_NAME,
-        "tls-bootstrap-token-user",
-        cluster.server,
-        cluster.ca,
-        await ctx.credentials(),
-      );
-      ledger.replace(KUBELET_BOOTSTRAP_KUBECONFIG, toYaml(bootstrap), { mode: 0o600, secret: true });
+    if (!joined && ctx.options.dryRun) ui.step("kubelet-start", "Would ask the cluster for the kubelet's certificate");
+    else if (!joined) {
+      ui.step("kubelet-start", "Asking the cluster for the kubelet's certificate (TLS bootstrap)");
+      await bootstrapKubelet({
+        files,
+        nodeName: ctx.nodeName,
+        client,
+        cluster,
+        timeoutMs: ctx.timeout("tlsBootstrap", TLS_BOOTSTRAP_TIMEOUT),
+        waiting: (request) => ui.live("kubelet-start", [`kubelet: ${request} waits to be approved and signed`]),
+      });
     }
     // A control plane is tainted when it is marked as one.
     await startKubelet(ctx, ctx.node, local, { registerTaints: !ctx.config.controlPlane });
     if (ctx.options.dryRun) {
-      ui.step(
-        "kubelet-start",
-        `Would wait until the kubelet has its certificate and the node ${ctx.nodeName} is registered`,
-      );
+      ui.step("kubelet-start", `Would wait until the node ${ctx.nodeName} is registered`);
       return;
     }
-    ui.step("kubelet-start", "Waiting for the kubelet to perform the TLS Bootstrap");
+    ui.step("kubelet-start", "Waiting for the kubelet to register the node");
     await registered(ctx);
-    // The token has done its work; it stays in no file.
-    files.remove(KUBELET_BOOTSTRAP_KUBECONFIG);
     // A control plane still needs it, to find out what it must serve.
     if (ctx.bootstrapToken && !ctx.config.controlPlane) await useUp(ctx, client);
   },
@@ -134,11 +127,6 @@ const kubeletStartPhase: Phase<JoinContext> = {
 async function useUp(ctx: JoinContext, client: ApiClient): Promise<void> {
   const { id } = splitToken(ctx.bootstrapToken!);
   if (await useUpToken(client, id)) ctx.ui.step("kubelet-start", `The token ${id} was for one node and is used up`);
-}
-
-/** A kubelet writes its kubeconfig when it starts to ask, and the certificate that it names once it has it. */
-function hasOwnCertificate(files: Files): boolean {
-  return files.exists(KUBELET_KUBECONFIG) && files.exists(KUBELET_CLIENT_CURRENT);
 }
 
 /** Two kubelets under one name would fight over it; kubeadm looks for it too. */
@@ -161,30 +149,18 @@ function nodeConnection(files: Files): Connection {
   return readKubeconfig(files.readText(KUBELET_KUBECONFIG)!, KUBELET_KUBECONFIG, (file) => files.readText(file));
 }
 
-/** Waits until the kubelet has its own certificate and the API server knows the node. */
+/** Waits until the API server knows the node. */
 async function registered(ctx: JoinContext): Promise<void> {
-  const limit = ctx.timeout("tlsBootstrap", TLS_BOOTSTRAP_TIMEOUT);
-  const deadline = Date.now() + limit;
-  const log = ctx.services.logCommand("kubelet");
-  while (!hasOwnCertificate(ctx.files)) {
-    ctx.ui.live("kubelet-start", [
-      `kubelet: ${ctx.services.isActive("kubelet") ? "asks for its certificate" : "does not run"}`,
-    ]);
-    if (Date.now() > deadline) {
-      throw new KubestickError(`the kubelet got no certificate within ${limit / 1000} s`, {
-        hint: `look at its log: ${log}; and on a control plane: kubectl get csr`,
-      });
-    }
-    await sleep(POLL_MS);
-  }
+  const deadline = Date.now() + ctx.timeout("tlsBootstrap", TLS_BOOTSTRAP_TIMEOUT);
   // Thirty boards that join at once keep a small control plane busy for longer than one call's time.
   const client = new ApiClient(nodeConnection(ctx.files), { callTimeoutMs: Math.max(1, deadline - Date.now()) });
   try {
     while (!(await client.get("v1", "Node", ctx.nodeName))) {
-      ctx.ui.live("kubelet-start", ["kubelet: registers the node"]);
+      const state = ctx.services.isActive("kubelet") ? "registers the node" : "does not run";
+      ctx.ui.live("kubelet-start", [`kubelet: ${state}`]);
       if (Date.now() > deadline)
         throw new KubestickError(`the kubelet did not register the node ${ctx.nodeName}`, {
-          hint: `look at its log: ${log}`,
+          hint: `look at its log: ${ctx.services.logCommand("kubelet")}`,
         });
       await sleep(POLL_MS);
     }

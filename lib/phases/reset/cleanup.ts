@@ -3,6 +3,7 @@ import { AGENT_SERVICE, CNI_CONF_DIR, CNI_CONFIG_FILE } from "../../constants/ne
 import {
   CNI_BIN_DIR,
   CONTAINERD_CERTS_DIR,
+  KUBELET_BOOTSTRAP_KUBECONFIG,
   KUBERNETES_DIR,
   LEDGER_FILE,
   LOG_DIR,
@@ -79,7 +80,7 @@ export async function cleanUpNode(ctx: ResetContext): Promise<void> {
   for (const path of Object.values(installed).flatMap((i) => i.files)) files.remove(path);
   for (const dir of [KUBELET_DIR, POD_LOGS_DIR, CONTAINER_LOGS_DIR, ...(ownContainerd ? CONTAINERD_DIRS : [])])
     empty(ctx, dir);
-  files.remove(`${KUBERNETES_DIR}/bootstrap-kubelet.conf`);
+  files.remove(KUBELET_BOOTSTRAP_KUBECONFIG);
   for (const dir of EMPTY_DIRS(options.certificatesDir)) files.removeEmptyDirectory(dir);
   // Last, because it is the account of all the rest: a reset that was interrupted can be run again.
   for (const dir of [RUN_DIR, LOG_DIR, STATE_DIR]) empty(ctx, dir);

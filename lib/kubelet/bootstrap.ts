@@ -1,0 +1,105 @@
+import { createHash, X509Certificate } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ApiClient } from "../api/client.ts";
+import type { KubeObject } from "../api/resources.ts";
+import { CLUSTER_NAME, GROUP_NODES, SIGNER_KUBELET_CLIENT, USER_NODE_PREFIX } from "../constants/names.ts";
+import {
+  KUBELET_CLIENT_CURRENT,
+  KUBELET_CLIENT_KEY_PENDING,
+  KUBELET_KUBECONFIG,
+  KUBELET_PKI_DIR,
+} from "../constants/paths.ts";
+import { KubestickError } from "../host/errors.ts";
+import type { Files } from "../host/files.ts";
+import { kubeconfig, toYaml } from "../kubeconfig/kubeconfig.ts";
+import { newKeyPair, privateKeyPem, publicOf, readPrivateKey } from "../pki/algorithms.ts";
+import { certificateRequest } from "../pki/request.ts";
+
+const FIRST_PAUSE_MS = 20;
+const LONGEST_PAUSE_MS = 1_000;
+/** Also those that a controller before v1.26 insists on. */
+const USAGES = ["digital signature", "key encipherment", "client auth"];
+
+type SigningRequest = KubeObject & {
+  status?: { certificate?: string; conditions?: { type: string; message?: string }[] };
+};
+
+/** A node that gets its kubelet's certificate. */
+export interface BootstrapHost {
+  files: Files;
+  nodeName: string;
+  /** A client that may ask for a node's certificate: with a bootstrap token, or more. */
+  client: ApiClient;
+  /** What the kubelet is to connect to. */
+  cluster: { server: string; ca: string };
+  timeoutMs: number;
+  /** Told the name of the request while it waits to be approved and signed. */
+  waiting: (request: string) => void;
+}
+
+/** Whether this node's kubelet has a certificate and knows the cluster. */
+export function hasNodeCertificate(files: Files): boolean {
+  return files.exists(KUBELET_KUBECONFIG) && files.exists(KUBELET_CLIENT_CURRENT);
+}
+
+/**
+ * The kubelet's TLS bootstrap (https://kubernetes.io/docs/reference/access-authn-authz/kubelet-tls-bootstrapping/), done
+ * for it before it starts, so that it registers its node at its first try and the token is never written to this host.
+ * Files and names are those that the kubelet itself would make; later it renews the certificate alone. A run that broke
+ * off is gone on with: the request is named after the key. Throws KubestickError when it is denied or not signed in time.
+ */
+export async function bootstrapKubelet(host: BootstrapHost): Promise<void> {
+  const { files, nodeName, cluster } = host;
+  const pending = files.read(KUBELET_CLIENT_KEY_PENDING);
+  const key = pending
+    ? readPrivateKey(pending, KUBELET_CLIENT_KEY_PENDING)
+    : (await newKeyPair("ECDSA-P256")).privateKey;
+  const keyPem = privateKeyPem(key);
+  if (!pending) files.write(KUBELET_CLIENT_KEY_PENDING, keyPem, { mode: 0o600, secret: true });
+  const subject = { commonName: `${USER_NODE_PREFIX}${nodeName}`, organizations: [GROUP_NODES] };
+  const publicKey = publicOf(key);
+  const spki = publicKey.export({ format: "der", type: "spki" }) as Buffer;
+  const name = `node-csr-${createHash("sha256").update(spki).update(subject.commonName).digest("hex")}`;
+  const certificate = await signedCertificate(host, name, certificateRequest(subject, { publicKey, privateKey: key }));
+  if (!new X509Certificate(certificate).checkPrivateKey(key))
+    throw new KubestickError(`the certificate that the cluster gave for ${name} is not for this node's key`, {
+      hint: `kubectl delete csr ${name}, then run the same command again`,
+    });
+  const stamp = new Date().toISOString().slice(0, 19).replace(/[T:]/g, "-");
+  const file = `${KUBELET_PKI_DIR}/kubelet-client-${stamp}.pem`;
+  files.write(file, `${certificate.trimEnd()}\n${keyPem}`, { mode: 0o600, secret: true });
+  files.link(KUBELET_CLIENT_CURRENT, file);
+  files.remove(KUBELET_CLIENT_KEY_PENDING);
+  const own = { certificateFile: KUBELET_CLIENT_CURRENT, keyFile: KUBELET_CLIENT_CURRENT };
+  const config = kubeconfig(CLUSTER_NAME, subject.commonName, cluster.server, cluster.ca, own);
+  files.write(KUBELET_KUBECONFIG, toYaml(config), { mode: 0o600, secret: true });
+}
+
+/** Sends a request unless it was sent before, and waits for its certificate in PEM. */
+async function signedCertificate(host: BootstrapHost, name: string, request: string): Promise<string> {
+  const { client, timeoutMs, waiting } = host;
+  const [apiVersion, kind] = ["certificates.k8s.io/v1", "CertificateSigningRequest"];
+  const spec = { request: Buffer.from(request).toString("base64"), signerName: SIGNER_KUBELET_CLIENT, usages: USAGES };
+  const sent = { apiVersion, kind, metadata: { name }, spec };
+  const deadline = Date.now() + timeoutMs;
+  let seen: SigningRequest | undefined = (await client.createIfAbsent(sent)) as SigningRequest;
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    const { certificate, conditions = [] } = seen?.status ?? {};
+    const refusal = conditions.find(({ type }) => type === "Denied" || type === "Failed");
+    if (refusal)
+      throw new KubestickError(
+        `the cluster refused this node's certificate (${refusal.type}): ${refusal.message ?? name}`,
+        {
+          hint: `on a control plane: kubectl describe csr ${name}; kubectl delete csr ${name} lets this node ask again`,
+        },
+      );
+    if (certificate) return Buffer.from(certificate, "base64").toString("utf8");
+    if (Date.now() > deadline)
+      throw new KubestickError(`the cluster did not sign this node's certificate within ${timeoutMs / 1000} s`, {
+        hint: `on a control plane: kubectl get csr; kubectl certificate approve ${name} approves it by hand; then run the same command again`,
+      });
+    waiting(name);
+    await sleep(pause);
+    seen = await client.get<SigningRequest>(apiVersion, kind, name);
+  }
+}
