@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { KubestickError } from "../host/errors.ts";
 import { Bundle } from "./bundle.ts";
 import { writeWhole } from "./compose.ts";
@@ -65,6 +66,29 @@ export function copyExecutable(executable: string, target: string): number {
   return withRegion(executable, executableBytes, (program) =>
     writeWhole(target, 0o755, program.chunks(0, executableBytes)),
   );
+}
+
+/**
+ * As copyExecutable, by a link where that is as good: on the same file system, without a bundle, and when nobody but root
+ * can change the file. It saves a small board a hundred megabytes written, and as much held in memory.
+ */
+export function keepExecutable(executable: string, target: string): void {
+  const { uid, mode } = fs.statSync(executable);
+  if (!inspectExecutable(executable).hasBundle && uid === 0 && (mode & 0o022) === 0) {
+    // A name of its own: what is written to a copy's temporary file must never reach the executable itself.
+    const temporary = join(dirname(target), `.${basename(target)}.link`);
+    try {
+      fs.rmSync(temporary, { force: true });
+      fs.linkSync(executable, temporary);
+      fs.renameSync(temporary, target);
+      // Two names of one file are left as they are by a rename.
+      fs.rmSync(temporary, { force: true });
+      return;
+    } catch {
+      // Another file system, or one without links.
+    }
+  }
+  copyExecutable(executable, target);
 }
 
 /** Writes the bundle that an executable carries as a file of its own. Throws KubestickError when it carries none. */

@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import { dirname } from "node:path";
-import { copyExecutable } from "../bundle/attach.ts";
+import { keepExecutable } from "../bundle/attach.ts";
 import { inspectExecutable } from "../bundle/region.ts";
 import { OWN_EXECUTABLE } from "../constants/paths.ts";
 
@@ -10,8 +10,8 @@ export function isCompiled(): boolean {
 }
 
 /**
- * The command that runs this kubestick again, later and detached. A compiled one is first copied to the state
- * directory, without its bundle: it was perhaps started from a USB stick, which will be pulled.
+ * The command that runs this kubestick again, later and detached. A compiled one is first kept in the
+ * state directory, without its bundle: it was perhaps started from a USB stick, which will be pulled.
  */
 export function stableExecutable(): string[] {
   if (!isCompiled()) return [process.execPath, Bun.main];
@@ -20,7 +20,7 @@ export function stableExecutable(): string[] {
   const [own, there] = [fs.statSync(process.execPath), fs.statSync(copy, { throwIfNoEntry: false })];
   if (there?.size !== inspectExecutable(process.execPath).executableBytes || there.mtimeMs < own.mtimeMs) {
     fs.mkdirSync(dirname(copy), { recursive: true, mode: 0o755 });
-    copyExecutable(process.execPath, copy);
+    keepExecutable(process.execPath, copy);
   }
   return [copy];
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import { keepExecutable } from "../../lib/bundle/attach.ts";
 import { findProgram } from "../../lib/host/facts.ts";
 import { run, tryRun } from "../../lib/host/process.ts";
 import { KUBESTICK } from "../support/cluster.ts";
@@ -120,6 +121,24 @@ describe("attach and detach", () => {
     expect(runs(ARCH, one, "bundle", "detach", at("given-back.tar"), "--file", at("bare")).status).toBe(0);
     expect(sha256File(at("given-back.tar"))).toBe(sha256File(at(`${ARCH}.tar`)));
     expect(sha256File(at("bare"))).toBe(sha256File(executable(ARCH)));
+  });
+
+  test("is kept for services: the file itself where only root can change it, else a copy, never its bundle", () => {
+    const [own, kept] = [at("own"), at("kept")];
+    const seen = (mode: number) => {
+      fs.chmodSync(own, mode);
+      keepExecutable(own, kept);
+      return [fs.statSync(kept).ino === fs.statSync(own).ino, sha256File(kept) === sha256File(executable(ARCH))];
+    };
+    fs.copyFileSync(executable(ARCH), own);
+    const root = process.getuid!() === 0;
+    expect([seen(0o755), seen(0o755)]).toEqual([
+      [root, true],
+      [root, true],
+    ]);
+    expect(seen(0o775)).toEqual([false, true]);
+    fs.copyFileSync(at("attached"), own);
+    expect(seen(0o755)).toEqual([false, true]);
   });
 
   test("another architecture's bundle and another program are refused, a cut one is found out", () => {
