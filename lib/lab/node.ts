@@ -29,6 +29,8 @@ export interface NodeSpec {
   hidden: string[];
   /** Files of this machine that it sees under other paths. */
   binds?: Record<string, string>;
+  /** Lines of shell that its first process ends with: they start a service manager in its place. Without them it waits. */
+  boot?: string[];
 }
 
 /** What the first process says when everything is in its place. */
@@ -77,7 +79,7 @@ export class NamespaceNode {
     child.unref();
     fs.closeSync(log);
     const said = () => fs.readFileSync(join(dir, "node.log"), "utf8").trim();
-    for (const deadline = Date.now() + READY_MS; !said().endsWith(READY); await sleep(POLL_MS)) {
+    for (const deadline = Date.now() + READY_MS; !said().split("\n").includes(READY); await sleep(POLL_MS)) {
       if (child.exitCode === null && Date.now() < deadline) continue;
       this.#unmake();
       throw new KubestickError(`cannot make the node ${this.spec.name} out of namespaces: ${said()}`, {
@@ -206,6 +208,6 @@ function holdScript(spec: NodeSpec): string {
     "mount -t tmpfs -o mode=755 tmpfs /run",
     `hostname ${quote(name)}`,
     `echo ${quote(READY)}`,
-    "while :; do sleep 86400 & wait $!; done",
+    ...(spec.boot ?? ["while :; do sleep 86400 & wait $!; done"]),
   ].join("\n");
 }

@@ -48,6 +48,8 @@ export interface NodeOptions {
   cni?: boolean;
   /** More lines of its /etc/hosts. */
   hosts?: string;
+  /** Lines of shell that start a service manager as its first process. */
+  boot?: string[];
   /** Whether it is a bare board: no containerd, runc, CNI plugins, kubelet, kubectl, and no configuration of them. */
   bare?: boolean;
 }
@@ -79,6 +81,7 @@ export class TestNode {
       hosts: `127.0.0.1 localhost\n${this.ip} ${this.name}\n${options.hosts ?? ""}`,
       resolvConf: options.resolvConf ?? "nameserver 127.0.0.1\n",
       ...(options.defaultRoute === false ? {} : { gateway: `${SUBNET}.1` }),
+      ...(options.boot ? { boot: options.boot } : {}),
       hidden: options.bare ? LAB_HIDDEN : LAB_HIDDEN.filter((path) => !path.startsWith("usr/")),
     });
   }
