@@ -7,14 +7,12 @@ import { type ServiceManagerControl, type ServiceSpec, WRITTEN_HERE } from "./se
 export function openrcScript(spec: ServiceSpec): string {
   const flags = spec.flagsFile
     ? `
-start_pre() {
-	checkpath -d -m 0755 ${LOG_DIR}
 	[ -r ${spec.flagsFile.path} ] && . ${spec.flagsFile.path}
-	command_args="$command_args $${spec.flagsFile.variable}"
-}
-`
+	command_args="$command_args $${spec.flagsFile.variable}"`
     : "";
-  const env = Object.entries({ PATH: PROGRAM_PATH, ...spec.env }).map(([name, value]) => `export ${name}="${value}"`);
+  // OpenRC's own helpers are in the PATH that it gives to scripts.
+  const variables = { PATH: `$PATH:${PROGRAM_PATH}`, ...spec.env };
+  const env = Object.entries(variables).map(([name, value]) => `export ${name}="${value}"`);
   return `#!/sbin/openrc-run
 ${WRITTEN_HERE}
 description="${spec.description}"
@@ -30,7 +28,11 @@ error_log="${LOG_DIR}/${spec.name}.log"
 depend() {
 	need net${(spec.after ?? []).map((name) => `\n\tuse ${name}`).join("")}
 }
-${flags}`;
+
+start_pre() {
+	checkpath -d -m 0755 ${LOG_DIR}${flags}
+}
+`;
 }
 
 /** Services under OpenRC. A script that a package brought is used as it is. */
@@ -39,10 +41,11 @@ export function openrc(files: Files): ServiceManagerControl {
     name: "OpenRC",
     install(spec) {
       const path = `/etc/init.d/${spec.name}`;
-      const missing = !files.exists(path);
-      if (missing) files.write(path, openrcScript(spec), { mode: 0o755 });
+      const [text, script] = [files.readText(path), openrcScript(spec)];
+      const changed = text === undefined || (text.includes(WRITTEN_HERE) && text !== script);
+      if (changed) files.write(path, script, { mode: 0o755 });
       run("rc-update", ["add", spec.name, "default"]);
-      return missing;
+      return changed;
     },
     async restart(name) {
       run("rc-service", [name, "restart"], 90_000);

@@ -42,14 +42,16 @@ export function systemd(files: Files): ServiceManagerControl {
     name: "systemd",
     install(spec) {
       const own = `${UNIT_DIRS[0]}/${spec.name}.service`;
-      const unit = systemdUnit(spec);
-      const foreign = UNIT_DIRS.some((dir) => files.exists(`${dir}/${spec.name}.service`));
-      if (!foreign) {
+      const [text, unit] = [files.readText(own), systemdUnit(spec)];
+      const ours = text?.startsWith(WRITTEN_HERE) ?? false;
+      const foreign = !ours && UNIT_DIRS.some((dir) => files.exists(`${dir}/${spec.name}.service`));
+      const changed = !foreign && text !== unit;
+      if (changed) {
         files.write(own, unit, { mode: 0o644 });
         run("systemctl", ["daemon-reload"]);
       }
       run("systemctl", ["enable", spec.name]);
-      return !foreign;
+      return changed;
     },
     async restart(name) {
       run("systemctl", ["daemon-reload"]);

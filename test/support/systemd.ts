@@ -13,7 +13,8 @@ const UNIT_DIRS = "/lib/systemd/system /etc/systemd/system";
  */
 export const systemdBoot = (cgroup: string): string[] => [
   `for hierarchy in /sys/fs/cgroup/*/; do echo 0 >"$hierarchy"${cgroup}/cgroup.procs; done`,
-  "mount -t tmpfs tmpfs /tmp",
+  // It would give the node this machine's name again, and clear its directory of temporary files.
+  "hostname >/etc/hostname && mount -t tmpfs tmpfs /tmp",
   "mkdir /run/cgroups && mount -t tmpfs -o mode=755 tmpfs /run/cgroups",
   "cd /sys/fs/cgroup && for name in *; do",
   "  if [ -L $name ]; then cp -P $name /run/cgroups/; else mkdir /run/cgroups/$name; mount --bind $name /run/cgroups/$name; fi",

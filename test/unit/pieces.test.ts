@@ -251,7 +251,7 @@ test("service definitions start the kubelet with kubeadm's files", () => {
   expect(openrcScript(spec)).toContain("supervisor=supervise-daemon");
   const env = { ...spec, env: { SETTING: "1" } };
   expect(systemdUnit(env)).toMatch(/^Environment=PATH=\/.*\nEnvironment=SETTING=1$/m);
-  expect(openrcScript(env)).toMatch(/^export PATH="\/.*"\nexport SETTING="1"$/m);
+  expect(openrcScript(env)).toMatch(/^export PATH="\$PATH:\/.*"\nexport SETTING="1"$/m);
 });
 
 test("protobuf: what is encoded is decoded, and cut messages are refused", () => {
