@@ -1,4 +1,4 @@
-import { createHash, X509Certificate } from "node:crypto";
+import { createHash, type KeyObject, X509Certificate } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ApiClient } from "../api/client.ts";
 import type { KubeObject } from "../api/resources.ts";
@@ -61,7 +61,7 @@ export async function bootstrapKubelet(host: BootstrapHost): Promise<void> {
   const spki = publicKey.export({ format: "der", type: "spki" }) as Buffer;
   const name = `node-csr-${createHash("sha256").update(spki).update(subject.commonName).digest("hex")}`;
   const certificate = await signedCertificate(host, name, certificateRequest(subject, { publicKey, privateKey: key }));
-  if (!new X509Certificate(certificate).checkPrivateKey(key))
+  if (!fits(certificate, key))
     throw new KubestickError(`the certificate that the cluster gave for ${name} is not for this node's key`, {
       hint: `kubectl delete csr ${name}, then run the same command again`,
     });
@@ -73,6 +73,15 @@ export async function bootstrapKubelet(host: BootstrapHost): Promise<void> {
   const own = { certificateFile: KUBELET_CLIENT_CURRENT, keyFile: KUBELET_CLIENT_CURRENT };
   const config = kubeconfig(CLUSTER_NAME, subject.commonName, cluster.server, cluster.ca, own);
   files.write(KUBELET_KUBECONFIG, toYaml(config), { mode: 0o600, secret: true });
+}
+
+function fits(certificate: string, key: KeyObject): boolean {
+  try {
+    return new X509Certificate(certificate).checkPrivateKey(key);
+  } catch {
+    // It is no certificate at all.
+    return false;
+  }
 }
 
 /** Sends a request unless it was sent before, and waits for its certificate in PEM. */

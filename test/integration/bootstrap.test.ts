@@ -106,11 +106,13 @@ describe("the kubelet's certificate", () => {
     expect(hasNodeCertificate(files)).toBe(true);
   });
 
-  test("that is denied, or is for another key, is an error that says so, and nothing is kept", async () => {
+  test("that is denied, or is not for its key, is an error that says so, and nothing is kept", async () => {
     status = () => ({ conditions: [{ type: "Denied", message: "not in my cluster" }] });
     await expect(bootstrap()).rejects.toThrow("(Denied): not in my cluster");
-    status = () => ({ certificate: Buffer.from(double.ca).toString("base64") });
-    await expect(bootstrap()).rejects.toThrow("is not for this node's key");
+    for (const given of [double.ca, "nonsense"]) {
+      status = () => ({ certificate: Buffer.from(given).toString("base64") });
+      await expect(bootstrap()).rejects.toThrow("is not for this node's key");
+    }
     expect(hasNodeCertificate(files)).toBe(false);
   });
 });

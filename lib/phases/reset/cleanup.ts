@@ -128,7 +128,7 @@ function cleanPacketFilter({ ui }: ResetContext): void {
     if (!save || !restore) continue;
     const saved = tryRun(save, []);
     const after = withoutKubeRules(saved.stdout);
-    if (saved.status === 0 && after === saved.stdout) continue;
+    if (after === saved.stdout) continue;
     // Half a list must never be restored.
     const out = saved.status === 0 ? tryRun(restore, [], 30_000, after) : saved;
     if (out.status === 0) ui.step("cleanup-node", `Removed kube-proxy's rules from ${family}`);
