@@ -10,8 +10,14 @@ export const CONTROL_PLANE_TAINT: Taint = { key: LABEL_CONTROL_PLANE, effect: "N
  * The file that a kubelet service reads its flags from: KUBELET_KUBEADM_ARGS (kubeadm kubelet/flags.go). A node that
  * has a name of its own tells it by `--hostname-override`; a worker's taints are registered by the kubelet.
  */
-export function kubeletFlags(node: NodeRegistration, hostname: string, registerTaints: boolean): string {
+export function kubeletFlags(
+  node: NodeRegistration,
+  hostname: string,
+  options: { registerTaints?: boolean; nodeIp?: string | undefined } = {},
+): string {
+  const { registerTaints = false, nodeIp } = options;
   const defaults: [string, string][] = [];
+  if (nodeIp !== undefined) defaults.push(["node-ip", nodeIp]);
   if (node.name !== hostname) defaults.push(["hostname-override", node.name]);
   if (registerTaints && node.taints && node.taints.length > 0) {
     defaults.push(["register-with-taints", node.taints.map((t) => `${t.key}=${t.value ?? ""}:${t.effect}`).join(",")]);

@@ -101,7 +101,10 @@ test("a worker killed in the middle of joining joins when the same command is ru
   const node = JSON.parse(cp.kubectl("get", "node", "jw1", "-o", "json")) as {
     metadata: { labels: Record<string, string> };
     spec: { taints: { key: string }[] };
+    status: { addresses: { type: string; address: string }[] };
   };
+  // It has no default route, and knows its own name by a loopback address only.
+  expect(node.status.addresses).toContainEqual({ type: "InternalIP", address: worker.ip });
   expect(node.metadata.labels["shelf"]).toBe("left");
   expect(node.spec.taints.map((t) => t.key)).toContain("class");
   await until(() => cp.kubectl("get", "nodes", "jw1").includes(" Ready "), 120_000, "the worker is Ready");

@@ -78,7 +78,8 @@ export class TestNode {
       bridge: BRIDGE,
       link: `kst-${this.name}`,
       dir: this.dir,
-      hosts: `127.0.0.1 localhost\n${this.ip} ${this.name}\n${options.hosts ?? ""}`,
+      // An air-gapped Debian knows its own name by a loopback address only.
+      hosts: `127.0.0.1 localhost\n${options.defaultRoute === false ? "127.0.1.1" : this.ip} ${this.name}\n${options.hosts ?? ""}`,
       resolvConf: options.resolvConf ?? "nameserver 127.0.0.1\n",
       ...(options.defaultRoute === false ? {} : { gateway: `${SUBNET}.1` }),
       ...(options.boot ? { boot: options.boot } : {}),

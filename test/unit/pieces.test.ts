@@ -232,13 +232,14 @@ test("kubelet flags survive being written to a file and read back", () => {
     taints: [{ key: "k", value: "v", effect: "NoSchedule" }],
     kubeletExtraArgs: [{ name: "node-labels", value: 'a="b",c=$d' }],
   };
-  const env = kubeletFlags(node, "cp1", true);
+  const env = kubeletFlags(node, "cp1", { registerTaints: true, nodeIp: "10.0.0.7" });
   expect(parseKubeletFlags(env)).toEqual([
     "--hostname-override=other",
+    "--node-ip=10.0.0.7",
     '--node-labels=a="b",c=$d',
     "--register-with-taints=k=v:NoSchedule",
   ]);
-  expect(kubeletFlags({ name: "cp1", criSocket: "" }, "cp1", false)).toBe('KUBELET_KUBEADM_ARGS=""\n');
+  expect(kubeletFlags({ name: "cp1", criSocket: "" }, "cp1")).toBe('KUBELET_KUBEADM_ARGS=""\n');
   expect(parseKubeletFlags("nonsense")).toEqual([]);
 });
 

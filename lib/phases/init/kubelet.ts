@@ -12,7 +12,10 @@ export const kubeletStartPhase: Phase<InitContext> = {
   short: "Write kubelet settings and (re)start the kubelet",
   flags: ["cri-socket", "node-name", "patches"],
   live: true,
-  run: async (ctx) => startKubelet(ctx, ctx.config.nodeRegistration, (await ctx.kubelet()).local),
+  run: async (ctx) =>
+    startKubelet(ctx, ctx.config.nodeRegistration, (await ctx.kubelet()).local, {
+      address: ctx.config.localAPIEndpoint.advertiseAddress,
+    }),
 };
 
 /**

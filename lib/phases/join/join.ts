@@ -18,6 +18,7 @@ import {
 } from "../../constants/ports.ts";
 import { KubestickError } from "../../host/errors.ts";
 import type { Files } from "../../host/files.ts";
+import { addressTowards } from "../../host/reach.ts";
 import { type Connection, readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
 import { bootstrapKubelet, hasNodeCertificate } from "../../kubelet/bootstrap.ts";
 import { fitKubeletConfig } from "../../kubelet/config.ts";
@@ -111,7 +112,10 @@ const kubeletStartPhase: Phase<JoinContext> = {
       });
     }
     // A control plane is tainted when it is marked as one.
-    await startKubelet(ctx, ctx.node, local, { registerTaints: !ctx.config.controlPlane });
+    await startKubelet(ctx, ctx.node, local, {
+      registerTaints: !ctx.config.controlPlane,
+      address: await ownAddress(ctx, cluster.server),
+    });
     if (ctx.options.dryRun) {
       ui.step("kubelet-start", `Would wait until the node ${ctx.nodeName} is registered`);
       return;
@@ -122,6 +126,13 @@ const kubeletStartPhase: Phase<JoinContext> = {
     if (ctx.bootstrapToken && !ctx.config.controlPlane) await useUp(ctx, client);
   },
 };
+
+/** The address that the cluster reaches this node by: that of its API server, or the one that reaches the cluster's. */
+async function ownAddress(ctx: JoinContext, server: string): Promise<string | undefined> {
+  if (ctx.config.controlPlane) return ctx.localEndpoint().advertiseAddress;
+  const { hostname, port } = new URL(server);
+  return addressTowards(hostname.replace(/^\[|\]$/g, ""), Number(port) || 443);
+}
 
 /** Deletes a token that was made for one node. */
 async function useUp(ctx: JoinContext, client: ApiClient): Promise<void> {

@@ -1,0 +1,18 @@
+import { connect } from "node:net";
+import { isLoopback } from "./net.ts";
+
+const TIMEOUT_MS = 5_000;
+
+/** The address of this host that reaches another one, as the kernel chooses it; undefined where none does, or it is loopback. */
+export function addressTowards(host: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const end = (address: string | undefined) => {
+      socket.destroy();
+      resolve(address === undefined || isLoopback(address) ? undefined : address);
+    };
+    socket.once("connect", () => end(socket.localAddress));
+    socket.once("error", () => end(undefined));
+    socket.setTimeout(TIMEOUT_MS, () => end(undefined));
+  });
+}
