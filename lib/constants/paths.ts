@@ -24,7 +24,7 @@ export const DEFAULT_CRI_SOCKET = "unix:///run/containerd/containerd.sock";
 /** kubestick's own state: what it wrote, and the services that it runs itself. */
 export const STATE_DIR = "/var/lib/kubestick";
 export const LEDGER_FILE = "/var/lib/kubestick/ledger.json";
-/** The copy of kubestick that services run: the one that was started is perhaps on a stick. */
+/** The kubestick that services run: the one that was started is perhaps on a stick. */
 export const OWN_EXECUTABLE = "/var/lib/kubestick/bin/kubestick";
 export const SERVICES_DIR = "/var/lib/kubestick/services";
 export const RUN_DIR = "/run/kubestick";

@@ -136,10 +136,7 @@ export class Files {
       syncDirectory(dirname(target));
     } catch (error) {
       removeQuietly(temporary);
-      throw new KubestickError(`cannot write ${path}: ${reason(error)}`, {
-        cause: error,
-        hint: DISK_HINTS[errno(error) ?? ""],
-      });
+      throw failed(`cannot write ${path}`, error);
     }
   }
 
@@ -155,10 +152,7 @@ export class Files {
       syncDirectory(real);
     } catch (error) {
       removeQuietly(temporary);
-      throw new KubestickError(`cannot make the link ${path}: ${reason(error)}`, {
-        cause: error,
-        hint: DISK_HINTS[errno(error) ?? ""],
-      });
+      throw failed(`cannot make the link ${path}`, error);
     }
   }
 
@@ -169,10 +163,7 @@ export class Files {
       const made = fs.mkdirSync(this.real(path), { recursive: true, mode });
       if (made !== undefined) fs.chmodSync(this.real(path), mode);
     } catch (error) {
-      throw new KubestickError(`cannot make the directory ${path}: ${reason(error)}`, {
-        cause: error,
-        hint: DISK_HINTS[errno(error) ?? ""],
-      });
+      throw failed(`cannot make the directory ${path}`, error);
     }
   }
 
@@ -201,6 +192,10 @@ export class Files {
     if (this.#overlay) this.#overlay.set(normalize(path), null);
     else fs.rmSync(this.real(path), { force: true });
   }
+}
+
+function failed(what: string, error: unknown): KubestickError {
+  return new KubestickError(`${what}: ${reason(error)}`, { cause: error, hint: DISK_HINTS[errno(error) ?? ""] });
 }
 
 /** Writes all of some bytes to an open file: one write may take fewer (write(2)). */

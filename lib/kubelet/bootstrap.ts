@@ -11,9 +11,9 @@ import {
 } from "../constants/paths.ts";
 import { KubestickError } from "../host/errors.ts";
 import type { Files } from "../host/files.ts";
-import { kubeconfig, toYaml } from "../kubeconfig/kubeconfig.ts";
-import { newKeyPair, privateKeyPem, publicOf, readPrivateKey } from "../pki/algorithms.ts";
+import { newKeyPair, privateKeyPem, publicKeyDer, publicOf, readPrivateKey } from "../pki/algorithms.ts";
 import { certificateRequest } from "../pki/request.ts";
+import { rotatingKubeconfig } from "./kubeconfig.ts";
 
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 1_000;
@@ -58,8 +58,7 @@ export async function bootstrapKubelet(host: BootstrapHost): Promise<void> {
   if (!pending) files.write(KUBELET_CLIENT_KEY_PENDING, keyPem, { mode: 0o600, secret: true });
   const subject = { commonName: `${USER_NODE_PREFIX}${nodeName}`, organizations: [GROUP_NODES] };
   const publicKey = publicOf(key);
-  const spki = publicKey.export({ format: "der", type: "spki" }) as Buffer;
-  const name = `node-csr-${createHash("sha256").update(spki).update(subject.commonName).digest("hex")}`;
+  const name = `node-csr-${createHash("sha256").update(publicKeyDer(publicKey)).update(subject.commonName).digest("hex")}`;
   const certificate = await signedCertificate(host, name, certificateRequest(subject, { publicKey, privateKey: key }));
   if (!fits(certificate, key))
     throw new KubestickError(`the certificate that the cluster gave for ${name} is not for this node's key`, {
@@ -70,9 +69,8 @@ export async function bootstrapKubelet(host: BootstrapHost): Promise<void> {
   files.write(file, `${certificate.trimEnd()}\n${keyPem}`, { mode: 0o600, secret: true });
   files.link(KUBELET_CLIENT_CURRENT, file);
   files.remove(KUBELET_CLIENT_KEY_PENDING);
-  const own = { certificateFile: KUBELET_CLIENT_CURRENT, keyFile: KUBELET_CLIENT_CURRENT };
-  const config = kubeconfig(CLUSTER_NAME, subject.commonName, cluster.server, cluster.ca, own);
-  files.write(KUBELET_KUBECONFIG, toYaml(config), { mode: 0o600, secret: true });
+  const config = rotatingKubeconfig(CLUSTER_NAME, nodeName, cluster.server, cluster.ca);
+  files.write(KUBELET_KUBECONFIG, config, { mode: 0o600, secret: true });
 }
 
 function fits(certificate: string, key: KeyObject): boolean {

@@ -13,7 +13,7 @@ export const CONTROL_PLANE_TAINT: Taint = { key: LABEL_CONTROL_PLANE, effect: "N
 export function kubeletFlags(
   node: NodeRegistration,
   hostname: string,
-  options: { registerTaints?: boolean; nodeIp?: string | undefined } = {},
+  options: { registerTaints?: boolean | undefined; nodeIp?: string | undefined } = {},
 ): string {
   const { registerTaints = false, nodeIp } = options;
   const defaults: [string, string][] = [];

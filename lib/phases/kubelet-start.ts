@@ -32,17 +32,17 @@ export interface KubeletHost {
 /**
  * Writes a kubelet's flags and configuration and starts it as a service (kubeadm kubelet/config.go and flags.go). The
  * CRI socket is this node's own and stays out of the cluster's ConfigMap (feature NodeLocalCRISocket). A kubelet that
- * runs with exactly this already is left alone. `address` is the one that other hosts reach this one by.
+ * runs with exactly this already is left alone. `address` finds the one that other hosts reach this one by.
  */
 export async function startKubelet(
   ctx: KubeletHost,
   node: NodeRegistration,
   kubelet: ComponentConfig,
-  options: { registerTaints?: boolean; address?: string | undefined } = {},
+  options: { registerTaints?: boolean; address?: () => Promise<string | undefined> } = {},
 ): Promise<void> {
   const { ledger, ui } = ctx;
   const given = node.kubeletExtraArgs?.some(({ name }) => name === "node-ip") ?? false;
-  const nodeIp = ctx.facts.defaultInterface === undefined && !given ? options.address : undefined;
+  const nodeIp = ctx.facts.defaultInterface === undefined && !given ? await options.address?.() : undefined;
   if (nodeIp !== undefined)
     ui.step(
       "kubelet-start",
@@ -65,7 +65,7 @@ export async function startKubelet(
     ctx.patches,
   );
   const wanted: [string, string][] = [
-    [KUBELET_FLAGS_FILE, kubeletFlags(node, ctx.facts.hostname, { ...options, nodeIp })],
+    [KUBELET_FLAGS_FILE, kubeletFlags(node, ctx.facts.hostname, { registerTaints: options.registerTaints, nodeIp })],
     [KUBELET_INSTANCE_CONFIG_FILE, sortedYaml(instance)],
     [KUBELET_CONFIG_FILE, sortedYaml(local)],
   ];

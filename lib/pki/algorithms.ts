@@ -46,9 +46,12 @@ export function publicOf(privateKey: KeyObject): KeyObject {
   return createPublicKey(privateKey);
 }
 
+/** A public key in DER (SubjectPublicKeyInfo, RFC 5280 §4.1.2.7). */
+export function publicKeyDer(key: KeyObject): Buffer {
+  return key.export({ format: "der", type: "spki" }) as Buffer;
+}
+
 /** Whether two public keys are the same key. */
 export function samePublicKey(a: KeyObject, b: KeyObject): boolean {
-  return (a.export({ format: "der", type: "spki" }) as Buffer).equals(
-    b.export({ format: "der", type: "spki" }) as Buffer,
-  );
+  return publicKeyDer(a).equals(publicKeyDer(b));
 }

@@ -1,6 +1,8 @@
 import { type KeyObject, sign } from "node:crypto";
 import forge from "node-forge";
+import { publicKeyDer } from "./algorithms.ts";
 
+/** node-forge's ASN.1. */
 export const { asn1 } = forge;
 const { Class, Type } = asn1;
 
@@ -37,8 +39,7 @@ export const context = (tag: number, constructed: boolean, value: string | forge
   asn1.create(Class.CONTEXT_SPECIFIC, tag, constructed, value);
 
 /** A public key (SubjectPublicKeyInfo). */
-export const spki = (key: KeyObject): forge.asn1.Asn1 =>
-  asn1.fromDer(binary(key.export({ format: "der", type: "spki" }) as Buffer));
+export const spki = (key: KeyObject): forge.asn1.Asn1 => asn1.fromDer(binary(publicKeyDer(key)));
 
 /** A distinguished name, in the order and encodings of Go's crypto/x509/pkix. */
 export function name(commonName: string, organizations: string[]): forge.asn1.Asn1 {

@@ -2,6 +2,7 @@ import { createHash, type KeyObject, randomBytes, X509Certificate } from "node:c
 import type forge from "node-forge";
 import { CERTIFICATE_BACKDATE } from "../constants/durations.ts";
 import { ipBytes } from "../host/net.ts";
+import { publicKeyDer } from "./algorithms.ts";
 import {
   asn1,
   binary,
@@ -74,8 +75,7 @@ export function certificatePem(certificate: X509Certificate): string {
 
 /** The CA pin of a certificate: `sha256:` and the hash of its SubjectPublicKeyInfo (RFC 7469 §2.4, in hex). */
 export function caPin(certificate: X509Certificate): string {
-  const spki = certificate.publicKey.export({ format: "der", type: "spki" });
-  return `sha256:${createHash("sha256").update(spki).digest("hex")}`;
+  return `sha256:${createHash("sha256").update(publicKeyDer(certificate.publicKey)).digest("hex")}`;
 }
 
 /** A positive serial of 63 random bits, never zero, in DER's shortest form. */

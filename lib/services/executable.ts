@@ -15,12 +15,11 @@ export function isCompiled(): boolean {
  */
 export function stableExecutable(): string[] {
   if (!isCompiled()) return [process.execPath, Bun.main];
-  const copy = OWN_EXECUTABLE;
-  if (process.execPath === copy) return [copy];
-  const [own, there] = [fs.statSync(process.execPath), fs.statSync(copy, { throwIfNoEntry: false })];
+  if (process.execPath === OWN_EXECUTABLE) return [OWN_EXECUTABLE];
+  const [own, there] = [fs.statSync(process.execPath), fs.statSync(OWN_EXECUTABLE, { throwIfNoEntry: false })];
   if (there?.size !== inspectExecutable(process.execPath).executableBytes || there.mtimeMs < own.mtimeMs) {
-    fs.mkdirSync(dirname(copy), { recursive: true, mode: 0o755 });
-    keepExecutable(process.execPath, copy);
+    fs.mkdirSync(dirname(OWN_EXECUTABLE), { recursive: true, mode: 0o755 });
+    keepExecutable(process.execPath, OWN_EXECUTABLE);
   }
-  return [copy];
+  return [OWN_EXECUTABLE];
 }

@@ -96,16 +96,11 @@ function killInPods(node: TestNode, program: string): boolean {
 }
 
 test("a third one joins although an etcd member dies in the middle of it, and every control plane serves", async () => {
-  const child = third.start(joinCommand(third));
-  let output = "";
   let killed = false;
-  for (const stream of [child.stdout!, child.stderr!])
-    stream.on("data", (chunk: Buffer) => {
-      output += chunk.toString();
-      // With two voters, the loss of either is the loss of the leader or of the quorum.
-      if (!killed && output.includes("as a learner")) killed = killInPods(first, "etcd");
-    });
-  await new Promise((resolve) => child.once("close", resolve));
+  const { output } = await third.runAnd(joinCommand(third), "as a learner", () => {
+    // With two voters, the loss of either is the loss of the leader or of the quorum.
+    killed = killInPods(first, "etcd");
+  });
   expect({ killed, output: killed ? "" : output }).toEqual({ killed: true, output: "" });
   const serves = () => first.exec(["kubectl", "get", "--raw", "/readyz"], 20_000).status === 0;
   await until(serves, 180_000, "etcd is back");

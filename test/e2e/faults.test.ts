@@ -40,7 +40,7 @@ const joinCommand = () => [
 function converge(): number {
   let said = "";
   for (let times = 1; times <= 4; times++) {
-    const out = worker.exec(joinCommand(), 300_000);
+    const out = worker.exec(joinCommand(), 200_000);
     if (out.status === 0) return times;
     expect(out.stderr).not.toMatch(/defect of kubestick|\n\s+at /);
     said = out.stderr;
@@ -57,20 +57,13 @@ function leave(): void {
 }
 
 test("the API server restarting in the middle of a join", async () => {
-  const child = worker.start(joinCommand());
-  let output = "";
   let killed = false;
-  child.stdout!.on("data", (chunk: Buffer) => {
-    output += chunk.toString();
-    if (killed || !output.includes("phase kubelet-start begins")) return;
-    killed = true;
+  const { output } = await worker.runAnd(joinCommand(), "phase kubelet-start begins", () => {
     const find = "for p in $(pgrep -x kube-apiserver); do grep -q fcp /proc/$p/cgroup && echo $p; done";
     const pids = cp.exec(["bash", "-c", find]).stdout.trim().split("\n").filter(Boolean);
     for (const pid of pids) tryRun("kill", ["-9", pid]);
     killed = pids.length > 0;
   });
-  child.stderr!.resume();
-  await new Promise((resolve) => child.once("close", resolve));
   expect({ killed, output: killed ? "" : output }).toEqual({ killed: true, output: "" });
   await until(() => cp.exec(["kubectl", "get", "--raw", "/readyz"]).status === 0, 120_000, "the API server is back");
   converge();

@@ -110,17 +110,12 @@ describe.skipIf(missing.length > 0)("init from one file on a bare node", () => {
     // Unmounted in between, so that it is read from the stick and not from memory.
     board.exec(["sh", "-c", `cp ${bundle} /run/stick/ && umount /run/stick`], 60_000, true);
     board.exec(mount("-o", "loop,ro"), 20_000, true);
-    const child = board.start(init("-v", "--bundle", "/run/stick/bundle.tar"));
-    let output = "";
-    for (const stream of [child.stdout!, child.stderr!])
-      stream.on("data", (chunk: Buffer) => {
-        output += chunk.toString();
-        if (!output.includes("phase bundle/images begins")) return;
-        fs.truncateSync(stick, 0);
-        // A board has not the memory to keep what it read when it verified the bundle.
-        fs.writeFileSync("/proc/sys/vm/drop_caches", "1");
-      });
-    const status = await new Promise((resolve) => child.once("close", resolve));
+    const command = init("-v", "--bundle", "/run/stick/bundle.tar");
+    const { status, output } = await board.runAnd(command, "phase bundle/images begins", () => {
+      fs.truncateSync(stick, 0);
+      // A board has not the memory to keep what it read when it verified the bundle.
+      fs.writeFileSync("/proc/sys/vm/drop_caches", "1");
+    });
     expect({ status, output }).toEqual({
       status: 1,
       output: expect.stringContaining("is the stick or disk still connected?"),

@@ -180,20 +180,29 @@ export class TestNode {
     return this.#node.start(command, this.env, "pipe");
   }
 
-  /** Starts a program in the node and kills it once it has printed some words; gives whether it had, and all that it printed. */
-  async killAt(command: string[], words: string, afterMs = 0): Promise<{ killed: boolean; output: string }> {
+  /** Runs a program in the node to its end, and does something once it has printed some words; gives how all that went. */
+  async runAnd(command: string[], words: string, act: (child: ChildProcess) => void) {
     const child = this.start(command);
     let output = "";
-    let killed = false;
+    let reached = false;
     for (const stream of [child.stdout!, child.stderr!])
       stream.on("data", (chunk: Buffer) => {
         output += chunk.toString();
-        if (killed || !output.includes(words)) return;
-        killed = true;
-        setTimeout(() => child.kill("SIGKILL"), afterMs);
+        if (reached || !output.includes(words)) return;
+        reached = true;
+        act(child);
       });
-    const signal = await new Promise((resolve) => child.once("close", (_, name) => resolve(name)));
-    return { killed: killed && signal === "SIGKILL", output };
+    const [status, signal] = await new Promise<[number | null, string | null]>((resolve) =>
+      child.once("close", (...ended) => resolve(ended)),
+    );
+    return { reached, output, status, signal };
+  }
+
+  /** Starts a program in the node and kills it once it has printed some words; gives whether it had, and all that it printed. */
+  async killAt(command: string[], words: string, afterMs = 0): Promise<{ killed: boolean; output: string }> {
+    const kill = (child: ChildProcess) => setTimeout(() => child.kill("SIGKILL"), afterMs);
+    const { reached, signal, output } = await this.runAnd(command, words, kill);
+    return { killed: reached && signal === "SIGKILL", output };
   }
 
   /** What `kubectl` prints in the node. */

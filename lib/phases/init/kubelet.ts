@@ -1,7 +1,7 @@
-import { USER_NODE_PREFIX } from "../../constants/names.ts";
 import { KUBELET_CLIENT_CURRENT, KUBELET_KUBECONFIG } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
-import { kubeconfig, readKubeconfig, toYaml } from "../../kubeconfig/kubeconfig.ts";
+import { readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
+import { rotatingKubeconfig } from "../../kubelet/kubeconfig.ts";
 import { startKubelet } from "../kubelet-start.ts";
 import type { Phase } from "../runner.ts";
 import type { InitContext } from "./context.ts";
@@ -14,7 +14,7 @@ export const kubeletStartPhase: Phase<InitContext> = {
   live: true,
   run: async (ctx) =>
     startKubelet(ctx, ctx.config.nodeRegistration, (await ctx.kubelet()).local, {
-      address: ctx.config.localAPIEndpoint.advertiseAddress,
+      address: async () => ctx.config.localAPIEndpoint.advertiseAddress,
     }),
 };
 
@@ -51,13 +51,10 @@ export const kubeletFinalizePhase: Phase<InitContext> = {
           });
         }
         const current = readKubeconfig(text, KUBELET_KUBECONFIG, (file) => ctx.files.readText(file) ?? "");
-        const user = `${USER_NODE_PREFIX}${ctx.config.nodeRegistration.name}`;
-        const rotating = kubeconfig(ctx.config.cluster.clusterName, user, current.server, current.ca, {
-          certificateFile: KUBELET_CLIENT_CURRENT,
-          keyFile: KUBELET_CLIENT_CURRENT,
-        });
-        if (text === toYaml(rotating)) return;
-        ctx.ledger.replace(KUBELET_KUBECONFIG, toYaml(rotating), { mode: 0o600, secret: true });
+        const { cluster, nodeRegistration } = ctx.config;
+        const rotating = rotatingKubeconfig(cluster.clusterName, nodeRegistration.name, current.server, current.ca);
+        if (text === rotating) return;
+        ctx.ledger.replace(KUBELET_KUBECONFIG, rotating, { mode: 0o600, secret: true });
         ctx.ui.step(
           "kubelet-finalize",
           `Updating "${KUBELET_KUBECONFIG}" to point to a rotatable kubelet client certificate and key`,

@@ -114,7 +114,7 @@ const kubeletStartPhase: Phase<JoinContext> = {
     // A control plane is tainted when it is marked as one.
     await startKubelet(ctx, ctx.node, local, {
       registerTaints: !ctx.config.controlPlane,
-      address: await ownAddress(ctx, cluster.server),
+      address: () => ownAddress(ctx, cluster.server),
     });
     if (ctx.options.dryRun) {
       ui.step("kubelet-start", `Would wait until the node ${ctx.nodeName} is registered`);
