@@ -152,7 +152,6 @@ export class NamespaceNode {
       tryRun("kill", ["-9", String(pid)]);
     }
     this.#unmake();
-    removeCgroupRoot(`${CGROUP_ROOT_PREFIX}${this.spec.name}`, cgroupVersion());
     fs.rmSync(this.spec.dir, { recursive: true, force: true });
   }
 
@@ -161,6 +160,8 @@ export class NamespaceNode {
     if (fs.existsSync(`/run/netns/${link}`)) run("ip", ["netns", "del", link]);
     // The link goes with its peer, a moment after the namespace.
     if (fs.existsSync(`/sys/class/net/${link}`)) tryRun("ip", ["link", "del", link]);
+    // A host that boots has none of its dead pods' cgroups; a kubelet looks for the container of each, one after the other.
+    removeCgroupRoot(`${CGROUP_ROOT_PREFIX}${this.spec.name}`, cgroupVersion());
   }
 }
 
