@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { inParallel } from "../lib/bundle/pool.ts";
-import { componentImages, missingForCluster } from "./support/binaries.ts";
+import { missingForCluster, unpackedImages } from "./support/binaries.ts";
 import { builtExecutable } from "./support/local-bundle.ts";
 
 const E2E_WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
@@ -27,8 +27,8 @@ const LAYERS: Layer[] = [
     timeoutMs: 400_000,
     skip: missingForCluster,
     prepare: () => {
-      componentImages(E2E_WORK);
-      // Files that run side by side must not each build it.
+      // Files that run side by side must not each make them.
+      unpackedImages(E2E_WORK);
       builtExecutable();
       process.env["KUBESTICK_E2E_BUILT"] = "1";
     },

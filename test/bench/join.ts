@@ -11,7 +11,7 @@ import { caPin } from "../../lib/pki/certificate.ts";
 import { binary } from "../support/binaries.ts";
 import { initWith, TOKEN } from "../support/cluster.ts";
 import { EXECUTABLE } from "../support/executable.ts";
-import { KUBELET_LOOP, kubeadmJoinConfig, speakOldKubeadm } from "../support/kubeadm.ts";
+import { kubeadmJoinConfig, kubeletLoop, speakOldKubeadm } from "../support/kubeadm.ts";
 import { TestNode } from "../support/node.ts";
 import { type Measurement, measure, median, reportPairs } from "./support.ts";
 
@@ -77,7 +77,7 @@ export async function benchJoin(work: string, rounds: number): Promise<void> {
         const config = kubeadmJoinConfig(worker, { endpoint: ENDPOINT, token: TOKEN, pin });
         worker.write("/etc/kubernetes/kubeadm.yaml", config);
         // A service manager would start kubeadm's kubelet.
-        if (name === "kubeadm") worker.start(["bash", "-c", KUBELET_LOOP]);
+        if (name === "kubeadm") kubeletLoop(worker);
         const file = worker.path(KUBELET_CLIENT_CURRENT);
         const [{ peakMiB }, certificate, node] = await Promise.all([
           measure(worker, commands[name]),

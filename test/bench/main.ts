@@ -2,7 +2,7 @@
 import { binary, componentVersions, hasBinary, missingForCluster } from "../support/binaries.ts";
 import { initCommand } from "../support/cluster.ts";
 import { EXECUTABLE } from "../support/executable.ts";
-import { KUBELET_LOOP, kubeadmConfig } from "../support/kubeadm.ts";
+import { kubeadmConfig, kubeletLoop } from "../support/kubeadm.ts";
 import { TestNode } from "../support/node.ts";
 import { benchAgent } from "./agent.ts";
 import { benchBundles } from "./bundle.ts";
@@ -97,7 +97,7 @@ async function wholeInit(): Promise<void> {
     );
     pairs.kubeadm.push(
       await onNode(true, async (node) => {
-        const kubelet = node.start(["bash", "-c", KUBELET_LOOP]);
+        const kubelet = kubeletLoop(node);
         node.write("/etc/kubernetes/kubeadm.yaml", kubeadmConfig(node));
         const result = await measure(node, [
           binary("kubeadm"),

@@ -10,6 +10,7 @@ import { caPin } from "../../lib/pki/certificate.ts";
 import { componentVersions, hasBinary } from "../support/binaries.ts";
 import { initCommand, KUBESTICK, TOKEN } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
+import { kubeletLoop } from "../support/kubeadm.ts";
 import { TestNode, until } from "../support/node.ts";
 
 const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
@@ -225,11 +226,7 @@ describe("joining", () => {
     "a real kubeadm join gets through discovery and TLS bootstrap",
     async () => {
       await w1.up(WORK);
-      const kubelet = w1.start([
-        "bash",
-        "-c",
-        "while sleep 0.2; do [ -f /var/lib/kubelet/config.yaml ] && kubelet --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf --kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml; done",
-      ]);
+      const kubelet = kubeletLoop(w1);
       const out = w1.exec(["kubeadm", "join", ...discovery(), "--ignore-preflight-errors=all"], 200_000);
       kubelet.kill();
       expectDone(out);
@@ -300,14 +297,15 @@ describe("joining", () => {
       }
     ).data.kubelet;
     w1.write("/var/lib/kubelet/config.yaml", shared.replaceAll(cp1.cgroup, w1.cgroup));
-    const kubelet = w1.start([
-      "kubelet",
-      "--bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf",
-      "--kubeconfig=/etc/kubernetes/kubelet.conf",
-      "--config=/var/lib/kubelet/config.yaml",
+    const kubelet = w1.service("kubelet", [
+      "exec kubelet --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf --kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml",
     ]);
     try {
-      await until(() => cp1.kubectl("get", "nodes", "-o", "name").includes("node/w1"), 90_000, "node w1 registers");
+      await until(
+        () => cp1.kubectl("get", "nodes", "-o", "name").includes("node/w1"),
+        90_000,
+        () => `node w1 registers\n${w1.logOf("kubelet")}`,
+      );
       expect(cp1.kubectl("get", "csr", "-o", "jsonpath={.items[*].spec.username}")).toContain(
         "system:bootstrap:abcdef",
       );

@@ -4,13 +4,7 @@ import { caPin } from "../../lib/pki/certificate.ts";
 import { hasBinary } from "../support/binaries.ts";
 import { initWith, KUBESTICK, TOKEN } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
-import {
-  KUBELET_LOOP,
-  kubeadmConfig,
-  kubeadmJoinConfig,
-  speakNewKubeadm,
-  speakOldKubeadm,
-} from "../support/kubeadm.ts";
+import { kubeadmConfig, kubeadmJoinConfig, kubeletLoop, speakNewKubeadm, speakOldKubeadm } from "../support/kubeadm.ts";
 import { TestNode, until } from "../support/node.ts";
 
 // kubeadm and kubestick in one cluster, each the first and each the one that joins. What an old kubeadm at hand says
@@ -55,7 +49,7 @@ describe.skipIf(!hasBinary("kubeadm"))("with real kubeadm", () => {
       [second, certificateKey(out.stdout)],
     ] as const) {
       node.write("/etc/kubernetes/kubeadm.yaml", kubeadmJoinConfig(node, key ? { ...cluster, key } : cluster));
-      node.start(["bash", "-c", KUBELET_LOOP]);
+      kubeletLoop(node);
       expectDone(
         node.exec(["kubeadm", "join", "--config=/etc/kubernetes/kubeadm.yaml", "--skip-phases=preflight"], 300_000),
       );
@@ -66,7 +60,7 @@ describe.skipIf(!hasBinary("kubeadm"))("with real kubeadm", () => {
   test("kubestick's join, as a worker and as a control plane, to a kubeadm cluster", async () => {
     await fresh();
     first.write("/etc/kubernetes/kubeadm.yaml", kubeadmConfig(first, `controlPlaneEndpoint: ${ENDPOINT}\n`));
-    first.start(["bash", "-c", KUBELET_LOOP]);
+    kubeletLoop(first);
     const flags = ["--upload-certs", "--skip-phases=preflight"];
     const out = first.exec(["kubeadm", "init", "--config=/etc/kubernetes/kubeadm.yaml", ...flags], 300_000);
     expectDone(out);

@@ -102,7 +102,9 @@ test("an expired token is refused; one made after init joins a node with no rest
       .stdout.trim()
       .split(" ");
   const slip = create("--ttl", "1s");
-  await until(() => !inNode(first, "kubestick", "token", "list").stdout.includes("0s"), 10_000, "the token's end");
+  const listed = () => inNode(first, "kubestick", "token", "list").stdout.split("\n");
+  const valid = (line: string) => line.startsWith(slip[slip.indexOf("--token") + 1]!) && !line.includes("<invalid>");
+  await until(() => !listed().some(valid), 10_000, "the token's end");
   const refused = inNode(last, ...slip, ...ignoredChecks());
   expect({ status: refused.status, stderr: refused.stderr }).toEqual({
     status: expect.any(Number),

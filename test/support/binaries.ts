@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { compareVersions, parseVersion } from "../../lib/config/version.ts";
 import { ETCD_IMAGE_TAG, KUBERNETES_VERSION, MINIMUM_CONTROL_PLANE_VERSION } from "../../lib/constants/versions.ts";
 import { findProgram } from "../../lib/host/facts.ts";
-import { tryRun } from "../../lib/host/process.ts";
+import { run, tryRun } from "../../lib/host/process.ts";
 import { buildImages, type ImageSpec } from "./images.ts";
 
 /** Where the real components lie that the end-to-end tests run. */
@@ -76,6 +76,26 @@ export function componentImages(work: string): string {
     });
   buildImages(specs, `${target}.new`, join(work, "build"));
   fs.renameSync(`${target}.new`, target);
+  return target;
+}
+
+/** A containerd's /var/lib/containerd with those images unpacked, made once a work directory; gives its path. */
+export function unpackedImages(work: string): string {
+  const target = join(work, "containerd");
+  if (fs.existsSync(target)) return target;
+  const [making, state] = [`${target}.new`, join(work, "containerd-state")];
+  const images = componentImages(work);
+  fs.rmSync(making, { recursive: true, force: true });
+  fs.mkdirSync(state, { recursive: true });
+  fs.writeFileSync(join(state, "config.toml"), 'version = 2\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n');
+  const [config, socket, log] = ["config.toml", "sock", "log"].map((name) => join(state, name));
+  const script = `containerd --config ${config} --root ${making} --state ${state}/run --address ${socket} >${log} 2>&1 & pid=$!
+for i in $(seq 100); do ctr -a ${socket} version >/dev/null 2>&1 && break; sleep 0.1; done
+ctr -a ${socket} -n k8s.io images import ${images} >/dev/null; status=$?
+kill $pid; wait $pid; exit $status`;
+  run("sh", ["-c", script], 180_000);
+  fs.renameSync(making, target);
+  fs.rmSync(state, { recursive: true });
   return target;
 }
 

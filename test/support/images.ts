@@ -49,7 +49,7 @@ export function buildImages(specs: ImageSpec[], target: string, work: string): v
       architecture: spec.arch ?? (process.arch === "arm64" ? "arm64" : "amd64"),
       os: "linux",
       config: {
-        Env: ["PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+        Env: ["PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "GOGC=800"],
         ...(spec.entrypoint ? { Entrypoint: spec.entrypoint } : {}),
       },
       rootfs: { type: "layers", diff_ids: [layer.digest] },

@@ -1,10 +1,14 @@
+import type { ChildProcess } from "node:child_process";
 import { componentVersions } from "./binaries.ts";
 import type { TestNode } from "./node.ts";
 
-/** Starts the kubelet whenever it has a configuration, as a service manager would: kubeadm brings none. A pipe that nobody reads would stop it. */
-export const KUBELET_LOOP = `exec >/var/log/kubelet.log 2>&1
-while sleep 0.1; do [ -f /var/lib/kubelet/config.yaml ] && . /var/lib/kubelet/kubeadm-flags.env 2>/dev/null
-kubelet --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf --kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml $KUBELET_KUBEADM_ARGS; done`;
+/** Starts a node's kubelet whenever it has a configuration, as a service manager would: kubeadm brings none. */
+export function kubeletLoop(node: TestNode): ChildProcess {
+  return node.service("kubelet", [
+    "while sleep 0.1; do [ -f /var/lib/kubelet/config.yaml ] && . /var/lib/kubelet/kubeadm-flags.env 2>/dev/null",
+    "kubelet --bootstrap-kubeconfig=/etc/kubernetes/bootstrap-kubelet.conf --kubeconfig=/etc/kubernetes/kubelet.conf --config=/var/lib/kubelet/config.yaml $KUBELET_KUBEADM_ARGS; done",
+  ]);
+}
 
 /** The configuration version that the kubeadm at hand reads, and the CRI socket as it wants it. */
 const { supported } = componentVersions();

@@ -6,7 +6,7 @@ import { LAB_HIDDEN } from "../../lib/constants/lab.ts";
 import { cgroupVersion, makeCgroupRoot, removeCgroupRoot } from "../../lib/host/cgroups.ts";
 import { type Output, run, tryRun } from "../../lib/host/process.ts";
 import { NamespaceNode } from "../../lib/lab/node.ts";
-import { componentImages, E2E_BIN, PAUSE_IMAGE } from "./binaries.ts";
+import { E2E_BIN, PAUSE_IMAGE, unpackedImages } from "./binaries.ts";
 
 const BRIDGE = "kstest0";
 const SUBNET = "10.99.0";
@@ -101,10 +101,20 @@ export class TestNode {
     if (this.#bare) return this;
     this.#writeFiles(options);
     if (options.containerd === false) return this;
+    if (options.images !== false) this.#giveImages(unpackedImages(work));
     await this.#startContainerd();
-    if (options.images !== false)
-      this.exec(["ctr", "-n", "k8s.io", "images", "import", componentImages(work)], 180_000, true);
     return this;
+  }
+
+  /** Links of unpacked layers cost nothing, and the kernel keeps each program in memory once for all nodes; databases are written to. */
+  #giveImages(unpacked: string): void {
+    const own = join(this.dir, "var/lib/containerd");
+    run("cp", ["-al", unpacked, own]);
+    for (const database of fs.readdirSync(own, { recursive: true, encoding: "utf8" }))
+      if (/^[^/]+\/[^/]+\.db$/.test(database)) {
+        fs.rmSync(join(own, database));
+        fs.copyFileSync(join(unpacked, database), join(own, database));
+      }
   }
 
   #writeFiles(options: NodeOptions): void {
@@ -142,12 +152,11 @@ export class TestNode {
   }
 
   async #startContainerd(): Promise<void> {
-    const log = join(this.dir, "containerd.log");
-    this.start(["sh", "-c", `exec containerd >${log} 2>&1`]).unref();
+    this.service("containerd", ["exec containerd"]);
     await until(
       () => this.exec(["ctr", "version"], 5_000).status === 0,
       30_000,
-      `containerd of ${this.name} did not start`,
+      () => `containerd of ${this.name} starts\n${this.logOf("containerd")}`,
     );
   }
 
@@ -178,6 +187,18 @@ export class TestNode {
   /** Starts a program in the node and gives the process that ends with it, its output piped. */
   start(command: string[]): ChildProcess {
     return this.#node.start(command, this.env, "pipe");
+  }
+
+  /** Starts lines of shell in the node that run until they are killed; their output goes into a log, since a pipe that nobody reads would stop them. */
+  service(name: string, lines: string[]): ChildProcess {
+    const child = this.start(["bash", "-c", [`exec >/var/log/${name}.log 2>&1`, ...lines].join("\n")]);
+    child.unref();
+    return child;
+  }
+
+  /** The last lines that a service has logged. */
+  logOf(name: string): string {
+    return this.exec(["tail", "-n", "30", `/var/log/${name}.log`]).stdout;
   }
 
   /** Runs a program in the node to its end, and does something once it has printed some words; gives how all that went. */
@@ -261,16 +282,18 @@ ip link set eth0 up && ip route add default via ${SUBNET}.1`;
   }
 }
 
-/** Waits until something holds. Throws with `what` when it does not in time. */
+/** Waits until something holds, and asks less often the longer it takes: most conditions are a kubectl of their own. Throws with `what` when it does not in time. */
 export async function until(
   condition: () => boolean | Promise<boolean>,
   timeoutMs: number,
-  what: string,
+  what: string | (() => string),
 ): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
+  const begun = Date.now();
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error(`waited ${timeoutMs / 1000} s in vain: ${what}`);
-    await sleep(100);
+    const waited = Date.now() - begun;
+    if (waited > timeoutMs)
+      throw new Error(`waited ${timeoutMs / 1000} s in vain: ${typeof what === "string" ? what : what()}`);
+    await sleep(Math.min(1000, 100 + waited / 10));
   }
 }
 

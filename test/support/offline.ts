@@ -22,7 +22,7 @@ export function publishHostBinaries(dir: string): LockedBinary[] {
       fs.copyFileSync(fs.realpathSync(source), join(tree, member));
       fs.chmodSync(join(tree, member), 0o755);
     }
-    run("tar", ["-C", tree, "-czf", join(dir, from), ...Object.keys(members)], 120_000);
+    run("tar", ["-C", tree, "-I", "gzip -1", "-cf", join(dir, from), ...Object.keys(members)], 120_000);
     fs.rmSync(tree, { recursive: true });
     return from;
   };
