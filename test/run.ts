@@ -32,7 +32,7 @@ const LAYERS: Layer[] = [
       builtExecutable();
       process.env["KUBESTICK_E2E_BUILT"] = "1";
     },
-    atOnce: 5,
+    atOnce: 4,
     slowest: ["lab", "interop", "offline", "control-planes", "init", "service-managers"],
   },
 ];
