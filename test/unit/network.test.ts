@@ -6,7 +6,6 @@ import { cniConfig, masqueradeRules, type NodeNetwork, nodeNetwork, routesTo } f
 import { foreignCniConfig } from "../../lib/node/agent.ts";
 import { lastTime, neverInThePast, noteTime } from "../../lib/node/clock.ts";
 import { networkObjects, providerObjects } from "../../lib/phases/network.ts";
-import { withoutKubeRules } from "../../lib/phases/reset/cleanup.ts";
 import { testCa } from "../support/api-double.ts";
 
 const node = (i: number, dual = false): NodeNetwork => ({
@@ -116,21 +115,6 @@ describe("reset", () => {
       "/var/lib/kubelet/pods/a/vol b",
       "/var/lib/kubelet/pods/a",
     ]);
-  });
-
-  test("takes Kubernetes' chains out of iptables and leaves all others", () => {
-    const rules = [
-      "*nat",
-      ":PREROUTING ACCEPT [0:0]",
-      ":KUBE-SERVICES - [0:0]",
-      ":DOCKER - [0:0]",
-      "-A PREROUTING -m comment --comment x -j KUBE-SERVICES",
-      "-A PREROUTING -j DOCKER",
-      "-A KUBE-SERVICES -d 10.96.0.1/32 -j KUBE-SVC-X",
-      "COMMIT",
-      "",
-    ];
-    expect(withoutKubeRules(rules.join("\n")).split("\n")).toEqual(rules.filter((line) => !line.includes("KUBE-")));
   });
 });
 

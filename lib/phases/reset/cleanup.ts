@@ -13,11 +13,10 @@ import {
 } from "../../constants/paths.ts";
 import { removeCgroupRoot } from "../../host/cgroups.ts";
 import { reason } from "../../host/errors.ts";
-import { findProgram } from "../../host/facts.ts";
 import { unmountBelow } from "../../host/mounts.ts";
-import { tryRun } from "../../host/process.ts";
 import { removeFlatNetwork } from "../../network/apply.ts";
 import type { ResetContext } from "./context.ts";
+import { cleanPacketFilter } from "./packet-filter.ts";
 
 const KUBELET_DIR = "/var/lib/kubelet";
 /** Which addresses are given out (host-local's default). */
@@ -119,29 +118,4 @@ function empty({ files, ui }: ResetContext, directory: string): void {
   } catch (error) {
     ui.warn(`cannot empty ${directory}: ${reason(error)}`);
   }
-}
-
-/** kube-proxy leaves its rules when it ends: its own chains (iptables) or tables (nftables), and no others, are taken away. */
-function cleanPacketFilter({ ui }: ResetContext): void {
-  for (const family of ["iptables", "ip6tables"]) {
-    const [save, restore] = [findProgram(`${family}-save`), findProgram(`${family}-restore`)];
-    if (!save || !restore) continue;
-    const saved = tryRun(save, []);
-    const after = withoutKubeRules(saved.stdout);
-    if (after === saved.stdout) continue;
-    // Half a list must never be restored.
-    const out = saved.status === 0 ? tryRun(restore, [], 30_000, after) : saved;
-    if (out.status === 0) ui.step("cleanup-node", `Removed kube-proxy's rules from ${family}`);
-    else ui.warn(`cannot remove kube-proxy's rules from ${family}: ${out.stderr.trim()}`);
-  }
-  const nft = findProgram("nft");
-  if (nft) for (const family of ["ip", "ip6"]) tryRun(nft, ["delete", "table", family, "kube-proxy"]);
-}
-
-/** An iptables-save text without the chains that Kubernetes makes (all begin with KUBE-) and the rules that use them. */
-export function withoutKubeRules(text: string): string {
-  return text
-    .split("\n")
-    .filter((line) => !/^:KUBE-|^-A KUBE-|(^| )-[jg] KUBE-/.test(line))
-    .join("\n");
 }
