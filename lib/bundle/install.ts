@@ -7,7 +7,7 @@ import { KUBELET_SKEW_MINORS, MINIMUM_CONTAINERD_VERSION } from "../constants/ve
 import { KubestickError } from "../host/errors.ts";
 import { findProgram } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
-import { tryRun } from "../host/process.ts";
+import { type Output, tryRun, tryRunAside } from "../host/process.ts";
 import type { Bundle } from "./bundle.ts";
 import { readInstalled, writeInstalled } from "./installed.ts";
 import type { LayoutBinary } from "./layout.ts";
@@ -36,9 +36,16 @@ export function lookAt(kind: HostBinaryKind): Found | undefined {
   if (!kind.version) return undefined;
   const path = findProgram(kind.version.program);
   if (!path) return undefined;
-  const out = tryRun(path, kind.version.args);
-  return { path, version: /v?\d+\.\d+\.\d+[-.\w]*/.exec(out.stdout + out.stderr)?.[0] };
+  return { path, version: versionIn(tryRun(path, kind.version.args)) };
 }
+
+/** As lookAt, while other things go on: on a slow board a kubelet takes a second to tell its version. */
+export async function lookAtAside(kind: HostBinaryKind): Promise<Found | undefined> {
+  const path = kind.version && findProgram(kind.version.program);
+  return path ? { path, version: versionIn(await tryRunAside(path, kind.version!.args)) } : undefined;
+}
+
+const versionIn = ({ stdout, stderr }: Output) => /v?\d+\.\d+\.\d+[-.\w]*/.exec(stdout + stderr)?.[0];
 
 /**
  * Whether somebody else's program will do with this Kubernetes version; else why not. A kubelet may be up to three

@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { execFile, spawnSync } from "node:child_process";
 import { KubestickError } from "./errors.ts";
 
 /** What a program printed and how it ended. */
@@ -28,6 +28,15 @@ export function tryRun(command: string, args: string[], timeoutMs = 30_000, inpu
   const status = code === "ENOENT" ? 127 : code === "ETIMEDOUT" ? 124 : (result.status ?? 1);
   const cut = code === "ENOBUFS" ? `it printed more than ${MAX_OUTPUT_MIB} MiB` : undefined;
   return { status, stdout: result.stdout ?? "", stderr: cut ?? result.stderr ?? String(result.error ?? "") };
+}
+
+/** Runs a program to its end, without a shell, while other things go on; whatever goes wrong gives status 1. */
+export function tryRunAside(command: string, args: string[], timeoutMs = 30_000): Promise<Output> {
+  return new Promise((resolve) => {
+    execFile(command, args, { timeout: timeoutMs, encoding: "utf8" }, (error, stdout, stderr) =>
+      resolve({ status: error ? 1 : 0, stdout, stderr }),
+    );
+  });
 }
 
 /** Runs a program and gives what it printed. Throws KubestickError with its last words when it fails. */

@@ -24,18 +24,22 @@ export const error = (message: string, fix?: string): Finding[] => [{ level: "er
 /** A finding that is only told. */
 export const warning = (message: string, fix?: string): Finding[] => [{ level: "warning", message, fix }];
 
+const lowerCase = (names: Set<string>) => new Set([...names].map((name) => name.toLowerCase()));
+
+/** Tells the names in `--ignore-preflight-errors` that no check of the command has. */
+export function warnOfUnknown(checks: { name: string }[], ignored: Set<string>, ui: Ui): void {
+  const known = checks.map(({ name }) => name.toLowerCase());
+  for (const name of lowerCase(ignored))
+    if (name !== "all" && !known.some((check) => name === check || name.startsWith(`${check}-`)))
+      ui.warn(`[preflight] --ignore-preflight-errors names no check: ${name}`);
+}
+
 /**
  * Runs every check and reports all that they find together. Errors of an ignored check (by name, any case, or `all`)
  * become warnings. Throws KubestickError with exit code 3 when an error remains.
  */
 export async function runChecks<C>(checks: Check<C>[], ctx: C, ui: Ui, ignored: Set<string>): Promise<void> {
-  const ignore = new Set([...ignored].map((name) => name.toLowerCase()));
-  for (const name of ignore) {
-    const known =
-      name === "all" ||
-      checks.some((c) => name === c.name.toLowerCase() || name.startsWith(`${c.name.toLowerCase()}-`));
-    if (!known) ui.warn(`[preflight] --ignore-preflight-errors names no check: ${name}`);
-  }
+  const ignore = lowerCase(ignored);
   const fatal: string[] = [];
   for (const check of checks) {
     const findings = await Promise.resolve(check.run(ctx)).catch((e: unknown) =>

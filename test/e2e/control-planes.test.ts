@@ -3,6 +3,7 @@ import { JOIN_PHASES } from "../../lib/phases/join/join.ts";
 import { flatten } from "../../lib/phases/runner.ts";
 import { initWith, KUBESTICK, TOKEN } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
+import { ignoredChecks } from "../support/local-bundle.ts";
 import { TestNode, until } from "../support/node.ts";
 
 const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
@@ -37,7 +38,7 @@ controlPlane:
 discovery: {bootstrapToken: {token: ${TOKEN}, apiServerEndpoint: "${ENDPOINT}", caCertHashes: ["${pin}"]}}
 `,
   );
-  return [...KUBESTICK, "join", "--config=/etc/kubernetes/join.yaml", "-v"];
+  return [...KUBESTICK, "join", "--config=/etc/kubernetes/join.yaml", "-v", ...ignoredChecks()];
 }
 
 const members = (node: TestNode): { name: string; isLearner?: boolean }[] => {
@@ -66,6 +67,18 @@ test("a wrong certificate key stops join before anything of it is written", () =
   const out = second.exec(joinCommand(second, "0".repeat(64)), 120_000);
   expect([out.status, out.stderr]).toEqual([1, expect.stringContaining("the certificate key is another one")]);
   expect(second.exec(["ls", "/etc/kubernetes"]).stdout.trim()).toBe("join.yaml");
+});
+
+test("what another control plane left on the host stops join before anything is written", () => {
+  const left = ["/etc/kubernetes/manifests/kube-apiserver.yaml", "/var/lib/etcd/member/snap/db"];
+  for (const path of left) second.write(path, "");
+  const out = second.exec(joinCommand(second), 120_000);
+  expect({ status: out.status, stderr: out.stderr }).toEqual({
+    status: 3,
+    stderr: expect.stringMatching(/kube-apiserver\.yaml is already there.*\/var\/lib\/etcd is not empty/s),
+  });
+  expect(second.exec(["ls", "/etc/kubernetes/pki", "/var/lib/kubelet"]).stdout.trim()).toBe("");
+  second.exec(["rm", "-r", "/etc/kubernetes/manifests", "/var/lib/etcd"], 5_000, true);
 });
 
 test("a control plane killed at each phase boundary, and as a learner, joins when the same command is run again", async () => {

@@ -5,6 +5,7 @@ import { hasBinary } from "../support/binaries.ts";
 import { initWith, KUBESTICK, TOKEN } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
 import { kubeadmConfig, kubeadmJoinConfig, kubeletLoop, speakNewKubeadm, speakOldKubeadm } from "../support/kubeadm.ts";
+import { ignoredChecks } from "../support/local-bundle.ts";
 import { TestNode, until } from "../support/node.ts";
 
 // kubeadm and kubestick in one cluster, each the first and each the one that joins. What an old kubeadm at hand says
@@ -65,7 +66,16 @@ describe.skipIf(!hasBinary("kubeadm"))("with real kubeadm", () => {
     const out = first.exec(["kubeadm", "init", "--config=/etc/kubernetes/kubeadm.yaml", ...flags], 300_000);
     expectDone(out);
     speakNewKubeadm(first);
-    const join = [...KUBESTICK, "join", ENDPOINT, "--token", TOKEN, "--discovery-token-ca-cert-hash", pin()];
+    const join = [
+      ...KUBESTICK,
+      "join",
+      ENDPOINT,
+      "--token",
+      TOKEN,
+      "--discovery-token-ca-cert-hash",
+      pin(),
+      ...ignoredChecks(),
+    ];
     expectDone(worker.exec(join, 300_000));
     const own = ["--control-plane", "--certificate-key", certificateKey(out.stdout)];
     expectDone(second.exec([...join, ...own, "--apiserver-advertise-address", second.ip], 300_000));

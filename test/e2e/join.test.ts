@@ -54,6 +54,10 @@ test("what does not fit stops join before anything is written, each with its own
     status: 2,
     said: true,
   });
+  worker.write("/opt/newer/kubelet", "#!/bin/sh\necho Kubernetes v1.99.1\n");
+  worker.exec(["chmod", "+x", "/opt/newer/kubelet"], 5_000, true);
+  const newer = worker.exec(["env", `PATH=/opt/newer:${worker.env["PATH"]}`, ...joinConfig(TOKEN)], 60_000);
+  expect([newer.status, newer.stderr]).toEqual([3, expect.stringMatching(/\[KubeletVersion\].*it is v1\.99\.1/)]);
   expect(worker.exec(["ls", "/etc/kubernetes"]).stdout.trim()).toBe("join.yaml");
 });
 

@@ -4,6 +4,7 @@ import { kubeProxyConfig } from "../../lib/addons/kube-proxy.ts";
 import { signDetached, verifyDetached } from "../../lib/bootstrap/jws.ts";
 import { newToken, signingToken, splitToken, tokenSecret } from "../../lib/bootstrap/token.ts";
 import { newCertificateKey, openCertificate, sealCertificate } from "../../lib/bootstrap/upload-certs.ts";
+import type { Decision } from "../../lib/bundle/install.ts";
 import { defaultToken } from "../../lib/config/defaults.ts";
 import { KubestickError } from "../../lib/host/errors.ts";
 import { fitKubeletConfig, kubeletConfig } from "../../lib/kubelet/config.ts";
@@ -11,7 +12,8 @@ import { kubeletFlags, parseKubeletFlags } from "../../lib/kubelet/flags.ts";
 import { componentPod } from "../../lib/manifests/control-plane.ts";
 import { mergeArgs } from "../../lib/manifests/pod.ts";
 import { findPhase, flatten, type Phase, type PhaseResult, runPhases, skipList } from "../../lib/phases/runner.ts";
-import { error, runChecks, warning } from "../../lib/preflight/check.ts";
+import { error, runChecks, warning, warnOfUnknown } from "../../lib/preflight/check.ts";
+import { CLUSTER_CHECKS } from "../../lib/preflight/join.ts";
 import { cgroupDriverFromInfo } from "../../lib/runtime/cri.ts";
 import * as pb from "../../lib/runtime/protobuf.ts";
 import { openrcScript } from "../../lib/services/openrc.ts";
@@ -338,6 +340,40 @@ describe("preflight", () => {
     expect(failed.message).toContain("[Port-6443] in use");
     expect(failed.message).toContain("[Throws] no answer");
     expect(lines.join()).toContain("[Warns] hm");
+  });
+
+  test("a name that no check has is told", () => {
+    const lines: string[] = [];
+    warnOfUnknown(checks, new Set(["port-6443", "THROWS", "all", "Mem", "Port6443"]), silentUi(lines));
+    expect(lines.join("\n").match(/names no check: (\S+)/g)).toEqual([
+      "names no check: mem",
+      "names no check: port6443",
+    ]);
+  });
+
+  test("a joining node's kubelet must go with the cluster's version", async () => {
+    const found = async (kubelet: string | undefined, brought?: string, dryRun = false) => {
+      const install = { kind: { name: "kubelet" }, action: "install", binary: { version: brought } };
+      const ctx = {
+        decisions: () => (brought ? [install] : []) as unknown as Decision[],
+        clusterVersion: "v1.36.2",
+        kubelet: kubelet === undefined ? undefined : { path: "/usr/bin/kubelet", version: kubelet },
+        options: { dryRun },
+      };
+      const error = await runChecks(CLUSTER_CHECKS, ctx, silentUi([]), new Set()).catch(
+        (e: KubestickError) => e.message,
+      );
+      return error === undefined ? undefined : /\[KubeletVersion\] (.*)/.exec(error)![1];
+    };
+    for (const good of ["v1.36.0", "v1.36.9", "v1.33.0"]) expect(await found(good)).toBeUndefined();
+    expect(await found("v1.37.0")).toMatch(
+      /it is v1.37.0, and Kubernetes is v1.36.2; join with the kubestick of v1.36.2/,
+    );
+    expect(await found("v1.32.9")).toMatch(/it is v1.32.9/);
+    expect(await found(undefined)).toMatch(/no kubelet on this host.*install the kubelet of v1.36.2/);
+    expect(await found(undefined, undefined, true)).toBeUndefined();
+    expect(await found("v1.20.0", "v1.36.1")).toBeUndefined();
+    expect(await found("v1.36.0", "v1.37.0")).toMatch(/it is v1.37.0/);
   });
 
   test("ignored checks warn, by kubeadm's name too", async () => {

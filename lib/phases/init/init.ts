@@ -3,7 +3,7 @@ import { KUBERNETES_DIR } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
 import { caPin } from "../../pki/certificate.ts";
 import { verifyBundle } from "../../preflight/bundle.ts";
-import { runChecks } from "../../preflight/check.ts";
+import { runChecks, warnOfUnknown } from "../../preflight/check.ts";
 import { INIT_CHECKS } from "../../preflight/init.ts";
 import { bundlePhase } from "../bundle.ts";
 import type { Phase } from "../runner.ts";
@@ -29,7 +29,9 @@ const preflightPhase: Phase<InitContext> = {
     verifyBundle(ctx);
     // Files for another root will run on another host; what this one lacks says nothing about it.
     const elsewhere = ctx.options.rootfs !== "/";
-    await runChecks(INIT_CHECKS, ctx, ctx.ui, elsewhere ? new Set(["all"]) : ctx.options.ignorePreflightErrors);
+    const ignored = elsewhere ? new Set(["all"]) : ctx.options.ignorePreflightErrors;
+    warnOfUnknown(INIT_CHECKS, ignored, ctx.ui);
+    await runChecks(INIT_CHECKS, ctx, ctx.ui, ignored);
   },
 };
 

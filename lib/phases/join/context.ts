@@ -47,6 +47,7 @@ export class JoinContext {
   #client: ApiClient | undefined;
   #kubelet: Promise<ComponentConfig> | undefined;
   #controlPlane: Promise<InitContext> | undefined;
+  #decisions: Decision[] | undefined;
 
   constructor(
     readonly config: JoinConfiguration,
@@ -71,8 +72,11 @@ export class JoinContext {
     return this.bundle?.kubernetesVersion ?? KUBERNETES_VERSION;
   }
 
-  /** What is to be done about this host's programs. */
-  readonly decisions = (): Decision[] => (this.bundle ? decideBinaries(this, this.bundle) : []);
+  /** What is to be done about this host's programs, as it was before anything was done. */
+  readonly decisions = (): Decision[] => {
+    this.#decisions ??= this.bundle ? decideBinaries(this, this.bundle) : [];
+    return this.#decisions;
+  };
 
   get nodeName(): string {
     return this.node.name;

@@ -3,19 +3,12 @@ import { ApiClient } from "../../api/client.ts";
 import { type KubeObject, objectPath } from "../../api/resources.ts";
 import { splitToken } from "../../bootstrap/token.ts";
 import { useUpToken } from "../../bootstrap/tokens.ts";
-import type { JoinConfiguration } from "../../config/types.ts";
+import { lookAtAside } from "../../bundle/install.ts";
 import { TLS_BOOTSTRAP_TIMEOUT } from "../../constants/durations.ts";
+import { hostBinaryKind } from "../../constants/host-binaries.ts";
 import { NAMESPACE_SYSTEM } from "../../constants/names.ts";
 import { CM_KUBESTICK } from "../../constants/network.ts";
 import { CERTIFICATES_DIR, KUBELET_KUBECONFIG } from "../../constants/paths.ts";
-import {
-  API_SERVER_PORT,
-  ETCD_CLIENT_PORT,
-  ETCD_PEER_PORT,
-  KUBE_CONTROLLER_MANAGER_PORT,
-  KUBE_SCHEDULER_PORT,
-  KUBELET_PORT,
-} from "../../constants/ports.ts";
 import { KubestickError } from "../../host/errors.ts";
 import type { Files } from "../../host/files.ts";
 import { addressTowards } from "../../host/reach.ts";
@@ -23,9 +16,9 @@ import { type Connection, readKubeconfig } from "../../kubeconfig/kubeconfig.ts"
 import { bootstrapKubelet, hasNodeCertificate } from "../../kubelet/bootstrap.ts";
 import { fitKubeletConfig } from "../../kubelet/config.ts";
 import { verifyBundle } from "../../preflight/bundle.ts";
-import { type Check, error, runChecks } from "../../preflight/check.ts";
-import { foreignListeners, HOST_CHECKS } from "../../preflight/host.ts";
-import { OWN_LISTENERS } from "../../preflight/init.ts";
+import { runChecks, warnOfUnknown } from "../../preflight/check.ts";
+import { INIT_CHECKS } from "../../preflight/init.ts";
+import { CLUSTER_CHECKS, CONTROL_PLANE_CHECKS, JOIN_CHECKS } from "../../preflight/join.ts";
 import { bundlePhase } from "../bundle.ts";
 import { startKubelet } from "../kubelet-start.ts";
 import { startNodeAgent } from "../network.ts";
@@ -35,36 +28,6 @@ import { CONTROL_PLANE_PHASES, controlPlanePreparePhase } from "./control-plane.
 
 const POLL_MS = 200;
 
-/** join's preflight checks on a worker (kubeadm preflight/checks.go). */
-const JOIN_CHECKS: Check<JoinContext>[] = [
-  // A clock that stands wrong is compared with the control plane's, and set where it must be.
-  ...HOST_CHECKS.filter((check) => check.name !== "Clock"),
-  {
-    name: "FileAvailable--etc-kubernetes-kubelet.conf",
-    why: "a node that belongs to another cluster must not be taken out of it by mistake",
-    run: ({ files, ledger }) =>
-      files.exists(KUBELET_KUBECONFIG) && !ledger.claimed(KUBELET_KUBECONFIG)
-        ? error(
-            `${KUBELET_KUBECONFIG} is already there: this host is a node of a cluster`,
-            "kubestick reset takes it out (kubeadm reset, where kubeadm made it)",
-          )
-        : [],
-  },
-  {
-    name: "Port",
-    why: "the kubelet, and a control plane, listen on these",
-    run: ({ ledger, config }) =>
-      [KUBELET_PORT, ...(config.controlPlane ? controlPlanePorts(config) : [])].flatMap((port) =>
-        foreignListeners(port, ledger.begun ? OWN_LISTENERS : []),
-      ),
-  },
-];
-
-function controlPlanePorts({ controlPlane }: JoinConfiguration): number[] {
-  const api = controlPlane?.localAPIEndpoint?.bindPort ?? API_SERVER_PORT;
-  return [api, KUBE_SCHEDULER_PORT, KUBE_CONTROLLER_MANAGER_PORT, ETCD_CLIENT_PORT, ETCD_PEER_PORT];
-}
-
 const preflightPhase: Phase<JoinContext> = {
   name: "preflight",
   short: "Run join pre-flight checks",
@@ -72,10 +35,18 @@ const preflightPhase: Phase<JoinContext> = {
   run: async (ctx) => {
     ctx.ui.step("preflight", "Running pre-flight checks");
     verifyBundle(ctx);
-    await runChecks(JOIN_CHECKS, ctx, ctx.ui, ctx.options.ignorePreflightErrors);
+    const ignored = ctx.options.ignorePreflightErrors;
+    warnOfUnknown([...JOIN_CHECKS, ...CLUSTER_CHECKS, ...INIT_CHECKS], ignored, ctx.ui);
+    await runChecks(JOIN_CHECKS, ctx, ctx.ui, ignored);
     ctx.ui.step("preflight", `Looking for the cluster at ${ctx.endpoint}`);
+    const installed = lookAtAside(hostBinaryKind("kubelet")!);
     const { server } = await ctx.discover();
     ctx.ui.step("preflight", `Found it: its CA and its signature are the expected ones; its API server is ${server}`);
+    const told = await (await ctx.client()).callIfAllowed<{ gitVersion?: string }>("GET", "/version");
+    const { decisions, options } = ctx;
+    const checked = { decisions, options, kubelet: await installed, clusterVersion: told?.gitVersion };
+    await runChecks(CLUSTER_CHECKS, checked, ctx.ui, ignored);
+    if (ctx.config.controlPlane) await runChecks(CONTROL_PLANE_CHECKS, await ctx.controlPlane(), ctx.ui, ignored);
   },
 };
 

@@ -1,0 +1,92 @@
+import { type Found, unsuitable } from "../bundle/install.ts";
+import type { JoinConfiguration } from "../config/types.ts";
+import { KUBELET_KUBECONFIG } from "../constants/paths.ts";
+import {
+  API_SERVER_PORT,
+  ETCD_CLIENT_PORT,
+  ETCD_PEER_PORT,
+  KUBE_CONTROLLER_MANAGER_PORT,
+  KUBE_SCHEDULER_PORT,
+  KUBELET_PORT,
+} from "../constants/ports.ts";
+import type { Files } from "../host/files.ts";
+import type { Ledger } from "../host/ledger.ts";
+import type { BundleCheckContext } from "./bundle.ts";
+import { type Check, error } from "./check.ts";
+import { foreignListeners, HOST_CHECKS, type HostCheckContext } from "./host.ts";
+import { INIT_CHECKS, OWN_LISTENERS } from "./init.ts";
+
+/** What the checks of a joining host look at. */
+export interface JoinCheckContext extends HostCheckContext {
+  config: JoinConfiguration;
+  files: Files;
+  ledger: Ledger;
+}
+
+/** join's preflight checks of the host, before it looks for the cluster (kubeadm preflight/checks.go). */
+export const JOIN_CHECKS: Check<JoinCheckContext>[] = [
+  // A clock that stands wrong is compared with the control plane's, and set where it must be.
+  ...HOST_CHECKS.filter((check) => check.name !== "Clock"),
+  {
+    name: "FileAvailable--etc-kubernetes-kubelet.conf",
+    why: "a node that belongs to another cluster must not be taken out of it by mistake",
+    run: ({ files, ledger }) =>
+      files.exists(KUBELET_KUBECONFIG) && !ledger.claimed(KUBELET_KUBECONFIG)
+        ? error(
+            `${KUBELET_KUBECONFIG} is already there: this host is a node of a cluster`,
+            "kubestick reset takes it out (kubeadm reset, where kubeadm made it)",
+          )
+        : [],
+  },
+  {
+    name: "Port",
+    why: "the kubelet, and a control plane, listen on these",
+    run: ({ ledger, config }) =>
+      [KUBELET_PORT, ...(config.controlPlane ? controlPlanePorts(config) : [])].flatMap((port) =>
+        foreignListeners(port, ledger.begun ? OWN_LISTENERS : []),
+      ),
+  },
+];
+
+function controlPlanePorts({ controlPlane }: JoinConfiguration): number[] {
+  const api = controlPlane?.localAPIEndpoint?.bindPort ?? API_SERVER_PORT;
+  return [api, KUBE_SCHEDULER_PORT, KUBE_CONTROLLER_MANAGER_PORT, ETCD_CLIENT_PORT, ETCD_PEER_PORT];
+}
+
+/** What the checks against the cluster look at besides. */
+export interface ClusterCheckContext extends Pick<BundleCheckContext, "decisions"> {
+  /** The version that the cluster's API server tells; undefined where it tells nobody. */
+  clusterVersion: string | undefined;
+  /** The kubelet that is installed. */
+  kubelet: Found | undefined;
+  options: { dryRun: boolean };
+}
+
+/** Checks of the host against the cluster that it has found, before it changes anything. */
+export const CLUSTER_CHECKS: Check<ClusterCheckContext>[] = [
+  {
+    name: "KubeletVersion",
+    why: "a kubelet is never newer than its API server, nor more than three minor versions older",
+    run: ({ decisions, clusterVersion, kubelet, options }) => {
+      const decision = decisions().find(({ kind }) => kind.name === "kubelet");
+      const brought = decision?.action === "install" ? decision.binary.version : undefined;
+      const wanted = clusterVersion ?? "the cluster's version";
+      if (!brought && !kubelet)
+        return options.dryRun
+          ? []
+          : error("there is no kubelet on this host (looked in PATH)", `install the kubelet of ${wanted}`);
+      const wrong = clusterVersion && unsuitable("kubelet", brought ?? kubelet!.version, clusterVersion);
+      return wrong
+        ? error(`this node's kubelet does not go with the cluster: ${wrong}`, `join with the kubestick of ${wanted}`)
+        : [];
+    },
+  },
+];
+
+/**
+ * The checks that a host must pass besides to become a further control plane, on what `init` would work from there: all
+ * of init's but those of every node and of the ports, which have been made (kubeadm runs its own in the same way).
+ */
+export const CONTROL_PLANE_CHECKS = INIT_CHECKS.filter(
+  ({ name }) => name !== "Port" && !HOST_CHECKS.some((check) => check.name === name),
+);
