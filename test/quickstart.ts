@@ -4,8 +4,9 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { missingForLab } from "../lib/lab/up.ts";
 import { missingForCluster } from "./support/binaries.ts";
+import { ignoredChecks } from "./support/cluster.ts";
 import { EXECUTABLE, ROOT } from "./support/executable.ts";
-import { attachedExecutable, ignoredChecks, localBundle } from "./support/local-bundle.ts";
+import { attachedExecutable, localBundle } from "./support/local-bundle.ts";
 
 /** Runs a command in view; gives whether it went well. */
 function step(...command: string[]): boolean {

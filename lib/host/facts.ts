@@ -11,7 +11,7 @@ import {
 import { cgroupVersion, sharesKernel } from "./cgroups.ts";
 import { UsageError } from "./errors.ts";
 import type { Files } from "./files.ts";
-import { isLoopback } from "./net.ts";
+import { formatIp, isLoopback } from "./net.ts";
 import { readSystemFile } from "./system-files.ts";
 
 /** Which program starts services on a host; `none` where nothing does. */
@@ -171,14 +171,25 @@ export function findProgram(name: string): string | undefined {
   return undefined;
 }
 
+/** IFA_F_TEMPORARY and IFA_F_DEPRECATED (linux/if_addr.h): a node's address must not be one that changes every day. */
+const PASSING = 0x01 | 0x20;
+
+/** The IPv6 addresses that will be gone soon, out of /proc/net/if_inet6: privacy extensions' (RFC 8981), deprecated ones. */
+export function passingAddresses(ifInet6: string): Set<string> {
+  const fields = ifInet6.split("\n").map((line) => line.trim().split(/\s+/));
+  const passing = fields.filter((f) => f.length === 6 && (Number.parseInt(f[4]!, 16) & PASSING) !== 0);
+  return new Set(passing.map((f) => formatIp(BigInt(`0x${f[0]}`), 6)));
+}
+
 function hostAddresses(): HostAddress[] {
   const found: HostAddress[] = [];
+  const passing = passingAddresses(readSystemFile("/proc/net/if_inet6"));
   for (const [name, addresses] of Object.entries(os.networkInterfaces())) {
     // Bridges of an earlier cluster are not the host's own network.
     if (/^(cni|kubestick|docker|flannel|cali|veth|kube-|virbr|lxcbr)/.test(name)) continue;
     for (const a of addresses ?? []) {
       const linkLocal = a.address.startsWith("169.254.") || /^fe[89ab]/i.test(a.address);
-      if (!a.internal && !linkLocal)
+      if (!a.internal && !linkLocal && !passing.has(a.address))
         found.push({ interface: name, address: a.address, family: a.family === "IPv4" ? 4 : 6 });
     }
   }

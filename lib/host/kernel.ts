@@ -7,12 +7,12 @@ import { readSystemFile } from "./system-files.ts";
 export const MODULES = ["overlay", "br_netfilter"];
 
 /** Kernel settings of every node (Kubernetes' container runtime prerequisites), by their names in sysctl(8). */
-export function nodeSysctls(ipv6: boolean): Record<string, string> {
+export function nodeSysctls(families: (4 | 6)[]): Record<string, string> {
   return {
     "net.ipv4.ip_forward": "1",
     "net.bridge.bridge-nf-call-iptables": "1",
     "net.bridge.bridge-nf-call-ip6tables": "1",
-    ...(ipv6 ? { "net.ipv6.conf.all.forwarding": "1", "net.ipv6.conf.default.forwarding": "1" } : {}),
+    ...(families.includes(6) ? { "net.ipv6.conf.all.forwarding": "1", "net.ipv6.conf.default.forwarding": "1" } : {}),
   };
 }
 

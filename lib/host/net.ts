@@ -73,6 +73,11 @@ export function parseCidr(text: string): Cidr | undefined {
   return { family: ip.family, base: (ip.value >> shift) << shift, bits };
 }
 
+/** The IP families of networks (`10.244.0.0/16,fd00::/56`), in their order, each once. */
+export function familiesOf(networks: string): (4 | 6)[] {
+  return [...new Set(networks.split(",").flatMap((network) => parseCidr(network.trim())?.family ?? []))];
+}
+
 /** The address at an index of a network (1 is the first usable one); undefined when it lies outside. */
 export function indexedIp(cidr: Cidr, index: number): string | undefined {
   const size = 1n << BigInt(WIDTH[cidr.family] - cidr.bits);

@@ -41,7 +41,7 @@ export interface BundleHost {
   criSocket: string;
   /** Which Kubernetes the host binaries must go with. */
   kubernetesVersion: string;
-  ipv6: boolean;
+  families: (4 | 6)[];
   options: { dryRun: boolean; force: boolean; registryMirrors: Map<string, string> };
 }
 
@@ -73,7 +73,7 @@ async function installBinaries(ctx: BundleHost): Promise<void> {
 
 function prepareKernel(ctx: BundleHost): void {
   const { ui, ledger, options } = ctx;
-  const sysctls = nodeSysctls(ctx.ipv6);
+  const sysctls = nodeSysctls(ctx.families);
   const lines = Object.entries(sysctls).map(([name, value]) => `${name} = ${value}\n`);
   ledger.write(MODULES_FILE, `# Written by kubestick.\n${MODULES.map((m) => `${m}\n`).join("")}`, { mode: 0o644 });
   ledger.write(SYSCTL_FILE, `# Written by kubestick.\n${lines.join("")}`, { mode: 0o644 });

@@ -14,6 +14,7 @@ import { findProgram, type HostFacts } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
 import type { Ledger } from "../host/ledger.ts";
 import { kubeletFlags } from "../kubelet/flags.ts";
+import type { NodeIp } from "../kubelet/node-ip.ts";
 import { applyPatches, type readPatches, sortedYaml } from "../manifests/patches.ts";
 import { kubeletService, type ServiceManagerControl } from "../services/service.ts";
 import type { Ui } from "../ui/ui.ts";
@@ -32,21 +33,21 @@ export interface KubeletHost {
 /**
  * Writes a kubelet's flags and configuration and starts it as a service (kubeadm kubelet/config.go and flags.go). The
  * CRI socket is this node's own and stays out of the cluster's ConfigMap (feature NodeLocalCRISocket). A kubelet that
- * runs with exactly this already is left alone. `address` finds the one that other hosts reach this one by.
+ * runs with exactly this already is left alone. `nodeIp` finds out what it must be told of this host's addresses.
  */
 export async function startKubelet(
   ctx: KubeletHost,
   node: NodeRegistration,
   kubelet: ComponentConfig,
-  options: { registerTaints?: boolean; address?: () => Promise<string | undefined> } = {},
+  options: { registerTaints?: boolean; nodeIp: () => Promise<NodeIp> },
 ): Promise<void> {
   const { ledger, ui } = ctx;
   const given = node.kubeletExtraArgs?.some(({ name }) => name === "node-ip") ?? false;
-  const nodeIp = ctx.facts.defaultInterface === undefined && !given ? await options.address?.() : undefined;
-  if (nodeIp !== undefined)
-    ui.step(
-      "kubelet-start",
-      `kubelet node-ip: ${nodeIp} (because the kubelet finds it by the default route, and there is none)`,
+  const { flag, lacks } = given ? {} : await options.nodeIp();
+  if (flag) ui.step("kubelet-start", `kubelet node-ip: ${flag.value} (because ${flag.why})`);
+  if (lacks)
+    ui.warn(
+      `this cluster's pods have IPv${lacks} addresses, and this host has none of its own: other nodes do not reach its pods by IPv${lacks}`,
     );
   if (kubelet["resolvConf"] === EMPTY_RESOLV_CONF) {
     // A file with no option at all makes containerd fall back to the host's own resolv.conf.
@@ -65,7 +66,10 @@ export async function startKubelet(
     ctx.patches,
   );
   const wanted: [string, string][] = [
-    [KUBELET_FLAGS_FILE, kubeletFlags(node, ctx.facts.hostname, { registerTaints: options.registerTaints, nodeIp })],
+    [
+      KUBELET_FLAGS_FILE,
+      kubeletFlags(node, ctx.facts.hostname, { registerTaints: options.registerTaints, nodeIp: flag?.value }),
+    ],
     [KUBELET_INSTANCE_CONFIG_FILE, sortedYaml(instance)],
     [KUBELET_CONFIG_FILE, sortedYaml(local)],
   ];

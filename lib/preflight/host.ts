@@ -1,4 +1,5 @@
 import { BUILD_DATE } from "../constants/versions.ts";
+import { getSysctl } from "../host/kernel.ts";
 import { isDnsSubdomain } from "../host/net.ts";
 import { tryRun } from "../host/process.ts";
 import { readSystemFile } from "../host/system-files.ts";
@@ -11,8 +12,8 @@ import { listeners } from "./ports.ts";
 export interface HostCheckContext extends BundleCheckContext {
   cri: Cri;
   nodeName: string;
-  /** Whether the node is reached by IPv6. */
-  ipv6: boolean;
+  /** The IP families of the cluster's networks, as far as they are known. */
+  families: (4 | 6)[];
   options: { dryRun: boolean };
 }
 
@@ -62,21 +63,8 @@ export const HOST_CHECKS: Check<HostCheckContext>[] = [
       return problems;
     },
   },
-  {
-    name: "FileContent--proc-sys-net-ipv4-ip_forward",
-    why: "pods reach each other through this host",
-    run: ({ ipv6, bundle }) => {
-      // The bundle's phase sets it.
-      if (bundle) return [];
-      const path = ipv6 ? "/proc/sys/net/ipv6/conf/default/forwarding" : "/proc/sys/net/ipv4/ip_forward";
-      return readSystemFile(path).trim() === "1"
-        ? []
-        : error(
-            `${path} is not 1`,
-            `echo 1 > ${path}, and to keep it: echo 'net.ipv4.ip_forward = 1' > /etc/sysctl.d/99-kubernetes.conf`,
-          );
-    },
-  },
+  forwardingCheck(4, "net.ipv4.ip_forward"),
+  forwardingCheck(6, "net.ipv6.conf.default.forwarding"),
   {
     name: "HTTPProxy",
     why: "a proxy between the nodes breaks the cluster's TLS",
@@ -97,6 +85,22 @@ export const HOST_CHECKS: Check<HostCheckContext>[] = [
   },
   ...BUNDLE_CHECKS,
 ];
+
+function forwardingCheck(family: 4 | 6, sysctl: string): Check<HostCheckContext> {
+  const path = `/proc/sys/${sysctl.replaceAll(".", "/")}`;
+  return {
+    name: `FileContent-${path.replaceAll("/", "-")}`,
+    why: "pods reach each other through this host",
+    // The bundle's phase sets it.
+    run: ({ families, bundle }) =>
+      bundle || !families.includes(family) || getSysctl(sysctl) === "1"
+        ? []
+        : error(
+            `${path} is not 1`,
+            `sysctl -w ${sysctl}=1, and to keep it: echo '${sysctl} = 1' > /etc/sysctl.d/99-kubernetes.conf`,
+          ),
+  };
+}
 
 /** An error for a port that programs other than `own` listen on, under kubeadm's name for the check. */
 export function foreignListeners(port: number, own: string[]): Finding[] {

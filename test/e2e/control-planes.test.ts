@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { JOIN_PHASES } from "../../lib/phases/join/join.ts";
 import { flatten } from "../../lib/phases/runner.ts";
-import { initWith, KUBESTICK, TOKEN } from "../support/cluster.ts";
+import { ignoredChecks, initWith, KUBESTICK, TOKEN } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
-import { ignoredChecks } from "../support/local-bundle.ts";
 import { TestNode, until } from "../support/node.ts";
 
 const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";

@@ -2,10 +2,9 @@ import { afterAll, describe, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
 import { caPin } from "../../lib/pki/certificate.ts";
 import { hasBinary } from "../support/binaries.ts";
-import { initWith, KUBESTICK, TOKEN } from "../support/cluster.ts";
+import { ignoredChecks, initWith, KUBESTICK, TOKEN } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
 import { kubeadmConfig, kubeadmJoinConfig, kubeletLoop, speakNewKubeadm, speakOldKubeadm } from "../support/kubeadm.ts";
-import { ignoredChecks } from "../support/local-bundle.ts";
 import { TestNode, until } from "../support/node.ts";
 
 // kubeadm and kubestick in one cluster, each the first and each the one that joins. What an old kubeadm at hand says

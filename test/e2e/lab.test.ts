@@ -6,9 +6,9 @@ import { run, tryRun } from "../../lib/host/process.ts";
 import { NamespaceNode } from "../../lib/lab/node.ts";
 import { type LabMember, labMembers, loadPlan } from "../../lib/lab/plan.ts";
 import { hasBinary, PAUSE_IMAGE } from "../support/binaries.ts";
-import { KUBESTICK } from "../support/cluster.ts";
+import { ignoredChecks, KUBESTICK } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
-import { attachedExecutable, ignoredChecks, localBundle } from "../support/local-bundle.ts";
+import { attachedExecutable, localBundle } from "../support/local-bundle.ts";
 import { until } from "../support/node.ts";
 import { connect, inPod, type PodHost } from "../support/pods.ts";
 

@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { run } from "../../lib/host/process.ts";
-import { componentImages, componentVersions, hasBinary } from "./binaries.ts";
+import { componentImages, componentVersions } from "./binaries.ts";
 import { KUBESTICK } from "./cluster.ts";
 import { EXECUTABLE, ROOT } from "./executable.ts";
 import { publishHostBinaries } from "./offline.ts";
@@ -34,13 +34,4 @@ export function attachedExecutable(bundle: string, file: string): string {
   const [program, ...words] = [...KUBESTICK, "bundle", "attach", bundle, "--executable", builtExecutable()];
   run(program!, [...words, "--file", file], 300_000);
   return file;
-}
-
-/** The flag that makes warnings of what the available components cannot pass; none where they are the supported ones. */
-export function ignoredChecks(): string[] {
-  const ignored = [
-    ...(componentVersions().supported ? [] : ["KubernetesVersion"]),
-    ...(hasBinary("coredns") ? [] : ["ImagePull"]),
-  ];
-  return ignored.length > 0 ? [`--ignore-preflight-errors=${ignored.join(",")}`] : [];
 }

@@ -2,7 +2,13 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { chooseAdvertiseAddress, defaultInterface, readResolvConf, usableNameservers } from "../../lib/host/facts.ts";
+import {
+  chooseAdvertiseAddress,
+  defaultInterface,
+  passingAddresses,
+  readResolvConf,
+  usableNameservers,
+} from "../../lib/host/facts.ts";
 import { Files } from "../../lib/host/files.ts";
 import { Ledger } from "../../lib/host/ledger.ts";
 import { listeningInodes } from "../../lib/preflight/ports.ts";
@@ -12,6 +18,15 @@ beforeEach(() => {
   root = fs.mkdtempSync(join(tmpdir(), "kubestick-files-"));
 });
 afterEach(() => fs.rmSync(root, { recursive: true, force: true }));
+
+test("addresses of the privacy extensions, and deprecated ones, are no node's", () => {
+  const table = `fd000099000000000000000000000060 02 40 00 80     eth0
+fd00009900000000a1b2000000000001 02 40 00 01     eth0
+fd000099000000000000000000000061 02 40 00 a0     eth0
+`;
+  expect([...passingAddresses(table)]).toEqual(["fd00:99::a1b2:0:0:1", "fd00:99::61"]);
+  expect(passingAddresses("").size).toBe(0);
+});
 
 describe("files below a root", () => {
   test("links and .. never lead outside", () => {

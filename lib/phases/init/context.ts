@@ -13,7 +13,7 @@ import { KubestickError } from "../../host/errors.ts";
 import type { HostFacts } from "../../host/facts.ts";
 import { Files } from "../../host/files.ts";
 import { Ledger } from "../../host/ledger.ts";
-import { joinHostPort, splitHostPort } from "../../host/net.ts";
+import { familiesOf, joinHostPort, splitHostPort } from "../../host/net.ts";
 import { type Connection, readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
 import { type Adaptation, kubeletConfig } from "../../kubelet/config.ts";
 import { readPatches } from "../../manifests/patches.ts";
@@ -87,9 +87,10 @@ export class InitContext {
     return this.config.nodeRegistration.name;
   }
 
-  /** Whether this node is reached by IPv6. */
-  get ipv6(): boolean {
-    return this.config.localAPIEndpoint.advertiseAddress.includes(":");
+  /** The IP families of the cluster's networks: its pods', in their order, or else its Services'. */
+  get families(): (4 | 6)[] {
+    const { podSubnet, serviceSubnet } = this.config.cluster.networking;
+    return familiesOf(podSubnet || serviceSubnet);
   }
 
   /** The container runtime. */

@@ -2,6 +2,7 @@ import { KUBELET_CLIENT_CURRENT, KUBELET_KUBECONFIG } from "../../constants/path
 import { KubestickError } from "../../host/errors.ts";
 import { readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
 import { rotatingKubeconfig } from "../../kubelet/kubeconfig.ts";
+import { chooseNodeIp } from "../../kubelet/node-ip.ts";
 import { startKubelet } from "../kubelet-start.ts";
 import type { Phase } from "../runner.ts";
 import type { InitContext } from "./context.ts";
@@ -14,7 +15,7 @@ export const kubeletStartPhase: Phase<InitContext> = {
   live: true,
   run: async (ctx) =>
     startKubelet(ctx, ctx.config.nodeRegistration, (await ctx.kubelet()).local, {
-      address: async () => ctx.config.localAPIEndpoint.advertiseAddress,
+      nodeIp: async () => chooseNodeIp(ctx.facts, ctx.families, ctx.config.localAPIEndpoint.advertiseAddress),
     }),
 };
 

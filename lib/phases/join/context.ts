@@ -23,7 +23,7 @@ import type { Ui } from "../../ui/ui.ts";
 import { decideBinaries } from "../bundle.ts";
 import type { InitContext } from "../init/context.ts";
 import { controlPlaneContext } from "./control-plane.ts";
-import { sharedKubeletConfig } from "./kubelet-config.ts";
+import { sharedKubeletConfig } from "./uploaded-config.ts";
 
 /** What `join` was asked to do besides its configuration. */
 export interface JoinOptions {
@@ -82,9 +82,9 @@ export class JoinContext {
     return this.node.name;
   }
 
-  /** Whether the control plane is reached by IPv6. */
-  get ipv6(): boolean {
-    return this.endpoint.startsWith("[");
+  /** What a joining node can know of the cluster's IP families before it has found it: that of the control plane's address. */
+  get families(): (4 | 6)[] {
+    return [this.endpoint.startsWith("[") ? 6 : 4];
   }
 
   /** `host:port` of the API server that was named, or the file that names it. */

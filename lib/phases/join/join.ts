@@ -11,10 +11,12 @@ import { CM_KUBESTICK } from "../../constants/network.ts";
 import { CERTIFICATES_DIR, KUBELET_KUBECONFIG } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
 import type { Files } from "../../host/files.ts";
+import { familiesOf } from "../../host/net.ts";
 import { addressTowards } from "../../host/reach.ts";
 import { type Connection, readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
 import { bootstrapKubelet, hasNodeCertificate } from "../../kubelet/bootstrap.ts";
 import { fitKubeletConfig } from "../../kubelet/config.ts";
+import { chooseNodeIp } from "../../kubelet/node-ip.ts";
 import { verifyBundle } from "../../preflight/bundle.ts";
 import { runChecks, warnOfUnknown } from "../../preflight/check.ts";
 import { INIT_CHECKS } from "../../preflight/init.ts";
@@ -25,6 +27,7 @@ import { startNodeAgent } from "../network.ts";
 import type { Phase } from "../runner.ts";
 import type { JoinContext } from "./context.ts";
 import { CONTROL_PLANE_PHASES, controlPlanePreparePhase } from "./control-plane.ts";
+import { podNetworks } from "./uploaded-config.ts";
 
 const POLL_MS = 200;
 
@@ -85,7 +88,8 @@ const kubeletStartPhase: Phase<JoinContext> = {
     // A control plane is tainted when it is marked as one.
     await startKubelet(ctx, ctx.node, local, {
       registerTaints: !ctx.config.controlPlane,
-      address: () => ownAddress(ctx, cluster.server),
+      nodeIp: async () =>
+        chooseNodeIp(ctx.facts, familiesOf(await podNetworks(client)), await ownAddress(ctx, cluster.server)),
     });
     if (ctx.options.dryRun) {
       ui.step("kubelet-start", `Would wait until the node ${ctx.nodeName} is registered`);
@@ -98,9 +102,10 @@ const kubeletStartPhase: Phase<JoinContext> = {
   },
 };
 
-/** The address that the cluster reaches this node by: that of its API server, or the one that reaches the cluster's. */
+/** The address that the cluster reaches this node by, where the default route does not tell: the one that reaches the cluster. */
 async function ownAddress(ctx: JoinContext, server: string): Promise<string | undefined> {
   if (ctx.config.controlPlane) return ctx.localEndpoint().advertiseAddress;
+  if (ctx.facts.defaultInterface !== undefined) return undefined;
   const { hostname, port } = new URL(server);
   return addressTowards(hostname.replace(/^\[|\]$/g, ""), Number(port) || 443);
 }

@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { componentVersions, PAUSE_IMAGE } from "../support/binaries.ts";
+import { ignoredChecks, KUBESTICK, nodeConfig, TOKEN } from "../support/cluster.ts";
+import { expectDone } from "../support/done.ts";
+import { TestNode, until } from "../support/node.ts";
+import { connect, type PodHost } from "../support/pods.ts";
+
+// Two boards with an IPv4 and an IPv6 address each; nobody tells a kubelet which.
+const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
+const nodes = ["ds1", "ds2"].map((name, i) => new TestNode(name, 60 + i, WORK));
+const [cp, worker] = nodes as [TestNode, TestNode];
+const address6 = (node: TestNode) => `fd00:99::${node.ip.split(".").at(-1)}`;
+
+// Dual-stack came with 1.23; before, each component had to be told.
+const old = !componentVersions().supported;
+const gate = old ? "featureGates: {IPv6DualStack: true}\n" : "";
+const extraArgs = old ? "extraArgs: [{name: feature-gates, value: IPv6DualStack=true}]" : "";
+const NETWORKING = `networking: {podSubnet: "10.244.0.0/16,fd00:10:244::/56", serviceSubnet: "10.96.0.0/16,fd00:10:96::/112"}
+apiServer: {${extraArgs}}
+controllerManager: {${extraArgs}}`;
+const PROXY = `---\napiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\n${gate}`;
+
+beforeAll(async () => {
+  for (const node of nodes) {
+    await node.up(WORK, { cni: false });
+    const script = `ip -6 addr add ${address6(node)}/64 dev eth0 nodad; echo 1 >/proc/sys/net/ipv6/conf/default/forwarding`;
+    node.exec(["sh", "-ec", script], 5_000, true);
+  }
+});
+afterAll(async () => {
+  for (const node of nodes) await node.down();
+});
+
+test("init and join tell the kubelet both of the node's addresses, unasked", async () => {
+  const config = nodeConfig(cp).replace(/^networking: .*$/m, NETWORKING) + gate + PROXY;
+  cp.write("/etc/kubernetes/kubestick.yaml", config);
+  const init = cp.exec([...KUBESTICK, "init", "--config=/etc/kubernetes/kubestick.yaml", ...ignoredChecks()], 300_000);
+  expectDone(init);
+  const pin = /sha256:[0-9a-f]{64}/.exec(init.stdout)![0];
+  worker.write(
+    "/etc/kubernetes/join.yaml",
+    `apiVersion: kubeadm.k8s.io/v1beta4
+kind: JoinConfiguration
+nodeRegistration:
+  kubeletExtraArgs: [{name: cgroup-root, value: /${worker.cgroup}}]
+discovery: {bootstrapToken: {token: ${TOKEN}, apiServerEndpoint: "${cp.ip}:6443", caCertHashes: ["${pin}"]}}
+`,
+  );
+  const join = worker.exec([...KUBESTICK, "join", "--config=/etc/kubernetes/join.yaml"], 300_000);
+  expectDone(join);
+  for (const [node, { stdout }] of [
+    [cp, init],
+    [worker, join],
+  ] as const)
+    expect(stdout).toContain(`kubelet node-ip: ${node.ip},${address6(node)} (because pods have addresses of both`);
+  const addresses = '{range .items[*]}{.status.addresses[?(@.type=="InternalIP")].address}{"\\n"}{end}';
+  const listed = () => cp.kubectl("get", "nodes", "-o", `jsonpath=${addresses}`).trim().split("\n");
+  const wanted = nodes.map((node) => `${node.ip} ${address6(node)}`);
+  await until(
+    () => listed().join() === wanted.join(),
+    60_000,
+    () => `both addresses of each node: ${listed()}`,
+  );
+});
+
+test("a pod on each node has an address of each family, and reaches the other by both", async () => {
+  for (const { name } of nodes) {
+    const spec = { nodeName: name, tolerations: [{ operator: "Exists" }], terminationGracePeriodSeconds: 0 };
+    const flags = [`--image=${PAUSE_IMAGE}`, "--image-pull-policy=Never", `--overrides=${JSON.stringify({ spec })}`];
+    cp.kubectl("run", `p-${name}`, ...flags);
+  }
+  const ips = (node: TestNode) =>
+    cp.kubectl("get", "pod", `p-${node.name}`, "-o", "jsonpath={.status.podIPs[*].ip}").split(" ");
+  await until(() => nodes.every((node) => ips(node).length === 2), 120_000, "both addresses of each pod");
+  for (const [from, to] of [nodes, nodes.toReversed()] as [TestNode, TestNode][]) {
+    const pod: PodHost = { name: from.name, podIp: ips(from)[0]!, exec: (command, ms) => from.exec(command, ms) };
+    for (const ip of ips(to)) {
+      const answer = () => connect(pod, ip, 9) === "refused";
+      await until(answer, 30_000, () => `a pod of ${from.name} reaches ${ip}: ${connect(pod, ip, 9)}`);
+    }
+  }
+});
+
+test("what leaves the cluster is masqueraded in both families, and reset takes that away", () => {
+  expect(worker.exec(["nft", "list", "tables"]).stdout).toMatch(/table ip kubestick\ntable ip6 kubestick/);
+  expectDone(worker.exec([...KUBESTICK, "reset", "--force"], 120_000));
+  expect(worker.exec(["nft", "list", "tables"]).stdout).not.toContain("kubestick");
+  expect(worker.exec(["ip", "-6", "route"]).stdout).not.toContain("fd00:10:244:");
+});
