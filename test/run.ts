@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { inParallel } from "../lib/bundle/pool.ts";
-import { missingForCluster, unpackedImages } from "./support/binaries.ts";
+import { E2E_BIN, missingForCluster, unpackedImages } from "./support/binaries.ts";
 import { builtExecutable } from "./support/local-bundle.ts";
 
 const E2E_WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
@@ -27,6 +27,8 @@ const LAYERS: Layer[] = [
     timeoutMs: 400_000,
     skip: missingForCluster,
     prepare: () => {
+      // Another containerd can be put there to be tried.
+      process.env["PATH"] = `${E2E_BIN}:${process.env["PATH"]}`;
       // Files that run side by side must not each make them.
       unpackedImages(E2E_WORK);
       builtExecutable();

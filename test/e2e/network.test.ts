@@ -118,6 +118,8 @@ test("a node that is deleted loses its routes on the others, and gets them back 
     mounts: [],
     rules: [],
   });
+  // Somebody else's containerd 2 would end without it.
+  expect(right.exec(["ls", "/etc/cni/net.d"])).toMatchObject({ status: 0, stdout: "" });
   expect(right.exec(["ip", "link", "show", "kubestick0"]).status).not.toBe(0);
   expect(right.exec(["nft", "list", "tables"]).stdout).not.toContain("kubestick");
 });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { readInstalled } from "../../bundle/installed.ts";
 import { AGENT_SERVICE, CNI_CONF_DIR, CNI_CONFIG_FILE } from "../../constants/network.ts";
 import {
@@ -15,6 +16,7 @@ import { removeCgroupRoot } from "../../host/cgroups.ts";
 import { reason } from "../../host/errors.ts";
 import { unmountBelow } from "../../host/mounts.ts";
 import { removeFlatNetwork } from "../../network/apply.ts";
+import type { Cri } from "../../runtime/cri.ts";
 import type { ResetContext } from "./context.ts";
 import { cleanPacketFilter } from "./packet-filter.ts";
 
@@ -22,8 +24,12 @@ const KUBELET_DIR = "/var/lib/kubelet";
 /** Which addresses are given out (host-local's default). */
 const CNI_STATE_DIR = "/var/lib/cni";
 const CONTAINER_LOGS_DIR = "/var/log/containers";
+const REMOVE_TRIES = 3;
+const REMOVE_PAUSE_MS = 500;
 /** Where containerd keeps what it has; kubestick's to remove only when it brought containerd. */
-const CONTAINERD_DIRS = ["/var/lib/containerd", "/run/containerd"];
+const CONTAINERD_DIRS = ["/var/lib/containerd", "/run/containerd", "/run/nri"];
+/** containerd 2 ends when the directory of CNI configurations goes, so that of somebody else's stays. */
+const CONTAINERD_EMPTY_DIRS = [CNI_CONF_DIR, "/etc/cni"];
 
 /** Directories that go when nothing is left in them, deepest first. */
 const EMPTY_DIRS = (pki: string) => [
@@ -33,8 +39,6 @@ const EMPTY_DIRS = (pki: string) => [
   KUBERNETES_DIR,
   CONTAINERD_CERTS_DIR,
   "/etc/containerd",
-  CNI_CONF_DIR,
-  "/etc/cni",
   CNI_BIN_DIR,
   "/opt/cni",
   "/opt/kubestick/bin",
@@ -80,7 +84,8 @@ export async function cleanUpNode(ctx: ResetContext): Promise<void> {
   for (const dir of [KUBELET_DIR, POD_LOGS_DIR, CONTAINER_LOGS_DIR, ...(ownContainerd ? CONTAINERD_DIRS : [])])
     empty(ctx, dir);
   files.remove(KUBELET_BOOTSTRAP_KUBECONFIG);
-  for (const dir of EMPTY_DIRS(options.certificatesDir)) files.removeEmptyDirectory(dir);
+  for (const dir of [...EMPTY_DIRS(options.certificatesDir), ...(ownContainerd ? CONTAINERD_EMPTY_DIRS : [])])
+    files.removeEmptyDirectory(dir);
   // Last, because it is the account of all the rest: a reset that was interrupted can be run again.
   for (const dir of [RUN_DIR, LOG_DIR, STATE_DIR]) empty(ctx, dir);
   ui.step("cleanup-node", "Removed what kubestick had put on this host");
@@ -96,10 +101,21 @@ async function removePods({ cri, ui, options }: ResetContext): Promise<void> {
     return;
   }
   if (ids.length > 0) ui.step("cleanup-node", `Removing ${ids.length} pods`);
-  for (const id of ids) {
-    await cri
-      .removeSandbox(id)
-      .catch((error: unknown) => ui.warn(`pod ${id.slice(0, 13)} at ${options.criSocket}: ${reason(error)}`));
+  for (const id of ids)
+    await removePod(cri, id).catch((error: unknown) =>
+      ui.warn(`pod ${id.slice(0, 13)} at ${options.criSocket}: ${reason(error)}`),
+    );
+}
+
+/** A container that ends by itself at the same moment makes containerd fail, once. */
+async function removePod(cri: Cri, id: string): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await cri.removeSandbox(id);
+    } catch (error) {
+      if (tries === REMOVE_TRIES) throw error;
+      await sleep(REMOVE_PAUSE_MS);
+    }
   }
 }
 
