@@ -3,8 +3,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { keepExecutable } from "../../lib/bundle/attach.ts";
+import { Bundle } from "../../lib/bundle/bundle.ts";
+import { serve } from "../../lib/bundle/serve.ts";
 import { findProgram } from "../../lib/host/facts.ts";
 import { run, tryRun } from "../../lib/host/process.ts";
+import { containerdConfig, mirrorConfig } from "../../lib/runtime/containerd-config.ts";
+import { Cri } from "../../lib/runtime/cri.ts";
 import { KUBESTICK } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
 import { ROOT } from "../support/executable.ts";
@@ -16,6 +20,7 @@ import { UPSTREAM_IMAGES as NAMES } from "../support/stand-ins.ts";
 
 const ARCH = process.arch === "arm64" ? "arm64" : "amd64";
 const OTHER = ARCH === "arm64" ? "amd64" : "arm64";
+const PAUSE = `registry.k8s.io/${NAMES.find((name) => name.startsWith("pause"))}`;
 const work = fs.mkdtempSync("/tmp/kubestick-exe-");
 const at = (name: string) => join(work, name);
 const executable = (arch: string) => at(`kubestick-linux-${arch}`);
@@ -233,9 +238,19 @@ describe.skipIf(noContainerd)("with a real containerd", () => {
       .sort();
 
   beforeAll(async () => {
+    // What kubestick writes for a board, of this version of containerd, with the directories of this test.
+    const written = containerdConfig({
+      major: Number(/v?(\d+)\.\d+\.\d+/.exec(run("containerd", ["--version"]))![1]),
+      sandboxImage: PAUSE,
+      systemdCgroup: false,
+      restrictOomScoreAdj: true,
+      cniBinDir: "/opt/cni/bin",
+      certsDir: at("certs.d"),
+    });
+    const own = `root = "${at("root")}"\nstate = "${at("state")}"\n[grpc]\n  address = "${socket}"\n`;
     fs.writeFileSync(
       at("containerd.toml"),
-      `version = 2\nroot = "${at("root")}"\nstate = "${at("state")}"\n[grpc]\n  address = "${socket}"\n`,
+      written.replace(/^version = \d+\n/m, (version) => version + own),
     );
     const log = fs.openSync(at("containerd.log"), "w");
     daemon = spawn("containerd", ["-c", at("containerd.toml")], { stdio: ["ignore", log, log] });
@@ -270,6 +285,25 @@ describe.skipIf(noContainerd)("with a real containerd", () => {
     expect([out.status, out.stderr]).toEqual([1, expect.stringContaining("is damaged")]);
     expect(digests("k8s.io")).toEqual([]);
     await until(() => blobs() === "", 20_000, "containerd gives back what it had stored");
+  });
+
+  test("containerd pulls through a bundle that is served, by the mirror that kubestick wrote for it", async () => {
+    const bundle = Bundle.open(at(`${ARCH}.tar`));
+    const server = serve(bundle, {}, { hostname: "127.0.0.1", port: 0 });
+    const cri = new Cri(`unix://${socket}`);
+    try {
+      fs.mkdirSync(at("certs.d/_default"), { recursive: true });
+      fs.writeFileSync(at("certs.d/_default/hosts.toml"), mirrorConfig("_default", `http://127.0.0.1:${server.port}`));
+      expect(await cri.hasImage(PAUSE)).toBe(false);
+      await cri.pullImage(PAUSE);
+      expect(await cri.hasImage(PAUSE)).toBe(true);
+      // containerd asks the registry itself when the mirror has not got it, and there is no network.
+      expect(await cri.pullImage("registry.invalid/none:1").catch((e: Error) => e.message)).toContain("none:1");
+    } finally {
+      cri.close();
+      await server.stop();
+      bundle.close();
+    }
   });
 
   test("a full disk stops create with its reason, and the same command finishes when there is room", () => {
