@@ -83,10 +83,11 @@ export const CLUSTER_CHECKS: Check<ClusterCheckContext>[] = [
   },
 ];
 
+/** What a joining control plane has passed already, as every node. */
+const PASSED = new Set([...HOST_CHECKS, ...JOIN_CHECKS, ...CLUSTER_CHECKS].map(({ name }) => name));
+
 /**
  * The checks that a host must pass besides to become a further control plane, on what `init` would work from there: all
- * of init's but those of every node and of the ports, which have been made (kubeadm runs its own in the same way).
+ * others of init's (kubeadm runs its own in the same way).
  */
-export const CONTROL_PLANE_CHECKS = INIT_CHECKS.filter(
-  ({ name }) => name !== "Port" && !HOST_CHECKS.some((check) => check.name === name),
-);
+export const CONTROL_PLANE_CHECKS = INIT_CHECKS.filter(({ name }) => !PASSED.has(name));

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { JOIN_PHASES } from "../../lib/phases/join/join.ts";
 import { flatten } from "../../lib/phases/runner.ts";
-import { ignoredChecks, initWith, KUBESTICK, TOKEN } from "../support/cluster.ts";
+import { ignoredChecks, initWith, joinWith, KUBESTICK } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
 import { TestNode, until } from "../support/node.ts";
 
@@ -24,20 +24,12 @@ afterAll(async () => {
 });
 
 function joinCommand(node: TestNode, certificateKey = key): string[] {
-  node.write(
-    "/etc/kubernetes/join.yaml",
-    `apiVersion: kubeadm.k8s.io/v1beta4
-kind: JoinConfiguration
-nodeRegistration:
-  imagePullPolicy: Never
-  kubeletExtraArgs: [{name: cgroup-root, value: /${node.cgroup}}]
-controlPlane:
+  const registration = "  imagePullPolicy: Never\n";
+  const extra = `controlPlane:
   localAPIEndpoint: {advertiseAddress: ${node.ip}}
   certificateKey: "${certificateKey}"
-discovery: {bootstrapToken: {token: ${TOKEN}, apiServerEndpoint: "${ENDPOINT}", caCertHashes: ["${pin}"]}}
-`,
-  );
-  return [...KUBESTICK, "join", "--config=/etc/kubernetes/join.yaml", "-v", ...ignoredChecks()];
+`;
+  return joinWith(node, { endpoint: ENDPOINT, pin, registration, extra }, "-v", ...ignoredChecks());
 }
 
 const members = (node: TestNode): { name: string; isLearner?: boolean }[] => {

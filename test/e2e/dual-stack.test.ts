@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { componentVersions, PAUSE_IMAGE } from "../support/binaries.ts";
-import { ignoredChecks, KUBESTICK, nodeConfig, TOKEN } from "../support/cluster.ts";
+import { ignoredChecks, joinWith, KUBESTICK, nodeConfig } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
 import { TestNode, until } from "../support/node.ts";
 import { connect, type PodHost } from "../support/pods.ts";
@@ -37,16 +37,7 @@ test("init and join tell the kubelet both of the node's addresses, unasked", asy
   const init = cp.exec([...KUBESTICK, "init", "--config=/etc/kubernetes/kubestick.yaml", ...ignoredChecks()], 300_000);
   expectDone(init);
   const pin = /sha256:[0-9a-f]{64}/.exec(init.stdout)![0];
-  worker.write(
-    "/etc/kubernetes/join.yaml",
-    `apiVersion: kubeadm.k8s.io/v1beta4
-kind: JoinConfiguration
-nodeRegistration:
-  kubeletExtraArgs: [{name: cgroup-root, value: /${worker.cgroup}}]
-discovery: {bootstrapToken: {token: ${TOKEN}, apiServerEndpoint: "${cp.ip}:6443", caCertHashes: ["${pin}"]}}
-`,
-  );
-  const join = worker.exec([...KUBESTICK, "join", "--config=/etc/kubernetes/join.yaml"], 300_000);
+  const join = worker.exec(joinWith(worker, { endpoint: `${cp.ip}:6443`, pin }), 300_000);
   expectDone(join);
   for (const [node, { stdout }] of [
     [cp, init],

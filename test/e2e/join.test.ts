@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { initCommand, KUBESTICK, TOKEN } from "../support/cluster.ts";
+import { initCommand, joinWith, KUBESTICK, TOKEN } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
 import { TestNode, until } from "../support/node.ts";
 
@@ -20,20 +20,15 @@ afterAll(async () => {
   await cp.down();
 });
 
-/** The worker's kubelet shares this kernel with the control plane's, so it needs a cgroup root of its own. */
 function joinConfig(token: string, hash = pin): string[] {
-  worker.write(
-    "/etc/kubernetes/join.yaml",
-    `apiVersion: kubeadm.k8s.io/v1beta4
-kind: JoinConfiguration
-nodeRegistration:
-  kubeletExtraArgs: [{name: cgroup-root, value: /${worker.cgroup}}, {name: node-labels, value: "shelf=left"}]
-  taints: [{key: class, value: busy, effect: PreferNoSchedule}]
-timeouts: {discovery: 3s}
-discovery: {bootstrapToken: {token: ${token}, apiServerEndpoint: "${cp.ip}:6443", caCertHashes: ["${hash}"]}}
-`,
-  );
-  return [...KUBESTICK, "join", "--config=/etc/kubernetes/join.yaml"];
+  return joinWith(worker, {
+    endpoint: `${cp.ip}:6443`,
+    pin: hash,
+    token,
+    kubeletArgs: ', {name: node-labels, value: "shelf=left"}',
+    registration: "  taints: [{key: class, value: busy, effect: PreferNoSchedule}]\n",
+    extra: "timeouts: {discovery: 3s}\n",
+  });
 }
 
 test("what does not fit stops join before anything is written, each with its own reason", () => {

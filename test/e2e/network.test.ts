@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createServer } from "node:net";
 import { PAUSE_IMAGE } from "../support/binaries.ts";
-import { initCommand, KUBESTICK, TOKEN } from "../support/cluster.ts";
+import { initCommand, joinWith, KUBESTICK } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
 import { TestNode, until } from "../support/node.ts";
 import { connect, inPod, type PodHost } from "../support/pods.ts";
@@ -16,19 +16,7 @@ beforeAll(async () => {
   const out = cp.exec(initCommand(cp), 300_000);
   expectDone(out);
   const pin = /sha256:[0-9a-f]{64}/.exec(out.stdout)![0];
-  for (const node of [left, right]) {
-    node.write(
-      "/etc/kubernetes/join.yaml",
-      `apiVersion: kubeadm.k8s.io/v1beta4
-kind: JoinConfiguration
-nodeRegistration:
-  kubeletExtraArgs: [{name: cgroup-root, value: /${node.cgroup}}]
-discovery: {bootstrapToken: {token: ${TOKEN}, apiServerEndpoint: "${cp.ip}:6443", caCertHashes: ["${pin}"]}}
-`,
-    );
-    const joined = node.exec([...KUBESTICK, "join", "--config=/etc/kubernetes/join.yaml"], 300_000);
-    expectDone(joined);
-  }
+  for (const node of [left, right]) expectDone(node.exec(joinWith(node, { endpoint: `${cp.ip}:6443`, pin }), 300_000));
 });
 afterAll(async () => {
   for (const node of nodes) await node.down();

@@ -42,6 +42,33 @@ export function initWith(node: TestNode, extra: string, ...flags: string[]): str
   return [...KUBESTICK, "init", "--config", "/etc/kubernetes/kubestick.yaml", ...ignoredChecks(), ...flags];
 }
 
+/** What a test node joins, and how. */
+interface JoinTo {
+  endpoint: string;
+  pin: string;
+  token?: string;
+  /** More flags of the kubelet, after a comma. */
+  kubeletArgs?: string;
+  /** More lines of the nodeRegistration, and of the configuration itself. */
+  registration?: string;
+  extra?: string;
+}
+
+/** The command that joins a test node by a configuration. Its kubelet shares this kernel with others, so it gets a cgroup root of its own. */
+export function joinWith(node: TestNode, to: JoinTo, ...flags: string[]): string[] {
+  const { endpoint, pin, token = TOKEN, kubeletArgs = "", registration = "", extra = "" } = to;
+  node.write(
+    "/etc/kubernetes/join.yaml",
+    `apiVersion: kubeadm.k8s.io/v1beta4
+kind: JoinConfiguration
+nodeRegistration:
+  kubeletExtraArgs: [{name: cgroup-root, value: /${node.cgroup}}${kubeletArgs}]
+${registration}${extra}discovery: {bootstrapToken: {token: ${token}, apiServerEndpoint: "${endpoint}", caCertHashes: ["${pin}"]}}
+`,
+  );
+  return [...KUBESTICK, "join", "--config=/etc/kubernetes/join.yaml", ...flags];
+}
+
 /** The flag that makes warnings of what the available components cannot pass; none where they are the supported ones. */
 export function ignoredChecks(): string[] {
   const ignored = [

@@ -49,6 +49,7 @@ export function buildImages(specs: ImageSpec[], target: string, work: string): v
       architecture: spec.arch ?? (process.arch === "arm64" ? "arm64" : "amd64"),
       os: "linux",
       config: {
+        // Test machines have memory to spare, and two processors for a dozen control planes.
         Env: ["PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "GOGC=800"],
         ...(spec.entrypoint ? { Entrypoint: spec.entrypoint } : {}),
       },
