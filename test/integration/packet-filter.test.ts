@@ -17,7 +17,7 @@ const OTHERS = `*nat
 -A DOCKER -p tcp -m tcp --dport 80 -j ACCEPT
 COMMIT
 *filter
-:INPUT ACCEPT [7:420]
+:INPUT ACCEPT [0:0]
 :FORWARD DROP [0:0]
 [3:180] -A INPUT -p tcp -m tcp --dport 22 -j ACCEPT
 COMMIT
