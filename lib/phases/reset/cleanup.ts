@@ -17,6 +17,7 @@ import { reason } from "../../host/errors.ts";
 import { unmountBelow } from "../../host/mounts.ts";
 import { removeFlatNetwork } from "../../network/apply.ts";
 import type { Cri } from "../../runtime/cri.ts";
+import { lostShims } from "../../runtime/shims.ts";
 import type { ResetContext } from "./context.ts";
 import { cleanPacketFilter } from "./packet-filter.ts";
 
@@ -26,6 +27,8 @@ const CNI_STATE_DIR = "/var/lib/cni";
 const CONTAINER_LOGS_DIR = "/var/log/containers";
 const REMOVE_TRIES = 3;
 const REMOVE_PAUSE_MS = 500;
+const END_TRIES = 40;
+const END_PAUSE_MS = 50;
 /** Where containerd keeps what it has; kubestick's to remove only when it brought containerd. */
 const CONTAINERD_DIRS = ["/var/lib/containerd", "/run/containerd", "/run/nri"];
 /** containerd 2 ends when the directory of CNI configurations goes, so that of somebody else's stays. */
@@ -66,6 +69,7 @@ export async function cleanUpNode(ctx: ResetContext): Promise<void> {
   await services.remove(AGENT_SERVICE);
   await services.remove("kubelet");
   await removePods(ctx);
+  await endLostShims(ctx);
   if (ownContainerd) {
     ui.step("cleanup-node", "Stopping containerd");
     await services.remove("containerd");
@@ -116,6 +120,29 @@ async function removePod(cri: Cri, id: string): Promise<void> {
       if (tries === REMOVE_TRIES) throw error;
       await sleep(REMOVE_PAUSE_MS);
     }
+  }
+}
+
+/** Ends what containerd does not know of any more, so that no process of a pod stays, nor its cgroup. */
+async function endLostShims({ ui, options }: ResetContext): Promise<void> {
+  let pids = lostShims(options.criSocket);
+  // Those of the pods that were removed just now end by themselves.
+  for (let tries = 0; tries < END_TRIES && pids.length > 0; tries++) {
+    await sleep(END_PAUSE_MS);
+    pids = lostShims(options.criSocket);
+  }
+  if (pids.length === 0) return;
+  ui.step("cleanup-node", `Ending ${pids.length} processes of pods that the container runtime has lost`);
+  for (const pid of pids) tryKill(pid, "SIGKILL");
+  for (let tries = 0; tries < END_TRIES && pids.some((pid) => tryKill(pid, 0)); tries++) await sleep(END_PAUSE_MS);
+}
+
+/** Sends a signal; false when the process is not there. */
+function tryKill(pid: number, signal: "SIGKILL" | 0): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch {
+    return false;
   }
 }
 
