@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { readSystemFile } from "./system-files.ts";
+import { processIds, readSystemFile } from "./system-files.ts";
 
 const CGROUPS = "/sys/fs/cgroup";
 
@@ -18,9 +18,8 @@ export function sharesKernel(): boolean {
 /** Whether a kubelet of another network namespace runs on this kernel. */
 function otherKubeletRuns(): boolean {
   const own = namespaceOf("self");
-  return fs
-    .readdirSync("/proc")
-    .filter((pid) => /^\d+$/.test(pid) && readSystemFile(`/proc/${pid}/comm`).trim() === "kubelet")
+  return processIds()
+    .filter((pid) => readSystemFile(`/proc/${pid}/comm`).trim() === "kubelet")
     .some((pid) => {
       const theirs = namespaceOf(pid);
       return theirs !== undefined && theirs !== own;

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 
 /** The text of a file of this machine's kernel or its own configuration; empty where it cannot be read. */
 export function readSystemFile(path: string): string {
@@ -7,4 +7,9 @@ export function readSystemFile(path: string): string {
   } catch {
     return "";
   }
+}
+
+/** The ids of the processes that this process' namespace sees, as names below /proc. */
+export function processIds(): string[] {
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name));
 }

@@ -33,8 +33,9 @@ export function chooseNodeIp(
   const found = families.flatMap((family) => addressOf(family) ?? []);
   const told = (value: string, why: string): NodeIp => ({ flag: { value, why }, ...(lacks ? { lacks } : {}) });
   if (found.length === 2) return told(found.join(), "pods have addresses of both IP families, and it tells only one");
-  if (families[0] === 6 && found[0]?.includes(":") && facts.addresses.some(({ family }) => family === 4))
-    return told(found[0], "pods have IPv6 addresses, and it prefers the IPv4 one");
+  const ipv6 = addressOf(6);
+  if (families[0] === 6 && ipv6 && facts.addresses.some(({ family }) => family === 4))
+    return told(ipv6, "pods have IPv6 addresses, and it prefers the IPv4 one");
   if (facts.defaultInterface === undefined) return told(own, "it looks for the default route, and there is none");
   return lacks ? { lacks } : {};
 }

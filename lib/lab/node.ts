@@ -7,7 +7,7 @@ import { CGROUP_ROOT_PREFIX, PROGRAM_PATH } from "../constants/paths.ts";
 import { cgroupVersion, removeCgroupRoot } from "../host/cgroups.ts";
 import { KubestickError } from "../host/errors.ts";
 import { type Output, run, tryRun } from "../host/process.ts";
-import { readSystemFile } from "../host/system-files.ts";
+import { processIds, readSystemFile } from "../host/system-files.ts";
 
 /** What a node is made of. */
 export interface NodeSpec {
@@ -92,8 +92,8 @@ export class NamespaceNode {
   get pid(): number | undefined {
     const identity = fs.statSync(`/run/netns/${this.spec.link}`, { throwIfNoEntry: false })?.ino;
     if (identity === undefined) return undefined;
-    for (const pid of fs.readdirSync("/proc")) {
-      if (!/^\d+$/.test(pid) || networkOf(pid) !== `net:[${identity}]`) continue;
+    for (const pid of processIds()) {
+      if (networkOf(pid) !== `net:[${identity}]`) continue;
       // The last number of NSpid is the one that the process has in its own namespace (proc_pid_status(5)).
       if (/^NSpid:\t\d+\t1$/m.test(readSystemFile(`/proc/${pid}/status`))) return Number(pid);
     }

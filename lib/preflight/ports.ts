@@ -1,5 +1,5 @@
 import * as fs from "node:fs";
-import { readSystemFile } from "../host/system-files.ts";
+import { processIds, readSystemFile } from "../host/system-files.ts";
 
 /** The programs that listen on a TCP port of this host, by name; `?` where the program cannot be seen. */
 export function listeners(port: number): string[] {
@@ -9,7 +9,7 @@ export function listeners(port: number): string[] {
   }
   if (inodes.size === 0) return [];
   const names = new Set<string>();
-  for (const pid of fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+  for (const pid of processIds()) {
     for (const fd of list(`/proc/${pid}/fd`)) {
       const inode = /^socket:\[(\d+)\]$/.exec(readLink(`/proc/${pid}/fd/${fd}`))?.[1];
       if (inode && inodes.has(inode)) names.add(readSystemFile(`/proc/${pid}/comm`).trim());

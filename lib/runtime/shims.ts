@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import { basename } from "node:path";
-import { readSystemFile } from "../host/system-files.ts";
+import { processIds, readSystemFile } from "../host/system-files.ts";
 
 /** The containerd namespace of the CRI plugin. */
 const CRI_NAMESPACE = "k8s.io";
@@ -15,9 +15,7 @@ export function lostShims(criSocket: string): number[] {
   const socket = criSocket.replace(/^unix:\/\//, "");
   const parents = new Map<number, number>();
   const lost: number[] = [];
-  for (const name of fs.readdirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const pid = Number(name);
+  for (const pid of processIds().map(Number)) {
     // The program's name, in parentheses, may hold blanks (proc_pid_stat(5)).
     const parent = /^.*\) \S (\d+)/.exec(readSystemFile(`/proc/${pid}/stat`))?.[1];
     if (parent) parents.set(pid, Number(parent));

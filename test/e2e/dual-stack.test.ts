@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { componentVersions, PAUSE_IMAGE } from "../support/binaries.ts";
+import { componentVersions } from "../support/binaries.ts";
 import { ignoredChecks, joinWith, KUBESTICK, nodeConfig } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
 import { TestNode, until } from "../support/node.ts";
-import { connect, type PodHost } from "../support/pods.ts";
+import { connect, type PodHost, runPodOn } from "../support/pods.ts";
 
 // Two boards with an IPv4 and an IPv6 address each; nobody tells a kubelet which.
 const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
@@ -55,11 +55,7 @@ test("init and join tell the kubelet both of the node's addresses, unasked", asy
 });
 
 test("a pod on each node has an address of each family, and reaches the other by both", async () => {
-  for (const { name } of nodes) {
-    const spec = { nodeName: name, tolerations: [{ operator: "Exists" }], terminationGracePeriodSeconds: 0 };
-    const flags = [`--image=${PAUSE_IMAGE}`, "--image-pull-policy=Never", `--overrides=${JSON.stringify({ spec })}`];
-    cp.kubectl("run", `p-${name}`, ...flags);
-  }
+  for (const { name } of nodes) cp.kubectl(...runPodOn(name));
   const ips = (node: TestNode) =>
     cp.kubectl("get", "pod", `p-${node.name}`, "-o", "jsonpath={.status.podIPs[*].ip}").split(" ");
   await until(() => nodes.every((node) => ips(node).length === 2), 120_000, "both addresses of each pod");

@@ -5,12 +5,12 @@ import { LAB_OVERLAYS, LAB_OWN_DIRS } from "../../lib/constants/lab.ts";
 import { run, tryRun } from "../../lib/host/process.ts";
 import { NamespaceNode } from "../../lib/lab/node.ts";
 import { type LabMember, labMembers, loadPlan } from "../../lib/lab/plan.ts";
-import { hasBinary, PAUSE_IMAGE } from "../support/binaries.ts";
+import { hasBinary } from "../support/binaries.ts";
 import { ignoredChecks, KUBESTICK } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
 import { attachedExecutable, localBundle } from "../support/local-bundle.ts";
 import { until } from "../support/node.ts";
-import { connect, inPod, type PodHost } from "../support/pods.ts";
+import { connect, inPod, type PodHost, runPodOn } from "../support/pods.ts";
 
 // Three control planes and two workers, by the lab itself, out of one attached executable.
 const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
@@ -66,11 +66,7 @@ let hosts: PodHost[] = [];
 
 test("a pod on each node reaches every other pod, and the Service kubernetes", async () => {
   const first = members[0]!.name;
-  for (const { name } of members) {
-    const spec = { nodeName: name, tolerations: [{ operator: "Exists" }], terminationGracePeriodSeconds: 0 };
-    const flags = [`--image=${PAUSE_IMAGE}`, "--image-pull-policy=Never", `--overrides=${JSON.stringify({ spec })}`];
-    expect(kubectl(first, "run", `p-${name}`, ...flags).stderr).toBe("");
-  }
+  for (const { name } of members) expect(kubectl(first, ...runPodOn(name)).stderr).toBe("");
   const ips = () => kubectl(first, "get", "pods", "-o", "jsonpath={.items[*].status.podIP}").stdout.trim().split(/\s+/);
   await until(() => ips().length === members.length, 180_000, "every pod has an address");
   // kubectl lists pods by their names, and these are in the nodes' order.

@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createServer } from "node:net";
-import { PAUSE_IMAGE } from "../support/binaries.ts";
 import { initCommand, joinWith, KUBESTICK } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
 import { TestNode, until } from "../support/node.ts";
-import { connect, inPod, type PodHost } from "../support/pods.ts";
+import { connect, inPod, type PodHost, runPodOn } from "../support/pods.ts";
 
 const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
 const nodes = ["net1", "net2", "net3"].map((name, i) => new TestNode(name, 21 + i, WORK));
@@ -40,18 +39,7 @@ test("every node becomes Ready, with the agent's network configuration", async (
 });
 
 test("a pod on each node reaches every other pod, and a Service", async () => {
-  for (const node of nodes) {
-    const overrides = {
-      spec: { nodeName: node.name, tolerations: [{ operator: "Exists" }], terminationGracePeriodSeconds: 0 },
-    };
-    cp.kubectl(
-      "run",
-      `p-${node.name}`,
-      `--image=${PAUSE_IMAGE}`,
-      "--image-pull-policy=Never",
-      `--overrides=${JSON.stringify(overrides)}`,
-    );
-  }
+  for (const { name } of nodes) cp.kubectl(...runPodOn(name));
   const ip = (node: TestNode) => cp.kubectl("get", "pod", `p-${node.name}`, "-o", "jsonpath={.status.podIP}");
   await until(() => nodes.every((node) => ip(node) !== ""), 180_000, "every pod has an address");
   for (const node of nodes) podIps.set(node.name, ip(node));

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { LAB_HIDDEN } from "../../lib/constants/lab.ts";
 import { cgroupVersion, makeCgroupRoot, removeCgroupRoot } from "../../lib/host/cgroups.ts";
 import { type Output, run, tryRun } from "../../lib/host/process.ts";
+import { processIds } from "../../lib/host/system-files.ts";
 import { NamespaceNode } from "../../lib/lab/node.ts";
 import { E2E_BIN, PAUSE_IMAGE, unpackedImages } from "./binaries.ts";
 
@@ -264,9 +265,7 @@ ip link set eth0 up && ip route add default via ${SUBNET}.1`;
     const own = [...OWN_PATHS, ...(this.#bare ? OWN_PATHS_BARE : [])];
     const first = String(this.#node.pid);
     const namespace = namespaceOf(first);
-    const pids = fs
-      .readdirSync("/proc")
-      .filter((pid) => /^\d+$/.test(pid) && pid !== first && namespaceOf(pid) === namespace);
+    const pids = processIds().filter((pid) => pid !== first && namespaceOf(pid) === namespace);
     return {
       files: lines(`find ${own.join(" ")} -xdev -type f`),
       processes: pids.map((pid) => fs.readFileSync(`/proc/${pid}/comm`, "utf8").trim()).sort(),

@@ -1,4 +1,12 @@
 import type { Output } from "../../lib/host/process.ts";
+import { PAUSE_IMAGE } from "./binaries.ts";
+
+/** What kubectl runs a pod that only waits on a certain node with, whatever taints that has; its name is the node's after `p-`. */
+export function runPodOn(node: string): string[] {
+  const spec = { nodeName: node, tolerations: [{ operator: "Exists" }], terminationGracePeriodSeconds: 0 };
+  const flags = [`--image=${PAUSE_IMAGE}`, "--image-pull-policy=Never", `--overrides=${JSON.stringify({ spec })}`];
+  return ["run", `p-${node}`, ...flags];
+}
 
 /** A node and the address of a pod on it. */
 export interface PodHost {
