@@ -1,10 +1,10 @@
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { inParallel } from "../lib/bundle/pool.ts";
 import { E2E_BIN, missingForCluster, unpackedImages } from "./support/binaries.ts";
 import { builtExecutable } from "./support/local-bundle.ts";
-
-const E2E_WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
+import { WORK } from "./support/node.ts";
 
 interface Layer {
   name: string;
@@ -30,11 +30,12 @@ const LAYERS: Layer[] = [
       // Another containerd can be put there to be tried.
       process.env["PATH"] = `${E2E_BIN}:${process.env["PATH"]}`;
       // Files that run side by side must not each make them.
-      unpackedImages(E2E_WORK);
+      unpackedImages(WORK);
       builtExecutable();
       process.env["KUBESTICK_E2E_BUILT"] = "1";
     },
-    atOnce: 4,
+    // Each file runs whole clusters: more than one a processor, and every deadline is too short.
+    atOnce: availableParallelism(),
     slowest: ["lab", "interop", "offline", "control-planes", "init", "service-managers"],
   },
 ];

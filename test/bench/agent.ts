@@ -14,9 +14,9 @@ const TICKS = 100;
  * other kubestick processes counted in proportion (proc_pid_smaps(5), Pss) and in whole (Rss), and its idle CPU time.
  */
 export async function benchAgent(work: string): Promise<void> {
-  const node = new TestNode("ba-cp", 105, work);
+  const node = new TestNode("ba-cp", work);
   try {
-    await node.up(work, { cni: false });
+    await node.up({ cni: false });
     node.exec([EXECUTABLE, ...initWith(node, "", "--skip-phases=preflight").slice(2)], 300_000, true);
     await until(() => node.kubectl("get", "nodes").includes(" Ready "), 120_000, "the node is Ready");
     await sleep(SETTLE_MS);

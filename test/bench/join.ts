@@ -23,8 +23,8 @@ const LIMIT_MS = 600_000;
 
 /** A control plane for others to join, and a client of it. */
 async function controlPlane(work: string): Promise<{ node: TestNode; client: ApiClient; pin: string }> {
-  const node = new TestNode("bj-cp", 100, work);
-  await node.up(work, { hosts: `${node.ip} cluster.test\n`, cni: false });
+  const node = new TestNode("bj-cp", work);
+  await node.up({ hosts: `${node.ip} cluster.test\n`, cni: false });
   const init = initWith(node, `controlPlaneEndpoint: ${ENDPOINT}\n`, "--skip-phases=preflight").slice(2);
   node.exec([EXECUTABLE, ...init], LIMIT_MS, true);
   const path = "/etc/kubernetes/admin.conf";
@@ -56,7 +56,7 @@ export async function benchJoin(work: string, rounds: number): Promise<void> {
   const pairs = { kubestick: side(), kubeadm: side() };
   const { node: first, client, pin } = await controlPlane(work);
   speakOldKubeadm(first);
-  const worker = new TestNode("bj-worker", 101, work);
+  const worker = new TestNode("bj-worker", work);
   const flags = ["--token", TOKEN, "--discovery-token-ca-cert-hash", pin, "--skip-phases=preflight"];
   const commands = {
     kubestick: [OWN_COPY, "join", ENDPOINT, ...flags],
@@ -66,7 +66,7 @@ export async function benchJoin(work: string, rounds: number): Promise<void> {
     for (let i = 0; i < rounds; i++) {
       for (const name of ["kubestick", "kubeadm"] as const) {
         // With a default route an old kubelet asks clouds for credentials for as long as all the rest takes.
-        await worker.up(work, {
+        await worker.up({
           hosts: `${first.ip} cluster.test\n`,
           cni: false,
           images: false,
@@ -109,10 +109,10 @@ export async function benchClass(work: string, count: number): Promise<void> {
   const before = getSysctl(INOTIFY_INSTANCES);
   setSysctl(INOTIFY_INSTANCES, String(Math.max(Number(before), (count + 1) * LAB_INOTIFY_PER_NODE)));
   const { node: first, client } = await controlPlane(work);
-  const boards = Array.from({ length: count }, (_, i) => new TestNode(`bj-${i + 1}`, 110 + i, work));
+  const boards = Array.from({ length: count }, (_, i) => new TestNode(`bj-${i + 1}`, work));
   try {
     await inParallel(boards, 4, async (board) => {
-      await board.up(work, { hosts: `${first.ip} cluster.test\n`, cni: false, images: false });
+      await board.up({ hosts: `${first.ip} cluster.test\n`, cni: false, images: false });
     });
     const create = ["token", "create", "--count", String(count), "--print-join-command"];
     const slips = first

@@ -41,10 +41,11 @@ const kubestickSkips = [...NOT_FILES, "show-join-command"].join(",");
 const versions = componentVersions();
 console.log(`kubeadm and components ${versions.kubernetes}, ${rounds} pairs`);
 
+const node = new TestNode("bench", WORK);
+
 async function onNode(images: boolean, run: (node: TestNode) => Promise<Measurement>): Promise<Measurement> {
-  const node = new TestNode("bench", 20, WORK);
   try {
-    await node.up(WORK, { containerd: images, defaultRoute: false });
+    await node.up({ containerd: images, defaultRoute: false });
     return await run(node);
   } finally {
     await node.down();

@@ -5,15 +5,14 @@ import { ignoredChecks, initWith, joinWith, KUBESTICK } from "../support/cluster
 import { expectDone } from "../support/done.ts";
 import { TestNode, until } from "../support/node.ts";
 
-const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
-const nodes = [1, 2, 3].map((i) => new TestNode(`ha${i}`, 10 + i, WORK));
+const nodes = [1, 2, 3].map((i) => new TestNode(`ha${i}`));
 const [first, second, third] = nodes as [TestNode, TestNode, TestNode];
 const ENDPOINT = "cluster.test:6443";
 let pin = "";
 let key = "";
 
 beforeAll(async () => {
-  for (const node of nodes) await node.up(WORK, { hosts: `${first.ip} cluster.test\n` });
+  for (const node of nodes) await node.up({ hosts: `${first.ip} cluster.test\n` });
   const out = first.exec(initWith(first, `controlPlaneEndpoint: ${ENDPOINT}\n`, "--upload-certs"), 300_000);
   expectDone(out);
   pin = /sha256:[0-9a-f]{64}/.exec(out.stdout)![0];

@@ -6,8 +6,7 @@ import { TestNode, until } from "../support/node.ts";
 import { connect, type PodHost, runPodOn } from "../support/pods.ts";
 
 // Two boards with an IPv4 and an IPv6 address each; nobody tells a kubelet which.
-const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
-const nodes = ["ds1", "ds2"].map((name, i) => new TestNode(name, 60 + i, WORK));
+const nodes = ["ds1", "ds2"].map((name) => new TestNode(name));
 const [cp, worker] = nodes as [TestNode, TestNode];
 const address6 = (node: TestNode) => `fd00:99::${node.ip.split(".").at(-1)}`;
 
@@ -22,7 +21,7 @@ const PROXY = `---\napiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProx
 
 beforeAll(async () => {
   for (const node of nodes) {
-    await node.up(WORK, { cni: false });
+    await node.up({ cni: false });
     const script = `ip -6 addr add ${address6(node)}/64 dev eth0 nodad; echo 1 >/proc/sys/net/ipv6/conf/default/forwarding`;
     node.exec(["sh", "-ec", script], 5_000, true);
   }

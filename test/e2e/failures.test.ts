@@ -1,16 +1,15 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { initCommand } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
-import { TestNode, until } from "../support/node.ts";
+import { BRIDGE_ADDRESS, TestNode, until } from "../support/node.ts";
 
-const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
-const node = new TestNode("f1", 3, WORK);
+const node = new TestNode("f1");
 const pidOf = (path: string) => Number(node.exec(["cat", path]).stdout);
 const kubelet = () => Number(node.exec(["bash", "-c", "pgrep -P $(cat /run/kubestick/kubelet.pid) -x kubelet"]).stdout);
 
 beforeAll(async () => {
   // An air-gapped board: one address, no default route, but a nameserver on the switch.
-  await node.up(WORK, { resolvConf: "nameserver 10.99.0.1\n", defaultRoute: false });
+  await node.up({ resolvConf: `nameserver ${BRIDGE_ADDRESS}\n`, defaultRoute: false });
 });
 afterAll(async () => await node.down());
 

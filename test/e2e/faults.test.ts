@@ -9,13 +9,12 @@ import { initCommand, KUBESTICK, TOKEN } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
 import { TestNode, until } from "../support/node.ts";
 
-const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
-const cp = new TestNode("fcp", 41, WORK);
-const worker = new TestNode("fw1", 42, WORK);
+const cp = new TestNode("fcp");
+const worker = new TestNode("fw1");
 let pin = "";
 
 beforeAll(async () => {
-  for (const node of [cp, worker]) await node.up(WORK);
+  for (const node of [cp, worker]) await node.up();
   const out = cp.exec(initCommand(cp), 300_000);
   expectDone(out);
   pin = /sha256:[0-9a-f]{64}/.exec(out.stdout)![0];

@@ -13,9 +13,8 @@ import { expectDone } from "../support/done.ts";
 import { kubeletLoop } from "../support/kubeadm.ts";
 import { TestNode, until } from "../support/node.ts";
 
-const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
-const cp1 = new TestNode("cp1", 1, WORK);
-const w1 = new TestNode("w1", 2, WORK);
+const cp1 = new TestNode("cp1");
+const w1 = new TestNode("w1");
 const supported = componentVersions().supported;
 
 interface Pod {
@@ -28,7 +27,7 @@ const pods = () =>
 
 beforeAll(async () => {
   console.log(`end to end with Kubernetes ${componentVersions().kubernetes}, etcd ${componentVersions().etcdTag}`);
-  await cp1.up(WORK);
+  await cp1.up();
 });
 afterAll(async () => {
   await w1.down();
@@ -74,7 +73,7 @@ describe("init", () => {
   });
 
   test("anonymous gets cluster-info and nothing else", async () => {
-    const nobody = new ApiClient({ server: "https://10.99.0.11:6443", ca: cp1.file("/etc/kubernetes/pki/ca.crt") });
+    const nobody = new ApiClient({ server: `https://${cp1.ip}:6443`, ca: cp1.file("/etc/kubernetes/pki/ca.crt") });
     const status = (path: string) =>
       nobody.text(path).then(
         () => 200,
@@ -178,7 +177,7 @@ test("a token made later works at once: listed, signed, accepted, and gone when 
   const token = (...args: string[]) => cp1.exec([...KUBESTICK, "token", ...args], 30_000);
   const made = token("create", "fedcba.0123456789abcdef", "--ttl=2h", "--description=a board", "--print-join-command");
   expect(made.stdout.trim()).toBe(
-    `kubestick join 10.99.0.11:6443 --token fedcba.0123456789abcdef --discovery-token-ca-cert-hash ${caPin(new X509Certificate(cp1.file("/etc/kubernetes/pki/ca.crt")))}`,
+    `kubestick join ${cp1.ip}:6443 --token fedcba.0123456789abcdef --discovery-token-ca-cert-hash ${caPin(new X509Certificate(cp1.file("/etc/kubernetes/pki/ca.crt")))}`,
   );
   const info = () =>
     (
@@ -195,7 +194,7 @@ test("a token made later works at once: listed, signed, accepted, and gone when 
     /fedcba\.0123456789abcdef +(2h0m0s|1h59m\d+s) +\S+Z +signing,authentication +a board +system:bootstrappers/,
   );
   const client = new ApiClient({
-    server: "https://10.99.0.11:6443",
+    server: `https://${cp1.ip}:6443`,
     ca: cp1.file("/etc/kubernetes/pki/ca.crt"),
     token: "fedcba.0123456789abcdef",
   });
@@ -220,12 +219,12 @@ test("a token made later works at once: listed, signed, accepted, and gone when 
 
 describe("joining", () => {
   const pin = () => caPin(new X509Certificate(cp1.file("/etc/kubernetes/pki/ca.crt")));
-  const discovery = () => ["10.99.0.11:6443", "--token", TOKEN, "--discovery-token-ca-cert-hash", pin()];
+  const discovery = () => [`${cp1.ip}:6443`, "--token", TOKEN, "--discovery-token-ca-cert-hash", pin()];
 
   test.skipIf(!hasBinary("kubeadm") || !supported)(
     "a real kubeadm join gets through discovery and TLS bootstrap",
     async () => {
-      await w1.up(WORK);
+      await w1.up();
       const kubelet = kubeletLoop(w1);
       const out = w1.exec(["kubeadm", "join", ...discovery(), "--ignore-preflight-errors=all"], 200_000);
       kubelet.kill();
@@ -250,7 +249,7 @@ describe("joining", () => {
   test.skipIf(!hasBinary("kubeadm") || supported)(
     "a kubeadm too old for v1beta4 still gets through discovery: pin, CA and signature",
     async () => {
-      await w1.up(WORK);
+      await w1.up();
       const out = w1.exec(
         [
           "kubeadm",
@@ -283,7 +282,7 @@ describe("joining", () => {
         clusters: [
           {
             name: "c",
-            cluster: { server: "https://10.99.0.11:6443", "certificate-authority-data": ca.toString("base64") },
+            cluster: { server: `https://${cp1.ip}:6443`, "certificate-authority-data": ca.toString("base64") },
           },
         ],
         users: [{ name: "u", user: { token: TOKEN } }],

@@ -9,9 +9,8 @@ import { TestNode, until } from "../support/node.ts";
 
 // kubeadm and kubestick in one cluster, each the first and each the one that joins. What an old kubeadm at hand says
 // in other words is put into today's, and back (test/support/kubeadm.ts); all else is between the two programs.
-const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
 const ENDPOINT = "cluster.test:6443";
-const nodes = ["first", "cp", "worker"].map((role, i) => new TestNode(`io-${role}`, 60 + i, WORK));
+const nodes = ["first", "cp", "worker"].map((role) => new TestNode(`io-${role}`));
 const [first, second, worker] = nodes as [TestNode, TestNode, TestNode];
 
 afterAll(async () => {
@@ -19,7 +18,7 @@ afterAll(async () => {
 });
 
 async function fresh(): Promise<void> {
-  for (const node of nodes) await node.up(WORK, { hosts: `${first.ip} cluster.test\n` });
+  for (const node of nodes) await node.up({ hosts: `${first.ip} cluster.test\n` });
 }
 
 const pin = () => caPin(new X509Certificate(first.file("/etc/kubernetes/pki/ca.crt")));

@@ -3,14 +3,13 @@ import { initCommand, joinWith, KUBESTICK, TOKEN } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
 import { TestNode, until } from "../support/node.ts";
 
-const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
-const cp = new TestNode("jcp", 4, WORK);
-const worker = new TestNode("jw1", 5, WORK);
+const cp = new TestNode("jcp");
+const worker = new TestNode("jw1");
 let pin = "";
 
 beforeAll(async () => {
-  await cp.up(WORK);
-  await worker.up(WORK, { defaultRoute: false });
+  await cp.up();
+  await worker.up({ defaultRoute: false });
   const out = cp.exec(initCommand(cp, "--output=json"), 300_000);
   expectDone(out);
   pin = /sha256:[0-9a-f]{64}/.exec(out.stdout)![0];

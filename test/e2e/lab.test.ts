@@ -9,11 +9,10 @@ import { hasBinary } from "../support/binaries.ts";
 import { ignoredChecks, KUBESTICK } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
 import { attachedExecutable, localBundle } from "../support/local-bundle.ts";
-import { until } from "../support/node.ts";
+import { until, WORK } from "../support/node.ts";
 import { connect, inPod, type PodHost, runPodOn } from "../support/pods.ts";
 
 // Three control planes and two workers, by the lab itself, out of one attached executable.
-const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
 const dir = join(WORK, "lab");
 const NAME = "e2e";
 const FLAGS = ["--name", NAME, "--dir", join(dir, "labs")];

@@ -2,16 +2,15 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createServer } from "node:net";
 import { initCommand, joinWith, KUBESTICK } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
-import { TestNode, until } from "../support/node.ts";
+import { BRIDGE_ADDRESS, TestNode, until } from "../support/node.ts";
 import { connect, inPod, type PodHost, runPodOn } from "../support/pods.ts";
 
-const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
-const nodes = ["net1", "net2", "net3"].map((name, i) => new TestNode(name, 21 + i, WORK));
+const nodes = ["net1", "net2", "net3"].map((name) => new TestNode(name));
 const [cp, left, right] = nodes as [TestNode, TestNode, TestNode];
 const podIps = new Map<string, string>();
 
 beforeAll(async () => {
-  for (const node of nodes) await node.up(WORK, { cni: false });
+  for (const node of nodes) await node.up({ cni: false });
   const out = cp.exec(initCommand(cp), 300_000);
   expectDone(out);
   const pin = /sha256:[0-9a-f]{64}/.exec(out.stdout)![0];
@@ -63,9 +62,9 @@ test("only what leaves the cluster is masqueraded", async () => {
     peers.push(socket.remoteAddress!);
     socket.destroy();
   });
-  await new Promise<void>((resolve) => server.listen(0, "10.99.0.1", resolve));
+  await new Promise<void>((resolve) => server.listen(0, BRIDGE_ADDRESS, resolve));
   const { port } = server.address() as { port: number };
-  const ask = inPod(pod(left), "timeout", "3", "bash", "-c", `exec 3<>/dev/tcp/10.99.0.1/${port}; cat <&3`);
+  const ask = inPod(pod(left), "timeout", "3", "bash", "-c", `exec 3<>/dev/tcp/${BRIDGE_ADDRESS}/${port}; cat <&3`);
   await until(
     async () => (await Bun.spawn(left.command(ask), { stdout: "ignore", stderr: "ignore" }).exited) === 0,
     30_000,

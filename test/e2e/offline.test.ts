@@ -6,14 +6,13 @@ import { ignoredChecks, KUBESTICK } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
 import { ROOT } from "../support/executable.ts";
 import { builtExecutable } from "../support/local-bundle.ts";
-import { TestNode, until } from "../support/node.ts";
+import { TestNode, until, WORK } from "../support/node.ts";
 import { publishHostBinaries, publishImages, writeLock } from "../support/offline.ts";
 import { downloadSite, TestRegistry } from "../support/registry.ts";
 
-const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
 const offline = join(WORK, "offline");
-const board = new TestNode("board1", 30, WORK);
-const second = new TestNode("board2", 31, WORK);
+const board = new TestNode("board1");
+const second = new TestNode("board2");
 const missing = ["docker-registry", "skopeo"].filter((name) => !findProgram(name));
 
 /** Whether a file can stand for a disk here. */
@@ -63,7 +62,7 @@ describe.skipIf(missing.length > 0)("init from one file on a bare node", () => {
       site.stop();
       registry.stop();
     }
-    for (const node of [board, second]) await node.up(WORK, { bare: true, defaultRoute: false });
+    for (const node of [board, second]) await node.up({ bare: true, defaultRoute: false });
     await here(
       ...KUBESTICK,
       "bundle",

@@ -5,12 +5,11 @@ import { cgroupVersion, makeCgroupRoot, removeCgroupRoot } from "../../lib/host/
 import { ignoredChecks } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
 import { attachedExecutable, localBundle } from "../support/local-bundle.ts";
-import { TestNode, until } from "../support/node.ts";
+import { TestNode, until, WORK } from "../support/node.ts";
 import { bootOpenrc, unpackOpenrc } from "../support/openrc.ts";
 import { hasSystemd, systemdBoot } from "../support/systemd.ts";
 
 // Boards as most are: systemd or OpenRC keeps containerd, the kubelet and the agent running.
-const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
 const work = join(WORK, "service-managers");
 const CGROUP = "kstest-systemd";
 const SERVICES = ["containerd", "kubelet", "kubestick-agent"];
@@ -26,7 +25,6 @@ afterAll(() => fs.rmSync(work, { recursive: true, force: true }));
 
 interface Manager {
   name: string;
-  index: number;
   missing: boolean;
   up(node: TestNode): Promise<void>;
   down(): void;
@@ -40,11 +38,10 @@ interface Manager {
 const MANAGERS: Manager[] = [
   {
     name: "systemd",
-    index: 70,
     missing: !hasSystemd(),
     async up(node) {
       makeCgroupRoot(CGROUP, cgroupVersion());
-      await node.up(WORK, { bare: true, boot: systemdBoot(CGROUP) });
+      await node.up({ bare: true, boot: systemdBoot(CGROUP) });
       const running = () => node.exec(["systemctl", "is-system-running"]).stdout.trim() === "running";
       await until(running, 30_000, "systemd has started");
     },
@@ -56,10 +53,9 @@ const MANAGERS: Manager[] = [
   },
   {
     name: "OpenRC",
-    index: 71,
     missing: openrc === undefined,
     async up(node) {
-      await node.up(WORK, { bare: true });
+      await node.up({ bare: true });
       bootOpenrc(node, openrc!);
     },
     down: () => undefined,
@@ -72,7 +68,7 @@ const MANAGERS: Manager[] = [
 
 for (const manager of MANAGERS)
   describe.skipIf(manager.missing)(`a board with ${manager.name}`, () => {
-    const board = new TestNode(`sm-${manager.index}`, manager.index, WORK);
+    const board = new TestNode(`sm-${manager.name.toLowerCase()}`);
     const executable = join(board.dir, "kubestick");
     const init = () => expectDone(board.exec([executable, "init", ...ignoredChecks()], 300_000));
     const those = (condition: string) =>

@@ -8,9 +8,15 @@ import { type Output, run, tryRun } from "../../lib/host/process.ts";
 import { processIds } from "../../lib/host/system-files.ts";
 import { NamespaceNode } from "../../lib/lab/node.ts";
 import { E2E_BIN, PAUSE_IMAGE, unpackedImages } from "./binaries.ts";
+import { claimNumber } from "./claims.ts";
+
+/** Where the end-to-end tests keep images, bundles and nodes. */
+export const WORK = process.env["KUBESTICK_E2E_WORK"] ?? "/var/tmp/kubestick-e2e";
 
 const BRIDGE = "kstest0";
 const SUBNET = "10.99.0";
+/** This machine's address on the nodes' bridge. */
+export const BRIDGE_ADDRESS = `${SUBNET}.1`;
 
 /** Where kubestick, and what it starts, may leave files. */
 const OWN_PATHS = [
@@ -61,14 +67,22 @@ export class TestNode {
   readonly ip: string;
   readonly dir: string;
   readonly cgroup: string;
+  readonly #work: string;
+  readonly #link: string;
+  #left: string | undefined;
   #node: NamespaceNode;
   #bare = false;
 
-  constructor(name: string, index: number, work: string) {
+  constructor(name: string, work = WORK) {
+    const dirOf = (index: number) => join(work, "nodes", `${index}-${name}`);
+    const { index, left } = claimNumber(dirOf);
+    this.#work = work;
     this.name = name;
-    this.ip = `${SUBNET}.${10 + index}`;
-    this.dir = join(work, "nodes", name);
-    this.cgroup = `kstest-${name}`;
+    this.ip = `${SUBNET}.${index}`;
+    this.dir = dirOf(index);
+    this.cgroup = `kstest-${index}`;
+    this.#link = `kst-${index}`;
+    this.#left = left;
     this.#node = this.#made({});
   }
 
@@ -77,23 +91,23 @@ export class TestNode {
       name: this.name,
       address: `${this.ip}/24`,
       bridge: BRIDGE,
-      link: `kst-${this.name}`,
+      link: this.#link,
       dir: this.dir,
       // An air-gapped Debian knows its own name by a loopback address only.
       hosts: `127.0.0.1 localhost\n${options.defaultRoute === false ? "127.0.1.1" : this.ip} ${this.name}\n${options.hosts ?? ""}`,
       resolvConf: options.resolvConf ?? "nameserver 127.0.0.1\n",
-      ...(options.defaultRoute === false ? {} : { gateway: `${SUBNET}.1` }),
+      ...(options.defaultRoute === false ? {} : { gateway: BRIDGE_ADDRESS }),
       ...(options.boot ? { boot: options.boot } : {}),
       hidden: options.bare ? LAB_HIDDEN : LAB_HIDDEN.filter((path) => !path.startsWith("usr/")),
     });
   }
 
   /** Makes the node and starts containerd in it. */
-  async up(work: string, options: NodeOptions = {}): Promise<this> {
+  async up(options: NodeOptions = {}): Promise<this> {
     await this.down();
     // Other test files may make it at the same moment; whoever comes second finds it there.
     tryRun("ip", ["link", "add", BRIDGE, "type", "bridge"]);
-    tryRun("ip", ["addr", "add", `${SUBNET}.1/24`, "dev", BRIDGE]);
+    tryRun("ip", ["addr", "add", `${BRIDGE_ADDRESS}/24`, "dev", BRIDGE]);
     run("ip", ["link", "set", BRIDGE, "up"]);
     makeCgroupRoot(this.cgroup, cgroupVersion());
     this.#bare = options.bare ?? false;
@@ -102,7 +116,7 @@ export class TestNode {
     if (this.#bare) return this;
     this.#writeFiles(options);
     if (options.containerd === false) return this;
-    if (options.images !== false) this.#giveImages(unpackedImages(work));
+    if (options.images !== false) this.#giveImages(unpackedImages(this.#work));
     await this.#startContainerd();
     return this;
   }
@@ -252,9 +266,9 @@ export class TestNode {
   /** Replaces the node's link by two interfaces of this machine: one on the bridge, one in the node, with its address. */
   relink(near: string, far: string): void {
     run("ip", ["link", "set", near, "master", BRIDGE, "up"]);
-    run("ip", ["link", "set", far, "netns", `kst-${this.name}`]);
+    run("ip", ["link", "set", far, "netns", this.#link]);
     const script = `ip link del eth0 && ip link set ${far} name eth0 && ip addr add ${this.ip}/24 dev eth0 &&
-ip link set eth0 up && ip route add default via ${SUBNET}.1`;
+ip link set eth0 up && ip route add default via ${BRIDGE_ADDRESS}`;
     this.exec(["sh", "-c", script], 10_000, true);
   }
 
@@ -277,6 +291,9 @@ ip link set eth0 up && ip route add default via ${SUBNET}.1`;
   /** Ends every process of the node and removes what it was made of. */
   async down(): Promise<void> {
     await this.#node.down();
+    // What a run that was killed left under this number goes when its processes have ended.
+    if (this.#left) fs.rmSync(this.#left, { recursive: true, force: true });
+    this.#left = undefined;
     removeCgroupRoot(this.cgroup, cgroupVersion());
   }
 }
