@@ -37,11 +37,20 @@ function namespaceOf(pid: string): string | undefined {
 
 /** Every hierarchy of cgroups: one with version 2, one a controller with version 1. */
 function hierarchies(version: 1 | 2): string[] {
-  if (version === 2) return [CGROUPS];
-  return fs
-    .readdirSync(CGROUPS)
-    .map((name) => join(CGROUPS, name))
-    .filter((path) => fs.lstatSync(path).isDirectory());
+  return version === 2 ? [CGROUPS] : mountedHierarchies(readSystemFile("/proc/self/mounts"));
+}
+
+/**
+ * Where the hierarchies of version 1 are mounted, out of /proc/self/mounts (proc_mounts(5)). Directories alone tell
+ * nothing: systemd makes one for controllers it would join (`cpu,cpuacct`), and leaves it when they stand apart.
+ */
+export function mountedHierarchies(mounts: string): string[] {
+  const found = mounts
+    .split("\n")
+    .map((line) => line.split(" "))
+    .filter(([, path, type]) => type === "cgroup" && path?.startsWith(`${CGROUPS}/`))
+    .map(([, path]) => path!);
+  return [...new Set(found)];
 }
 
 /** Makes a kubelet's cgroup root in every hierarchy: the kubelet refuses one that is not there. */

@@ -58,7 +58,7 @@ function leave(): void {
 test("the API server restarting in the middle of a join", async () => {
   let killed = false;
   const { output } = await worker.runAnd(joinCommand(), "phase kubelet-start begins", () => {
-    const find = "for p in $(pgrep -x kube-apiserver); do grep -q fcp /proc/$p/cgroup && echo $p; done";
+    const find = `for p in $(pgrep -x kube-apiserver); do grep -q ${cp.cgroup} /proc/$p/cgroup && echo $p; done`;
     const pids = cp.exec(["bash", "-c", find]).stdout.trim().split("\n").filter(Boolean);
     for (const pid of pids) tryRun("kill", ["-9", pid]);
     killed = pids.length > 0;

@@ -26,6 +26,8 @@ const KUBELET_DIR = "/var/lib/kubelet";
 const CNI_STATE_DIR = "/var/lib/cni";
 const CONTAINER_LOGS_DIR = "/var/log/containers";
 const REMOVE_TRIES = 3;
+/** A container that was being started when the kubelet ended cannot be removed before it has been. */
+const REMOVE_TRIES_STARTING = 40;
 const REMOVE_PAUSE_MS = 500;
 const END_TRIES = 40;
 const END_PAUSE_MS = 50;
@@ -117,7 +119,7 @@ async function removePod(cri: Cri, id: string): Promise<void> {
     try {
       return await cri.removeSandbox(id);
     } catch (error) {
-      if (tries === REMOVE_TRIES) throw error;
+      if (tries >= (reason(error).includes("starting state") ? REMOVE_TRIES_STARTING : REMOVE_TRIES)) throw error;
       await sleep(REMOVE_PAUSE_MS);
     }
   }
