@@ -14,6 +14,15 @@ export interface Container {
   createdAt: bigint;
 }
 
+/** A pod's sandbox as the CRI reports it. */
+export interface Sandbox {
+  id: string;
+  pod: string;
+  namespace: string;
+  /** Nanoseconds since the epoch. */
+  createdAt: bigint;
+}
+
 /** Why and how a container ended. */
 export interface ContainerStatus {
   state: Container["state"];
@@ -130,10 +139,18 @@ export class Cri {
     };
   }
 
-  /** The ids of every pod's sandbox, running or not. */
-  async sandboxes(): Promise<string[]> {
+  /** Every pod's sandbox, running or not. */
+  async sandboxes(): Promise<Sandbox[]> {
     const reply = await this.#call("Runtime", "ListPodSandbox");
-    return pb.messages(reply, 1).map((sandbox) => pb.text(sandbox, 1));
+    return pb.messages(reply, 1).map((sandbox) => {
+      const metadata = pb.message(sandbox, 2);
+      return {
+        id: pb.text(sandbox, 1),
+        pod: pb.text(metadata, 1),
+        namespace: pb.text(metadata, 3),
+        createdAt: (sandbox.get(4)?.[0] as bigint | undefined) ?? 0n,
+      };
+    });
   }
 
   /** Stops a pod's sandbox with all its containers, and removes them. */

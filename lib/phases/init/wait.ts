@@ -9,6 +9,7 @@ import { probeOf } from "../../manifests/probe.ts";
 import { describeContainer } from "../../runtime/diagnose.ts";
 import type { Phase } from "../runner.ts";
 import type { InitContext } from "./context.ts";
+import { endStalePods } from "./stale-pods.ts";
 
 /** One thing that must become healthy: where it is asked, and the container it runs in. */
 interface Target {
@@ -63,6 +64,7 @@ async function waitFor(ctx: InitContext, targets: Target[], limitMs: number): Pr
   // A health question carries no secret, and the components' own serving certificates are self-signed.
   const agent = new Agent({ connect: { rejectUnauthorized: false, timeout: 2_000 } });
   let lastLook = 0;
+  let ended = false;
   try {
     while (healthy.size < targets.length) {
       await Promise.all(
@@ -91,6 +93,9 @@ async function waitFor(ctx: InitContext, targets: Target[], limitMs: number): Pr
       if (Date.now() - lastLook > LOOK_MS) {
         lastLook = Date.now();
         await look(ctx, targets, healthy, states);
+        // Once: where the clock was put back meanwhile, new pods look old.
+        if (!ended && targets.some((t) => t.name === "kube-apiserver" && !healthy.has(t.name)))
+          ended = await endStalePods(ctx);
         ctx.ui.live(
           "wait-control-plane",
           targets.filter((t) => !healthy.has(t.name)).map((t) => `${t.name}: ${states.get(t.name)}`),

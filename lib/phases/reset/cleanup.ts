@@ -101,7 +101,7 @@ export async function cleanUpNode(ctx: ResetContext): Promise<void> {
 async function removePods({ cri, ui, options }: ResetContext): Promise<void> {
   let ids: string[];
   try {
-    ids = await cri.sandboxes();
+    ids = (await cri.sandboxes()).map(({ id }) => id);
   } catch (error) {
     ui.warn(`the pods cannot be removed: ${reason(error)}`);
     return;
