@@ -205,7 +205,7 @@ function binaryVersions(pairs: string[]): Record<string, string> {
     pairs.map((pair) => {
       const [name = "", version = ""] = pair.split("=");
       if (!hostBinaryKind(name) || !parseVersion(version))
-        throw new UsageError(`--binary takes name=version, such as containerd=v2.1.9, not ${JSON.stringify(pair)}`);
+        throw new UsageError(`--binary takes name=version, such as containerd=v2.4.1, not ${JSON.stringify(pair)}`);
       return [name, version.startsWith("v") ? version : `v${version}`];
     }),
   );

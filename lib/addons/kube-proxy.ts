@@ -3,13 +3,15 @@ import { clusterRoleBinding, role, roleBinding, serviceAccount } from "../api/rb
 import { kubeProxySchema } from "../config/kube-proxy-schema.ts";
 import { withZeros } from "../config/schema.ts";
 import type { ComponentConfig, InitConfig } from "../config/types.ts";
+import { isSince } from "../config/version.ts";
 import { ANNOTATION_CONFIG_HASH, CM_KUBE_PROXY, GROUP_BOOTSTRAPPERS, NAMESPACE_SYSTEM } from "../constants/names.ts";
 import { XTABLES_LOCK } from "../constants/paths.ts";
+import { KUBE_PROXY_MODE_VERSION } from "../constants/versions.ts";
 import type { HostFacts } from "../host/facts.ts";
 import { parseIp } from "../host/net.ts";
 import type { Adaptation } from "../kubelet/config.ts";
 import { kubernetesImage } from "../manifests/images.ts";
-import { sortedYaml } from "../manifests/patches.ts";
+import { applyPatches, type Patch, sortedYaml } from "../manifests/patches.ts";
 
 /** kube-proxy's configuration (kubeadm componentconfigs/kubeproxy.go), fitted to this host where the user has not decided. */
 export function kubeProxyConfig(
@@ -39,13 +41,24 @@ export function kubeProxyConfig(
     clusterCIDR: config.cluster.networking.podSubnet ?? "",
     clientConnection: { kubeconfig: "/var/lib/kube-proxy/kubeconfig.conf" },
     ...user,
+    ...(!user["mode"] && isSince(config.cluster.kubernetesVersion, KUBE_PROXY_MODE_VERSION)
+      ? { mode: "iptables" }
+      : {}),
     ...(Object.keys(own).length > 0 ? { conntrack: { ...own, ...given } } : {}),
   };
   return { config: withZeros(merged, kubeProxySchema) as ComponentConfig, adaptations };
 }
 
-/** Everything that kube-proxy needs in the cluster, in the order of creation (kubeadm addons/proxy). */
-export function kubeProxyObjects(config: InitConfig, server: string, proxyConfig: ComponentConfig): object[] {
+/**
+ * Everything that kube-proxy needs in the cluster, in the order of creation (kubeadm addons/proxy), its DaemonSet with the
+ * user's patches. Throws KubestickError where one of them does not fit.
+ */
+export function kubeProxyObjects(
+  config: InitConfig,
+  server: string,
+  proxyConfig: ComponentConfig,
+  patches: Patch[],
+): object[] {
   const data = { "config.conf": sortedYaml(proxyConfig).trimEnd(), "kubeconfig.conf": KUBECONFIG(server) };
   return [
     serviceAccount("kube-proxy"),
@@ -68,7 +81,14 @@ export function kubeProxyObjects(config: InitConfig, server: string, proxyConfig
       },
       data,
     },
-    daemonSet(kubernetesImage(config.cluster, "kube-proxy"), config.nodeRegistration.imagePullPolicy ?? "IfNotPresent"),
+    applyPatches(
+      daemonSet(
+        kubernetesImage(config.cluster, "kube-proxy"),
+        config.nodeRegistration.imagePullPolicy ?? "IfNotPresent",
+      ),
+      "kubeproxydaemonset",
+      patches,
+    ),
   ];
 }
 
@@ -98,7 +118,7 @@ users:
   user:
     tokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token`;
 
-function daemonSet(image: string, imagePullPolicy: string): object {
+function daemonSet(image: string, imagePullPolicy: string): Record<string, unknown> {
   const labels = { "k8s-app": "kube-proxy" };
   return {
     apiVersion: "apps/v1",

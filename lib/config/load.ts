@@ -1,3 +1,4 @@
+import { KUBE_PROXY_MODE_VERSION } from "../constants/versions.ts";
 import * as net from "../host/net.ts";
 import { convertV1beta3 } from "./convert.ts";
 import { defaultCluster, defaultInit, type HostDefaults } from "./defaults.ts";
@@ -15,6 +16,7 @@ import type {
   JoinConfiguration,
 } from "./types.ts";
 import { type Report, validateCluster, validateComponentConfig, validateInit, validateJoin } from "./validate.ts";
+import { isSince } from "./version.ts";
 
 /** Every document kind that kubestick reads, by API version. */
 const SCHEMAS: Record<string, Record<string, Schema>> = {
@@ -191,5 +193,7 @@ export function initConfig(parsed: ParsedConfig, host: HostDefaults): InitConfig
   validateParsed({ ...parsed, init, cluster: config.cluster });
   if (parsed.problems.length > 0) throw new ConfigError(parsed.problems);
   warnOfOwnRange(config, parsed.warnings);
+  if (config.kubeProxy?.["mode"] === "ipvs" && isSince(config.cluster.kubernetesVersion, KUBE_PROXY_MODE_VERSION))
+    parsed.warnings.push("kube-proxy's mode ipvs is deprecated in Kubernetes; iptables and nftables stay");
   return config;
 }

@@ -1,7 +1,11 @@
 import { isAbsolute } from "node:path";
 import { SERVICE_SUBNET } from "../constants/names.ts";
+import { REMOVED_FEATURE_GATES } from "../constants/removed-flags.ts";
 import { TOKEN_GROUP_PATTERN, TOKEN_PATTERN } from "../constants/tokens.ts";
+import { KUBERNETES_VERSION } from "../constants/versions.ts";
 import * as net from "../host/net.ts";
+import { companionsOf } from "./companions.ts";
+import { removedEtcdFlag } from "./removed.ts";
 import { parseDuration } from "./schema.ts";
 import type {
   Arg,
@@ -12,7 +16,7 @@ import type {
   JoinConfiguration,
   NodeRegistration,
 } from "./types.ts";
-import { parseVersion } from "./version.ts";
+import { isSince, parseVersion } from "./version.ts";
 
 /** Notes a problem at a path of a document; `validate` functions call it once for each thing that is wrong. */
 export type Report = (path: string, message: string) => void;
@@ -29,6 +33,8 @@ type Deep<T> = {
 const FEATURE_GATES: Record<string, (on: boolean) => string | undefined> = {
   ControlPlaneKubeletLocalMode: (on) => (on ? undefined : "is always on in kubestick; remove the line"),
   NodeLocalCRISocket: (on) => (on ? undefined : "is always on in kubestick; remove the line"),
+  // encryptionAlgorithm decides.
+  PublicKeysECDSA: () => undefined,
   RootlessControlPlane: (on) => (on ? "is not supported by kubestick; remove the line" : undefined),
 };
 
@@ -75,11 +81,15 @@ export function validateCluster(c: Deep<ClusterConfiguration>, report: Report): 
   ] as const) {
     if (tag && !IMAGE_TAG.test(tag)) report(path, `${JSON.stringify(tag)} must be an image tag such as v1.2.3`);
   }
+  const version = c.kubernetesVersion || KUBERNETES_VERSION;
   for (const [gate, on] of Object.entries((c.featureGates ?? {}) as Record<string, boolean>)) {
-    const known = FEATURE_GATES[gate];
-    const wrong = known
-      ? known(on)
-      : `is not a feature gate of kubeadm v1.36; known: ${Object.keys(FEATURE_GATES).join(", ")}`;
+    const known = Object.hasOwn(FEATURE_GATES, gate) ? FEATURE_GATES[gate] : undefined;
+    const removed = known && REMOVED_FEATURE_GATES[gate];
+    const wrong = !known
+      ? `is not a feature gate of kubeadm; known: ${Object.keys(FEATURE_GATES).join(", ")}`
+      : removed && isSince(version, removed)
+        ? `is gone since kubeadm ${removed}, which refuses a cluster's configuration with it; remove the line`
+        : known(on);
     if (wrong) report(`featureGates.${gate}`, wrong);
   }
   if (c.clusterName !== undefined && !/^[A-Za-z0-9][-.\w]{0,252}$/.test(c.clusterName)) {
@@ -204,6 +214,11 @@ function validateEtcd(c: Deep<ClusterConfiguration>, report: Report): void {
   if (local) {
     absolute(local.dataDir, "etcd.local.dataDir", report);
     validateArgs(local.extraArgs, "etcd.local.extraArgs", report);
+    const tag = local.imageTag || companionsOf(c.kubernetesVersion || KUBERNETES_VERSION).etcd;
+    for (const [i, { name }] of (local.extraArgs ?? []).entries()) {
+      const removed = name !== undefined && removedEtcdFlag(tag, name);
+      if (removed) report(`etcd.local.extraArgs[${i}]`, removed);
+    }
     validateSans(local.serverCertSANs, "etcd.local.serverCertSANs", report);
     validateSans(local.peerCertSANs, "etcd.local.peerCertSANs", report);
   }

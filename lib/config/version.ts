@@ -22,3 +22,12 @@ export function compareVersions(a: Version, b: Version): number {
   if (a.pre === "") return 1;
   return b.pre === "" ? -1 : a.pre < b.pre ? -1 : 1;
 }
+
+/**
+ * Whether a version or an image's tag is this release or a later one; a pre-release counts as the release that it leads
+ * to, and a text that is no version as new.
+ */
+export function isSince(text: string, release: string): boolean {
+  const version = parseVersion(text);
+  return version === undefined || compareVersions({ ...version, pre: "" }, parseVersion(release)!) >= 0;
+}

@@ -87,7 +87,10 @@ export function readKubeconfig(text: string, path: string, readFile: (path: stri
     });
   };
   if (typeof config !== "object" || !Array.isArray(config.clusters)) fail("it has no clusters");
-  const context = config.contexts?.find((c) => c?.name === config["current-context"])?.context;
+  const current = config["current-context"];
+  const context = config.contexts?.find((c) => c?.name === current)?.context;
+  // cluster-info has no context at all; a wrong one must not lead to another cluster than was meant.
+  if (current && !context) fail(`its current context ${JSON.stringify(current)} is none of its contexts`);
   const cluster = context
     ? config.clusters?.find((c) => c?.name === context.cluster)?.cluster
     : config.clusters?.[0]?.cluster;

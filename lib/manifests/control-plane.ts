@@ -1,5 +1,5 @@
 import type { HostPathMount, InitConfig } from "../config/types.ts";
-import { compareVersions, parseVersion } from "../config/version.ts";
+import { isSince } from "../config/version.ts";
 import { ANNOTATION_APISERVER_ENDPOINT, ANNOTATION_ETCD_CLIENT_URLS } from "../constants/names.ts";
 import { KUBERNETES_DIR } from "../constants/paths.ts";
 import {
@@ -12,7 +12,7 @@ import {
 import { ETCD_STABLE_FLAGS_VERSION } from "../constants/versions.ts";
 import { joinHostPort, parseIp } from "../host/net.ts";
 import { etcdImage, etcdImageTag, kubernetesImage } from "./images.ts";
-import { type StaticPod, staticPod } from "./pod.ts";
+import { argOf, type StaticPod, staticPod } from "./pod.ts";
 
 /** What the builders must know of the host. */
 export interface ManifestFacts {
@@ -74,9 +74,6 @@ function probeHost(bind: string | undefined, fallback: string): string {
   if (bind === "0.0.0.0") return "127.0.0.1";
   return bind === "::" ? "::1" : bind;
 }
-
-const argOf = (args: { name: string; value: string }[] | undefined, name: string) =>
-  args?.findLast((a) => a.name === name)?.value;
 
 function apiServer(config: InitConfig, facts: ManifestFacts): StaticPod {
   const { cluster, localAPIEndpoint: endpoint } = config;
@@ -255,9 +252,7 @@ function etcd(config: InitConfig, facts: ManifestFacts): StaticPod {
   const peer = `https://${joinHostPort(address, ETCD_PEER_PORT)}`;
   const metrics = argOf(local.extraArgs, "listen-metrics-urls");
   const metricsUrl = URL.parse(metrics?.split(",")[0] ?? "") ?? undefined;
-  const version = parseVersion(etcdImageTag(cluster));
-  const stable =
-    version === undefined || compareVersions({ ...version, pre: "" }, parseVersion(ETCD_STABLE_FLAGS_VERSION)!) >= 0;
+  const stable = isSince(etcdImageTag(cluster), ETCD_STABLE_FLAGS_VERSION);
   const members = facts.initialCluster ?? [];
   return {
     component: "etcd",

@@ -1,5 +1,6 @@
+import { companionsOf } from "../config/companions.ts";
 import type { ClusterConfiguration } from "../config/types.ts";
-import { COREDNS_IMAGE_TAG, DEFAULT_IMAGE_REPOSITORY, ETCD_IMAGE_TAG } from "../constants/versions.ts";
+import { DEFAULT_IMAGE_REPOSITORY } from "../constants/versions.ts";
 
 /** The image of a control plane component or kube-proxy, tagged with the Kubernetes version (kubeadm images.go). */
 export function kubernetesImage(c: ClusterConfiguration, component: string): string {
@@ -9,7 +10,7 @@ export function kubernetesImage(c: ClusterConfiguration, component: string): str
 
 /** The tag of etcd's image, which decides the flags that it takes. */
 export function etcdImageTag(c: ClusterConfiguration): string {
-  return c.etcd.local?.imageTag || ETCD_IMAGE_TAG;
+  return c.etcd.local?.imageTag || companionsOf(c.kubernetesVersion).etcd;
 }
 
 /** etcd's image. */
@@ -21,7 +22,12 @@ export function etcdImage(c: ClusterConfiguration): string {
 export function corednsImage(c: ClusterConfiguration): string {
   const repository = c.dns.imageRepository || c.imageRepository;
   const path = repository === DEFAULT_IMAGE_REPOSITORY ? "coredns/coredns" : "coredns";
-  return `${repository}/${path}:${c.dns.imageTag || COREDNS_IMAGE_TAG}`;
+  return `${repository}/${path}:${c.dns.imageTag || companionsOf(c.kubernetesVersion).coredns}`;
+}
+
+/** The image of the pods' own containers, which `kubeadm upgrade plan` also starts a Job of (kubeadm images.go). */
+export function pauseImage(c: ClusterConfiguration): string {
+  return `${c.imageRepository}/pause:${companionsOf(c.kubernetesVersion).pause}`;
 }
 
 /** Every image that a control plane node needs. */

@@ -5,7 +5,7 @@ import type { Files } from "../host/files.ts";
 import { applyJsonPatch, applyMergePatch, type JsonPatchOperation, type Plain } from "./patch-json.ts";
 import { applyStrategicPatch } from "./patch-strategic.ts";
 
-/** What a user's patch can change (kubeadm util/patches). */
+/** What a user's patch can change (kubeadm util/patches; kubeproxydaemonset since v1.37). */
 export const PATCH_TARGETS = [
   "etcd",
   "kube-apiserver",
@@ -13,10 +13,12 @@ export const PATCH_TARGETS = [
   "kube-scheduler",
   "kubeletconfiguration",
   "corednsdeployment",
+  "kubeproxydaemonset",
 ] as const;
 export type PatchTarget = (typeof PATCH_TARGETS)[number];
 
-interface Patch {
+/** A user's patch, read from its file. */
+export interface Patch {
   file: string;
   target: PatchTarget;
   type: "strategic" | "merge" | "json";

@@ -18,6 +18,10 @@ export interface StaticPod {
   probe: { host: string; port: number; scheme: "HTTP" | "HTTPS"; live: string; startup: string; ready?: string };
 }
 
+/** The value of a user's flag, its last where it is given more than once. */
+export const argOf = (args: Arg[] | undefined, name: string): string | undefined =>
+  args?.findLast((a) => a.name === name)?.value;
+
 /** Proxy settings of init's own environment, which kubeadm hands to the control plane (kubeadm util/env.go). */
 const PROXY_VARIABLES = /^(http|https|no|all)_proxy$/i;
 

@@ -6,7 +6,7 @@ import { readSystemFile } from "../host/system-files.ts";
 import type { Cri } from "../runtime/cri.ts";
 import { BUNDLE_CHECKS, type BundleCheckContext, brings } from "./bundle.ts";
 import { type Check, error, type Finding, warning } from "./check.ts";
-import { listeners } from "./ports.ts";
+import { type Listening, listeners } from "./ports.ts";
 
 /** What the checks of every node look at. */
 export interface HostCheckContext extends BundleCheckContext {
@@ -83,6 +83,17 @@ export const HOST_CHECKS: Check<HostCheckContext>[] = [
       return [];
     },
   },
+  {
+    name: "ContainerRuntimeVersion",
+    why: "from v1.38 on a kubelet asks the runtime for its cgroup driver, and does not start where it gets no answer",
+    run: async ({ cri, options, bundle, facts }) => {
+      if (options.dryRun || brings(bundle, facts.arch, "containerd") || (await cri.hasRuntimeConfig())) return [];
+      return warning(
+        "the container runtime does not tell its cgroup driver (CRI RuntimeConfig), and a kubelet of v1.38 will want it",
+        "have containerd 2.0 or newer before you upgrade that far",
+      );
+    },
+  },
   ...BUNDLE_CHECKS,
 ];
 
@@ -103,8 +114,9 @@ function forwardingCheck(family: 4 | 6, sysctl: string): Check<HostCheckContext>
 }
 
 /** An error for a port that programs other than `own` listen on, under kubeadm's name for the check. */
-export function foreignListeners(port: number, own: string[]): Finding[] {
-  const foreign = listeners(port).filter((name) => !own.includes(name));
+export function foreignListeners(wanted: Listening, own: string[]): Finding[] {
+  const { port } = wanted;
+  const foreign = listeners(wanted).filter((name) => !own.includes(name));
   if (foreign.length === 0) return [];
   const found = error(`port ${port} is in use by ${foreign.join(", ")}`, `see: ss -ltnp 'sport = :${port}'`);
   return found.map((finding) => ({ ...finding, name: `Port-${port}` }));

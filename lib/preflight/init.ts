@@ -1,24 +1,24 @@
 import type { InitConfig } from "../config/types.ts";
 import { compareVersions, parseVersion } from "../config/version.ts";
 import { MANIFESTS_DIR } from "../constants/paths.ts";
+import { KUBELET_PORT } from "../constants/ports.ts";
 import {
-  ETCD_CLIENT_PORT,
-  ETCD_PEER_PORT,
-  KUBE_CONTROLLER_MANAGER_PORT,
-  KUBE_SCHEDULER_PORT,
-  KUBELET_PORT,
-} from "../constants/ports.ts";
-import { KUBELET_SKEW_MINORS, KUBERNETES_VERSION, MINIMUM_CONTROL_PLANE_VERSION } from "../constants/versions.ts";
+  KUBELET_SKEW_MINORS,
+  MINIMUM_CONTROL_PLANE_VERSION,
+  NEWEST_CONTROL_PLANE_VERSION,
+} from "../constants/versions.ts";
 import { moveAway } from "../host/errors.ts";
 import { findProgram } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
 import type { Ledger } from "../host/ledger.ts";
 import { tryRun } from "../host/process.ts";
-import { requiredImages } from "../manifests/images.ts";
+import { pauseImage, requiredImages } from "../manifests/images.ts";
 import type { Ui } from "../ui/ui.ts";
 import { brings } from "./bundle.ts";
-import { type Check, error, type Finding } from "./check.ts";
+import { type Check, error, type Finding, warning } from "./check.ts";
 import { foreignListeners, HOST_CHECKS, type HostCheckContext } from "./host.ts";
+import { KUBELET_FLAGS, kubeletVersion, removedKubeletFlags } from "./kubelet.ts";
+import { controlPlaneListening, kubeletListening } from "./ports.ts";
 
 const MINIMUM_MEMORY_MB = 1700;
 const MB = 1024 * 1024;
@@ -51,7 +51,10 @@ export const INIT_CHECKS: InitCheck[] = [
     why: "flags and file formats belong to a range of versions",
     run: ({ config }) => {
       const wanted = parseVersion(config.cluster.kubernetesVersion)!;
-      const [oldest, newest] = [parseVersion(MINIMUM_CONTROL_PLANE_VERSION)!, parseVersion(KUBERNETES_VERSION)!];
+      const [oldest, newest] = [
+        parseVersion(MINIMUM_CONTROL_PLANE_VERSION)!,
+        parseVersion(NEWEST_CONTROL_PLANE_VERSION)!,
+      ];
       if (wanted.major === newest.major && wanted.minor <= newest.minor && compareVersions(wanted, oldest) >= 0)
         return [];
       return error(
@@ -87,14 +90,11 @@ export const INIT_CHECKS: InitCheck[] = [
     name: "Port",
     why: "the control plane listens on these",
     run: ({ config, ledger }) => {
-      const ports = [
-        config.localAPIEndpoint.bindPort,
-        KUBE_SCHEDULER_PORT,
-        KUBE_CONTROLLER_MANAGER_PORT,
-        KUBELET_PORT,
-        ...(config.cluster.etcd.external ? [] : [ETCD_CLIENT_PORT, ETCD_PEER_PORT]),
+      const wanted = [
+        ...controlPlaneListening(config.localAPIEndpoint, config.cluster),
+        kubeletListening(KUBELET_PORT, config.kubelet?.["address"]),
       ];
-      return ports.flatMap((port) => foreignListeners(port, ledger.begun ? OWN_LISTENERS : []));
+      return wanted.flatMap((listening) => foreignListeners(listening, ledger.begun ? OWN_LISTENERS : []));
     },
   },
   {
@@ -126,6 +126,13 @@ export const INIT_CHECKS: InitCheck[] = [
     why: "a kubelet is never newer than its API server, nor more than three minor versions older",
     run: checkKubelet,
   },
+  {
+    ...KUBELET_FLAGS,
+    run: ({ config, decisions }) => {
+      const version = kubeletVersion(decisions(), installedKubelet(findProgram("kubelet")));
+      return removedKubeletFlags(config.nodeRegistration, version ?? config.cluster.kubernetesVersion);
+    },
+  },
   { name: "ImagePull", why: "an image that is missing later stops the control plane half-way", run: checkImages },
 ];
 
@@ -140,7 +147,7 @@ function checkKubelet({ config, options, bundle, facts }: PreflightContext): Fin
           "there is no kubelet on this host (looked in PATH)",
           `install the kubelet of ${config.cluster.kubernetesVersion}`,
         );
-  const found = parseVersion(/v?\d+\.\d+\.\d+\S*/.exec(tryRun(program, ["--version"]).stdout)?.[0] ?? "");
+  const found = parseVersion(installedKubelet(program) ?? "");
   if (!found) return error(`${program} --version prints no version`);
   const wanted = parseVersion(config.cluster.kubernetesVersion)!;
   const version = `v${found.major}.${found.minor}.${found.patch}`;
@@ -157,25 +164,36 @@ function checkKubelet({ config, options, bundle, facts }: PreflightContext): Fin
   return [];
 }
 
+/** The version that a kubelet tells; undefined where there is none or it tells none. */
+function installedKubelet(program: string | undefined): string | undefined {
+  return program && /v?\d+\.\d+\.\d+\S*/.exec(tryRun(program, ["--version"]).stdout)?.[0];
+}
+
 async function checkImages({ config, cri, options, ui, bundle, facts }: PreflightContext): Promise<Finding[]> {
+  // Nothing of the control plane waits for the pause image of this version: the runtime has its own choice of one.
+  const wanted = [
+    ...requiredImages(config.cluster).map((image) => ({ image, lacks: error })),
+    { image: pauseImage(config.cluster), lacks: warning },
+  ];
   if (bundle) {
     const brought = new Set(bundle.images.filter((i) => i.arch === facts.arch).map((i) => i.name));
-    const lacking = requiredImages(config.cluster).filter((image) => !brought.has(image));
-    return lacking.flatMap((image) =>
-      error(
-        `the bundle has no ${image}`,
-        "create the bundle with it (--image), or ask for what it has: kubestick bundle list",
-      ),
-    );
+    return wanted
+      .filter(({ image }) => !brought.has(image))
+      .flatMap(({ image, lacks }) =>
+        lacks(
+          `the bundle has no ${image}`,
+          "create the bundle with it (--image), or ask for what it has: kubestick bundle list",
+        ),
+      );
   }
   if (options.dryRun) return [];
   const policy = config.nodeRegistration.imagePullPolicy;
   const findings: Finding[] = [];
-  for (const image of requiredImages(config.cluster)) {
+  for (const { image, lacks } of wanted) {
     if (policy !== "Always" && (await cri.hasImage(image))) continue;
     if (policy === "Never") {
       findings.push(
-        ...error(
+        ...lacks(
           `the image ${image} is not here, and imagePullPolicy is Never`,
           `import it: ctr -n k8s.io images import FILE`,
         ),
@@ -187,7 +205,7 @@ async function checkImages({ config, cri, options, ui, bundle, facts }: Prefligh
       await cri.pullImage(image);
     } catch (e) {
       findings.push(
-        ...error(
+        ...lacks(
           e instanceof Error ? e.message : String(e),
           "without a network, import it: ctr -n k8s.io images import FILE",
         ),

@@ -1,20 +1,15 @@
 import { type Found, unsuitable } from "../bundle/install.ts";
-import type { JoinConfiguration } from "../config/types.ts";
+import type { JoinConfiguration, NodeRegistration } from "../config/types.ts";
 import { KUBELET_KUBECONFIG } from "../constants/paths.ts";
-import {
-  API_SERVER_PORT,
-  ETCD_CLIENT_PORT,
-  ETCD_PEER_PORT,
-  KUBE_CONTROLLER_MANAGER_PORT,
-  KUBE_SCHEDULER_PORT,
-  KUBELET_PORT,
-} from "../constants/ports.ts";
+import { API_SERVER_PORT, KUBELET_PORT } from "../constants/ports.ts";
 import type { Files } from "../host/files.ts";
 import type { Ledger } from "../host/ledger.ts";
 import type { BundleCheckContext } from "./bundle.ts";
 import { type Check, error } from "./check.ts";
 import { foreignListeners, HOST_CHECKS, type HostCheckContext } from "./host.ts";
 import { INIT_CHECKS, OWN_LISTENERS } from "./init.ts";
+import { KUBELET_FLAGS, kubeletVersion, removedKubeletFlags } from "./kubelet.ts";
+import { controlPlaneListening, kubeletListening } from "./ports.ts";
 
 /** What the checks of a joining host look at. */
 export interface JoinCheckContext extends HostCheckContext {
@@ -42,16 +37,15 @@ export const JOIN_CHECKS: Check<JoinCheckContext>[] = [
     name: "Port",
     why: "the kubelet, and a control plane, listen on these",
     run: ({ ledger, config }) =>
-      [KUBELET_PORT, ...(config.controlPlane ? controlPlanePorts(config) : [])].flatMap((port) =>
-        foreignListeners(port, ledger.begun ? OWN_LISTENERS : []),
-      ),
+      [
+        kubeletListening(KUBELET_PORT, undefined),
+        // What the cluster's configuration says of them is not known yet.
+        ...(config.controlPlane
+          ? controlPlaneListening({ bindPort: API_SERVER_PORT, ...config.controlPlane.localAPIEndpoint }, {})
+          : []),
+      ].flatMap((listening) => foreignListeners(listening, ledger.begun ? OWN_LISTENERS : [])),
   },
 ];
-
-function controlPlanePorts({ controlPlane }: JoinConfiguration): number[] {
-  const api = controlPlane?.localAPIEndpoint?.bindPort ?? API_SERVER_PORT;
-  return [api, KUBE_SCHEDULER_PORT, KUBE_CONTROLLER_MANAGER_PORT, ETCD_CLIENT_PORT, ETCD_PEER_PORT];
-}
 
 /** What the checks against the cluster look at besides. */
 export interface ClusterCheckContext extends Pick<BundleCheckContext, "decisions"> {
@@ -59,6 +53,7 @@ export interface ClusterCheckContext extends Pick<BundleCheckContext, "decisions
   clusterVersion: string | undefined;
   /** The kubelet that is installed. */
   kubelet: Found | undefined;
+  node: NodeRegistration;
   options: { dryRun: boolean };
 }
 
@@ -68,17 +63,23 @@ export const CLUSTER_CHECKS: Check<ClusterCheckContext>[] = [
     name: "KubeletVersion",
     why: "a kubelet is never newer than its API server, nor more than three minor versions older",
     run: ({ decisions, clusterVersion, kubelet, options }) => {
-      const decision = decisions().find(({ kind }) => kind.name === "kubelet");
-      const brought = decision?.action === "install" ? decision.binary.version : undefined;
+      const version = kubeletVersion(decisions(), kubelet && (kubelet.version ?? ""));
       const wanted = clusterVersion ?? "the cluster's version";
-      if (!brought && !kubelet)
+      if (version === undefined)
         return options.dryRun
           ? []
           : error("there is no kubelet on this host (looked in PATH)", `install the kubelet of ${wanted}`);
-      const wrong = clusterVersion && unsuitable("kubelet", brought ?? kubelet!.version, clusterVersion);
+      const wrong = clusterVersion && unsuitable("kubelet", version || undefined, clusterVersion);
       return wrong
         ? error(`this node's kubelet does not go with the cluster: ${wrong}`, `join with the kubestick of ${wanted}`)
         : [];
+    },
+  },
+  {
+    ...KUBELET_FLAGS,
+    run: ({ decisions, kubelet, clusterVersion, node }) => {
+      const version = kubeletVersion(decisions(), kubelet?.version) ?? clusterVersion;
+      return version === undefined ? [] : removedKubeletFlags(node, version);
     },
   },
 ];

@@ -89,14 +89,24 @@ export class Cri {
    * containerd says of its runc options in Status. Undefined when the runtime does not tell.
    */
   async cgroupDriver(): Promise<"systemd" | "cgroupfs" | undefined> {
-    try {
-      const reply = await this.#call("Runtime", "RuntimeConfig");
-      return pb.integer(pb.message(reply, 1), 1) === 1 ? "cgroupfs" : "systemd";
-    } catch (error) {
-      if (!(error instanceof GrpcError) || error.status !== GRPC.unimplemented) throw error;
-    }
+    const config = await this.#runtimeConfig();
+    if (config) return pb.integer(pb.message(config, 1), 1) === 1 ? "cgroupfs" : "systemd";
     const status = await this.#call("Runtime", "Status", pb.encode([[1, true]]));
     return cgroupDriverFromInfo(pb.stringMap(status, 2)["config"]);
+  }
+
+  /** Whether the runtime tells its cgroup driver by RuntimeConfig (KEP-4033). */
+  async hasRuntimeConfig(): Promise<boolean> {
+    return (await this.#runtimeConfig()) !== undefined;
+  }
+
+  async #runtimeConfig(): Promise<pb.Fields | undefined> {
+    try {
+      return await this.#call("Runtime", "RuntimeConfig");
+    } catch (error) {
+      if (error instanceof GrpcError && error.status === GRPC.unimplemented) return undefined;
+      throw error;
+    }
   }
 
   /** The sandbox (pause) image that the runtime is configured with, where it tells (containerd's Status). */

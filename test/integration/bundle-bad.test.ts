@@ -112,7 +112,7 @@ test("a good one is taken, and says what it would do", () => {
   expectDone(out);
   expect(out.stdout).toContain("Would import 1 images");
   expect(fs.readFileSync(join(root, "etc/sysctl.d/99-kubestick.conf"), "utf8")).toContain("net.ipv4.ip_forward = 1");
-  expect(fs.readFileSync(join(root, "etc/containerd/config.toml"), "utf8")).toContain("registry.k8s.io/pause:3.10.1");
+  expect(fs.readFileSync(join(root, "etc/containerd/config.toml"), "utf8")).toContain("registry.k8s.io/pause:3.10.2");
 });
 
 const PROGRAMS = ["containerd", "containerd-shim-runc-v2", "ctr"];

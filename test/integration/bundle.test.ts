@@ -102,7 +102,7 @@ describe.skipIf(missing.length > 0)("bundles from a real registry", () => {
       "inspect",
       "--raw",
       "--tls-verify=false",
-      `docker://127.0.0.1:${registry.port}/pause:3.10.1`,
+      `docker://127.0.0.1:${registry.port}/pause:3.10.2`,
     ]);
     const pause = parsed.images.find((image) => image.name.includes("/pause:"))!;
     expect(inspected).toContain(pause.manifests["amd64"]!.digest);
@@ -115,7 +115,7 @@ describe.skipIf(missing.length > 0)("bundles from a real registry", () => {
       "-q",
       "--dest-tls-verify=false",
       `oci-archive:${at("amd64.tar")}:registry.k8s.io/etcd:3.6.8-0`,
-      `docker://127.0.0.1:${registry.port}/pause:3.10.1`,
+      `docker://127.0.0.1:${registry.port}/pause:3.10.2`,
     ]);
     await succeeds(
       "bundle",
@@ -136,8 +136,8 @@ describe.skipIf(missing.length > 0)("bundles from a real registry", () => {
       "-q",
       "--all",
       "--dest-tls-verify=false",
-      `oci-archive:${at("both.tar")}:registry.k8s.io/pause:3.10.1`,
-      `docker://127.0.0.1:${registry.port}/pause:3.10.1`,
+      `oci-archive:${at("both.tar")}:registry.k8s.io/pause:3.10.2`,
+      `docker://127.0.0.1:${registry.port}/pause:3.10.2`,
     ]);
     await succeeds(
       "bundle",
@@ -244,7 +244,7 @@ describe.skipIf(missing.length > 0)("bundles from a real registry", () => {
           "--all",
           "--preserve-digests",
           "--src-tls-verify=false",
-          `docker://127.0.0.1:${port}/${repository}:3.10.1`,
+          `docker://127.0.0.1:${port}/${repository}:3.10.2`,
           `dir:${at(`pulled-${repository.length}`)}`,
         ]);
       const part = await fetch(`${base}/bundle.tar`, { headers: { range: "bytes=0-9" } });
@@ -254,7 +254,7 @@ describe.skipIf(missing.length > 0)("bundles from a real registry", () => {
       expect(sha256File(at("fetched.tar"))).toBe(sha256File(at("one.tar")));
       expect((await fetch(`${base}/v2/pause/manifests/none`)).status).toBe(404);
       expect((await fetch(`${base}/v2/pause/blobs/sha256:${"0".repeat(64)}`)).status).toBe(404);
-      expect((await fetch(`${base}/v2/pause/manifests/3.10.1`, { method: "PUT" })).status).toBe(405);
+      expect((await fetch(`${base}/v2/pause/manifests/3.10.2`, { method: "PUT" })).status).toBe(405);
       expect((await fetch(`${base}/../../etc/passwd`)).status).toBe(404);
     } finally {
       server.kill();
@@ -278,7 +278,7 @@ describe.skipIf(missing.length > 0)("bundles from a real registry", () => {
     );
     expect(out).toMatch(/zstd: layers went from .* to .*, [1-9][\d.]*% less/);
     expect(fs.statSync(at("zstd.tar")).size).toBeLessThan(fs.statSync(at("amd64-only.tar")).size);
-    const name = "registry.k8s.io/pause:3.10.1";
+    const name = "registry.k8s.io/pause:3.10.2";
     run("skopeo", ["copy", "-q", `oci-archive:${at("zstd.tar")}:${name}`, `dir:${at("zstd-out")}`]);
     const config = (file: string) =>
       JSON.parse(run("skopeo", ["inspect", "--config", `oci-archive:${at(file)}:${name}`]));
@@ -289,7 +289,7 @@ describe.skipIf(missing.length > 0)("bundles from a real registry", () => {
     const manifest = at("net.yaml");
     fs.writeFileSync(
       manifest,
-      "apiVersion: apps/v1\nkind: DaemonSet\nspec:\n  template: {spec: {containers: [{name: a, image: 'registry.k8s.io/pause:3.10.1'}]}}\n",
+      "apiVersion: apps/v1\nkind: DaemonSet\nspec:\n  template: {spec: {containers: [{name: a, image: 'registry.k8s.io/pause:3.10.2'}]}}\n",
     );
     await succeeds(
       "bundle",

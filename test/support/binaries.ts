@@ -1,7 +1,8 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
+import { companionsOf } from "../../lib/config/companions.ts";
 import { compareVersions, parseVersion } from "../../lib/config/version.ts";
-import { ETCD_IMAGE_TAG, KUBERNETES_VERSION, MINIMUM_CONTROL_PLANE_VERSION } from "../../lib/constants/versions.ts";
+import { KUBERNETES_VERSION, MINIMUM_CONTROL_PLANE_VERSION } from "../../lib/constants/versions.ts";
 import { findProgram } from "../../lib/host/facts.ts";
 import { run, tryRun } from "../../lib/host/process.ts";
 import { buildImages, type ImageSpec } from "./images.ts";
@@ -43,18 +44,24 @@ export function componentVersions(): { kubernetes: string; etcdTag: string; supp
     /v\d+\.\d+\.\d+\S*/.exec(tryRun(binary("kube-apiserver"), ["--version"]).stdout)?.[0] ?? KUBERNETES_VERSION;
   const etcd = /etcd Version: (\S+)/.exec(tryRun(binary("etcd"), ["--version"]).stdout)?.[1];
   const supported = compareVersions(parseVersion(kubernetes)!, parseVersion(MINIMUM_CONTROL_PLANE_VERSION)!) >= 0;
-  return { kubernetes, etcdTag: etcd ? `${etcd}-0` : ETCD_IMAGE_TAG, supported };
+  return { kubernetes, etcdTag: etcd ? `${etcd}-0` : companionsOf(kubernetes).etcd, supported };
 }
 
 /** The sandbox image of the test nodes' containerd. */
-export const PAUSE_IMAGE = "registry.k8s.io/pause:3.10";
+export const PAUSE_IMAGE = `registry.k8s.io/pause:${companionsOf(componentVersions().kubernetes).pause}`;
 
-/** Makes the control plane's images out of the components, once a work directory; gives the tar's path. */
+/** Whether what was made of the components is there, and none of them is newer. */
+function isMade(path: string): boolean {
+  const made = fs.statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  return made > 0 && fs.readdirSync(E2E_BIN).every((name) => fs.statSync(binary(name)).ctimeMs < made);
+}
+
+/** Makes the control plane's images out of the components, once a work directory and version; gives the tar's path. */
 export function componentImages(work: string): string {
-  const target = join(work, "images.tar");
-  if (fs.existsSync(target)) return target;
-  fs.mkdirSync(work, { recursive: true });
   const { kubernetes, etcdTag } = componentVersions();
+  const target = join(work, `images-${kubernetes}.tar`);
+  if (isMade(target)) return target;
+  fs.mkdirSync(work, { recursive: true });
   const tag = kubernetes.replace("+", "_");
   const single = (name: string, image: string): ImageSpec => ({
     name: image,
@@ -70,7 +77,7 @@ export function componentImages(work: string): string {
   ];
   if (hasBinary("coredns"))
     specs.push({
-      name: "registry.k8s.io/coredns/coredns:v1.14.2",
+      name: `registry.k8s.io/coredns/coredns:${companionsOf(kubernetes).coredns}`,
       files: { "/coredns": binary("coredns") },
       entrypoint: ["/coredns"],
     });
@@ -79,10 +86,10 @@ export function componentImages(work: string): string {
   return target;
 }
 
-/** A containerd's /var/lib/containerd with those images unpacked, made once a work directory; gives its path. */
+/** A containerd's /var/lib/containerd with those images unpacked, made once as they are; gives its path. */
 export function unpackedImages(work: string): string {
-  const target = join(work, "containerd");
-  if (fs.existsSync(target)) return target;
+  const target = join(work, `containerd-${componentVersions().kubernetes}`);
+  if (isMade(target)) return target;
   const [making, state] = [`${target}.new`, join(work, "containerd-state")];
   const images = componentImages(work);
   fs.rmSync(making, { recursive: true, force: true });
@@ -94,6 +101,7 @@ for i in $(seq 100); do ctr -a ${socket} version >/dev/null 2>&1 && break; sleep
 ctr -a ${socket} -n k8s.io images import ${images} >/dev/null; status=$?
 kill $pid; wait $pid; exit $status`;
   run("sh", ["-c", script], 180_000);
+  fs.rmSync(target, { recursive: true, force: true });
   fs.renameSync(making, target);
   fs.rmSync(state, { recursive: true });
   return target;

@@ -54,7 +54,7 @@ export function smallBundle(
   const { index, blobs } = compose(
     {
       kubernetesVersion: "v1.36.2",
-      images: [{ name: "registry.k8s.io/pause:3.10.1", arch, manifest, config, layers: [layer] }],
+      images: [{ name: "registry.k8s.io/pause:3.10.2", arch, manifest, config, layers: [layer] }],
       binaries: [
         {
           name: "containerd",

@@ -10,7 +10,7 @@ export const UPSTREAM_IMAGES = [
   "kube-proxy:v1.36.2",
   "etcd:3.6.8-0",
   "coredns/coredns:v1.14.2",
-  "pause:3.10.1",
+  "pause:3.10.2",
 ];
 
 /** Stand-ins of the host binaries, named as upstream publishes them. */
@@ -36,7 +36,7 @@ export function standInBinaries(work: string, arch: string): string[] {
       ...members,
     ]);
   };
-  archive(`containerd-2.1.9-linux-${arch}.tar.gz`, [
+  archive(`containerd-2.4.1-linux-${arch}.tar.gz`, [
     "bin/containerd",
     "bin/containerd-shim-runc-v2",
     "bin/ctr",

@@ -162,7 +162,7 @@ describe("facts", () => {
   test("listeners are found in the kernel's table", () => {
     const table =
       "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   0: 0100007F:192B 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12345 1\n   1: 0100007F:192B 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 777 1\n";
-    expect(listeningInodes(table, 6443)).toEqual(["12345"]);
-    expect(listeningInodes(table, 80)).toEqual([]);
+    expect(listeningInodes(table, { port: 6443, addresses: [] })).toEqual(["12345"]);
+    expect(listeningInodes(table, { port: 80, addresses: [] })).toEqual([]);
   });
 });

@@ -128,6 +128,16 @@ test("a kubeconfig is pointed to another server and stays the same otherwise", a
   });
 });
 
+test("a kubeconfig's current context must be one of its contexts; without one its first cluster counts", async () => {
+  const ca = await testCa();
+  const config = kubeconfig("kubernetes", "u", "https://a:6443", ca.ca, { token: "t" });
+  const read = (current: string) => readKubeconfig(toYaml({ ...config, "current-context": current }), "f", () => "");
+  expect(read("").server).toBe("https://a:6443");
+  expect(() => read("other")).toThrow(
+    'f is not a usable kubeconfig: its current context "other" is none of its contexts',
+  );
+});
+
 test("the last time is kept, and a clock after it is left alone", () => {
   const files = new Files("/", { overlay: true });
   expect(lastTime(files)).toBeUndefined();

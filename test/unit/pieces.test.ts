@@ -358,6 +358,7 @@ describe("preflight", () => {
         decisions: () => (brought ? [install] : []) as unknown as Decision[],
         clusterVersion: "v1.36.2",
         kubelet: kubelet === undefined ? undefined : { path: "/usr/bin/kubelet", version: kubelet },
+        node: { name: "n", criSocket: "" },
         options: { dryRun },
       };
       const error = await runChecks(CLUSTER_CHECKS, ctx, silentUi([]), new Set()).catch(

@@ -1,4 +1,5 @@
 import { parse } from "yaml";
+import { apiServerKubeletClient } from "../../bootstrap/rbac.ts";
 import { openCertificate, sharedCertificates } from "../../bootstrap/upload-certs.ts";
 import { defaultCluster } from "../../config/defaults.ts";
 import { parseConfig } from "../../config/load.ts";
@@ -36,8 +37,9 @@ export async function controlPlaneContext(ctx: JoinContext): Promise<InitContext
   const parsed = parseConfig(map?.data?.["ClusterConfiguration"] ?? "", source);
   if (parsed.problems.length > 0) throw new ConfigError(parsed.problems);
   if (!parsed.cluster) throw new KubestickError(`the ConfigMap ${source} holds no ClusterConfiguration`);
-  // A cluster of kubeadm's that says nothing has RSA keys.
-  const cluster = defaultCluster({ encryptionAlgorithm: "RSA-2048", ...parsed.cluster });
+  // A cluster of kubeadm's that says nothing has RSA keys, unless the old gate asked for the others.
+  const algorithm = parsed.cluster.featureGates?.["PublicKeysECDSA"] ? "ECDSA-P256" : "RSA-2048";
+  const cluster = defaultCluster({ encryptionAlgorithm: algorithm, ...parsed.cluster });
   if (!cluster.controlPlaneEndpoint)
     throw new KubestickError(
       "unable to add a new control plane: the cluster has no stable controlPlaneEndpoint, so its nodes know only the first one's address",
@@ -198,7 +200,12 @@ export const CONTROL_PLANE_PHASES: JoinPhase[] = [
         name: "mark-control-plane",
         short: "Mark a node as a control-plane",
         live: true,
-        run: async (ctx) => runWhole(markControlPlanePhase, await ctx.controlPlane()),
+        run: async (ctx) => {
+          const cp = await ctx.controlPlane();
+          // A cluster that was made by an older kubeadm lacks it: there that right came with the client's certificate.
+          if (!ctx.options.dryRun) await cp.apply([apiServerKubeletClient()]);
+          await runWhole(markControlPlanePhase, cp);
+        },
       },
     ],
   },

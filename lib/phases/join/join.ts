@@ -46,8 +46,8 @@ const preflightPhase: Phase<JoinContext> = {
     const { server } = await ctx.discover();
     ctx.ui.step("preflight", `Found it: its CA and its signature are the expected ones; its API server is ${server}`);
     const told = await (await ctx.client()).callIfAllowed<{ gitVersion?: string }>("GET", "/version");
-    const { decisions, options } = ctx;
-    const checked = { decisions, options, kubelet: await installed, clusterVersion: told?.gitVersion };
+    const { decisions, options, node } = ctx;
+    const checked = { decisions, options, node, kubelet: await installed, clusterVersion: told?.gitVersion };
     await runChecks(CLUSTER_CHECKS, checked, ctx.ui, ignored);
     if (ctx.config.controlPlane) await runChecks(CONTROL_PLANE_CHECKS, await ctx.controlPlane(), ctx.ui, ignored);
   },
