@@ -1,15 +1,15 @@
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, statfsSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { type Contents, compose, layoutTar, writeWhole } from "../lib/bundle/compose.ts";
-import { type Progress, stageLocal, stageLock } from "../lib/bundle/create.ts";
+import { type Plan, type Progress, stageLocal, stageLock } from "../lib/bundle/create.ts";
 import { Downloader } from "../lib/bundle/http.ts";
 import { openLocal } from "../lib/bundle/local.ts";
 import { type BundleLock, formatLock, parseLock } from "../lib/bundle/lock.ts";
 import { recompress } from "../lib/bundle/recompress.ts";
 import { parseReference } from "../lib/bundle/reference.ts";
 import { parseCredentials, parseMirrors, Registry } from "../lib/bundle/registry.ts";
-import { lockImage, resolveLock } from "../lib/bundle/resolve.ts";
+import { lockImage, mirrored, resolveLock } from "../lib/bundle/resolve.ts";
 import { Staging } from "../lib/bundle/staging.ts";
 import { manifestImages } from "../lib/bundle/user-manifests.ts";
 import { parseVersion } from "../lib/config/version.ts";
@@ -21,7 +21,7 @@ import { Files } from "../lib/host/files.ts";
 import { progressLine } from "../lib/ui/progress.ts";
 import { formatBytes } from "../lib/ui/table.ts";
 import type { Ui } from "../lib/ui/ui.ts";
-import { architectures } from "./bundle-flags.ts";
+import { architectures, OWN_ARCH } from "./bundle-flags.ts";
 import { listValue, uiOf } from "./flags.ts";
 
 type Given = Map<string, string>;
@@ -30,8 +30,11 @@ type Given = Map<string, string>;
 export async function lockCommand(given: Given): Promise<void> {
   const ui = uiOf(given);
   const version = kubernetesVersion(given) ?? KUBERNETES_VERSION;
-  const file = given.get("lock") ?? defaultLock(version);
-  const known = existsSync(file) ? readLock(file) : undefined;
+  const file = given.get("lock") ?? `kubernetes-${minorOf(version)}.lock.yaml`;
+  const written = existsSync(file) ? readLock(file) : undefined;
+  const own =
+    given.get("fresh") === "true" ? undefined : await ownPins(version, binaryVersions(listValue(given, "binary")));
+  const known = written ?? own;
   if (known && known.kubernetesVersion !== version)
     throw new UsageError(
       `${file} pins Kubernetes ${known.kubernetesVersion}, not ${version}`,
@@ -52,7 +55,7 @@ export async function lockCommand(given: Given): Promise<void> {
       (what) => ui.step("lock", `Resolving ${what}`),
     );
     const text = formatLock(lock);
-    const same = known !== undefined && formatLock(known) === text;
+    const same = written !== undefined && formatLock(written) === text;
     if (!same) new Files("/").write(resolve(file), text, { mode: 0o644 });
     ui.step(
       "lock",
@@ -60,6 +63,7 @@ export async function lockCommand(given: Given): Promise<void> {
         ? `${file} pins all of it already`
         : `Wrote ${file}: ${lock.images.length} images, ${lock.binaries.length} host binaries`,
     );
+    ui.print(`Next: kubestick bundle create bundle.tar --lock ${file}`);
     if (ui.json) process.stdout.write(`${JSON.stringify({ command: "bundle lock", file, ...lock }, null, 2)}\n`);
   } finally {
     await registry.downloader.close();
@@ -73,10 +77,15 @@ export async function createCommand(given: Given, [target]: string[]): Promise<v
   const archs = architectures(given);
   const from = listValue(given, "from");
   const offline = given.get("offline") === "true";
-  const version = kubernetesVersion(given);
-  const local = from.flatMap((path) => openLocal(path, version));
   const useLock = given.has("lock") || from.length === 0;
-  const lock = useLock ? readLock(given.get("lock") ?? defaultLock(version ?? KUBERNETES_VERSION)) : undefined;
+  const lock = useLock ? await chosenLock(given) : undefined;
+  const version = lock ? lock.kubernetesVersion : kubernetesVersion(given);
+  const local = from.flatMap((path) => openLocal(path, version));
+  if (lock)
+    ui.step(
+      "create",
+      `Kubernetes ${lock.kubernetesVersion} for ${archs.join(" and ")}: ${lock.images.length} images and ${lock.binaries.length} host binaries, as pinned by ${given.get("lock") ?? "this kubestick"}`,
+    );
   const staging = new Staging(join(dirname(target), `.${basename(target)}.blobs`));
   const registry = openRegistry(given);
   const show = progressLine(ui, "create");
@@ -85,7 +94,9 @@ export async function createCommand(given: Given, [target]: string[]): Promise<v
     staging,
     local,
     offline,
+    locate: (url: string) => mirrored(url, given.get("download-mirror")),
     progress: (state: Progress) => show(() => stateLine(state)),
+    planned: (plan: Plan) => tellPlan(plan, target, ui),
   };
   try {
     const contents = lock ? await stageLock(lock, archs, sources) : stageLocal(local, archs, version, staging);
@@ -100,10 +111,14 @@ export async function createCommand(given: Given, [target]: string[]): Promise<v
       "create",
       `Wrote ${target}: ${contents.images.length} images, ${contents.binaries.length} host binaries, ${formatBytes(bytes)}`,
     );
+    ui.print(`Next: ${nextCommand(contents, archs, target)}`);
     if (ui.json)
       process.stdout.write(
         `${JSON.stringify({ command: "bundle create", file: target, bytes, images: contents.images.length, binaries: contents.binaries.length }, null, 2)}\n`,
       );
+  } catch (error) {
+    staging.removeIfEmpty();
+    throw error;
   } finally {
     await registry.downloader.close();
   }
@@ -137,6 +152,27 @@ async function addOwn(
   contents.images.push(...own.images);
 }
 
+/** Says how much is to come, and warns where the disk is too small for it. */
+function tellPlan({ files, bytes, unknown, total }: Plan, target: string, ui: Ui): void {
+  if (files === 0) return;
+  const open = unknown > 0 ? `, and ${unknown} of them are of unknown size` : "";
+  ui.step("create", `To get: ${files} files, ${formatBytes(bytes)}${open}`);
+  const { bavail, bsize } = statfsSync(dirname(resolve(target)));
+  // What was staged goes only when the bundle has been written.
+  const [needed, free] = [bytes + total, bavail * bsize];
+  if (needed > free)
+    ui.warn(
+      `${dirname(resolve(target))} has ${formatBytes(free)} free, and making the bundle there takes ${formatBytes(needed)}`,
+    );
+}
+
+/** What to type next: a control plane of this bundle where it holds one for this machine, else one file for another. */
+function nextCommand(contents: Contents, archs: string[], target: string): string {
+  if (!contents.images.some(({ name }) => name.includes("/kube-apiserver:"))) return `kubestick bundle list ${target}`;
+  if (archs.includes(OWN_ARCH)) return `sudo kubestick init --bundle ${target}`;
+  return `kubestick bundle attach ${target} --executable kubestick-linux-${archs[0]} --file kubestick`;
+}
+
 async function recompressAll(contents: Contents, staging: Staging, ui: Ui): Promise<void> {
   const size = () =>
     [...new Map(contents.images.flatMap((i) => i.layers).map((l) => [l.digest, l.size])).values()].reduce(
@@ -158,7 +194,8 @@ async function recompressAll(contents: Contents, staging: Staging, ui: Ui): Prom
 function stateLine(state: Progress): string {
   const share = state.bytes > 0 ? Math.min(1, state.bytesDone / state.bytes) : 0;
   const bar = "#".repeat(Math.round(share * 20)).padEnd(20, ".");
-  return `[${bar}] ${state.filesDone} of ${state.files} files, ${formatBytes(state.bytesDone)}`;
+  const of = state.bytes > state.bytesDone ? ` of ${formatBytes(state.bytes)}` : "";
+  return `[${bar}] ${state.filesDone} of ${state.files} files, ${formatBytes(state.bytesDone)}${of}`;
 }
 
 function openRegistry(given: Given): Registry {
@@ -180,8 +217,28 @@ function kubernetesVersion(given: Given): string | undefined {
   return text.startsWith("v") ? text : `v${text}`;
 }
 
-function defaultLock(version: string): string {
-  return `bundles/kubernetes-${/^v\d+\.\d+/.exec(version)?.[0]}.lock.yaml`;
+const minorOf = (version: string) => /^v\d+\.\d+/.exec(version)?.[0];
+
+/** The lock that --lock names, or this executable's own for the version asked for (a minor version will do). */
+async function chosenLock(given: Given): Promise<BundleLock> {
+  const minor = /^v?(\d+\.\d+)$/.exec(given.get("kubernetes-version") ?? "")?.[1];
+  const wanted = minor ? `v${minor}` : kubernetesVersion(given);
+  const file = given.get("lock");
+  if (file === undefined)
+    return (await import("../lib/bundle/embedded.ts")).requireEmbeddedLock(wanted ?? KUBERNETES_VERSION);
+  const lock = readLock(file);
+  if (wanted === undefined || lock.kubernetesVersion === wanted || minorOf(lock.kubernetesVersion) === wanted)
+    return lock;
+  throw new UsageError(
+    `${file} pins Kubernetes ${lock.kubernetesVersion}, not ${wanted}`,
+    "leave --kubernetes-version out, or name the lock of that version",
+  );
+}
+
+/** What this executable itself pins of exactly a version, without the host binaries of which another version is wanted. */
+async function ownPins(version: string, others: Record<string, string>): Promise<BundleLock | undefined> {
+  const own = (await import("../lib/bundle/embedded.ts")).embeddedLock(version);
+  return own && { ...own, binaries: own.binaries.filter(({ name }) => others[name] === undefined) };
 }
 
 function readLock(file: string): BundleLock {

@@ -36,6 +36,11 @@ const UPSTREAM: Flag[] = [
   ARCH,
   ...NETWORK,
   {
+    name: "download-mirror",
+    description: "Where host binaries are had instead: a URL that is put before the host and path of each address.",
+    valueHint: "url",
+  },
+  {
     name: "image",
     description: "Another image to take along: a network provider's, a class's lab images.",
     valueHint: "names",
@@ -46,7 +51,6 @@ const UPSTREAM: Flag[] = [
     description: `The Kubernetes version (default ${KUBERNETES_VERSION}).`,
     valueHint: "version",
   },
-  { name: "lock", description: "The lock file (default bundles/kubernetes-vX.Y.lock.yaml).", valueHint: "file" },
 ];
 
 const FORCE: Flag = {
@@ -68,20 +72,30 @@ export const BUNDLE_FLAGS = {
   lock: byName([
     ...UPSTREAM,
     {
+      name: "lock",
+      description: "The lock file to write or complete (default kubernetes-vX.Y.lock.yaml).",
+      valueHint: "file",
+    },
+    {
       name: "binary",
       description: "Another version of a host binary, as name=version.",
       valueHint: "list",
       list: true,
     },
     {
-      name: "download-mirror",
-      description: "A URL put before the host and path of every host binary's address.",
-      valueHint: "url",
+      name: "fresh",
+      description: "Look everything up by its tag, and take nothing from what this kubestick pins itself.",
+      type: "boolean",
     },
     ...GLOBAL_FLAGS,
   ]),
   create: byName([
     ...UPSTREAM,
+    {
+      name: "lock",
+      description: "The lock file (default: what this kubestick itself pins of the Kubernetes version).",
+      valueHint: "file",
+    },
     {
       name: "from",
       description:

@@ -1,12 +1,12 @@
 import { hostBinaryKind } from "../constants/host-binaries.ts";
 import { KubestickError } from "../host/errors.ts";
 import type { Contents } from "./compose.ts";
-import { type Descriptor, objectList, parseObject, readDescriptor } from "./descriptor.ts";
+import { type Descriptor, parseObject } from "./descriptor.ts";
 import type { LayoutBinary, LayoutImage } from "./layout.ts";
 import type { LocalContent } from "./local.ts";
-import type { BundleLock, LockedImage } from "./lock.ts";
+import { type BundleLock, lacking } from "./lock.ts";
 import { inParallel } from "./pool.ts";
-import type { Registry } from "./registry.ts";
+import { type ManifestSources, notLocal, stageManifest } from "./stage-manifest.ts";
 import type { Staging } from "./staging.ts";
 import { readJsonBlob } from "./store.ts";
 
@@ -23,19 +23,30 @@ export interface Progress {
 }
 
 /** Where a creation takes blobs from and puts them. */
-export interface Sources {
-  registry: Registry;
-  staging: Staging;
-  /** Looked through before anything is downloaded. */
-  local: LocalContent[];
-  /** Nothing is downloaded. */
-  offline: boolean;
+export interface Sources extends ManifestSources {
+  /** The address that a file of the lock is downloaded from: its own, or a mirror's. */
+  locate: (url: string) => string;
   progress: (state: Progress) => void;
+  /** Hears what has yet to be had before any of it is. */
+  planned?: (plan: Plan) => void;
+}
+
+/** What a creation has yet to download or copy. */
+export interface Plan {
+  files: number;
+  /** Of the files whose length is known. */
+  bytes: number;
+  /** How many are of unknown length. */
+  unknown: number;
+  /** Bytes of everything that goes in, as far as their lengths are known. */
+  total: number;
 }
 
 interface Wanted {
   digest: string;
   size?: number;
+  /** Asks for the length of what is downloaded. */
+  length?: () => Promise<number | undefined>;
   fetch: (progress: (bytes: number) => void) => Promise<unknown>;
   what: string;
 }
@@ -45,6 +56,8 @@ interface Wanted {
  * registries and download sites, several at a time. Throws KubestickError; what was staged stays for the next run.
  */
 export async function stageLock(lock: BundleLock, architectures: string[], sources: Sources): Promise<Contents> {
+  const holes = lacking(lock, architectures);
+  if (holes.length > 0) throw incomplete(lock, holes);
   const contents: Contents = { kubernetesVersion: lock.kubernetesVersion, images: [], binaries: [], manifests: [] };
   const wanted: Wanted[] = [];
   for (const arch of architectures) {
@@ -61,8 +74,7 @@ export async function stageLock(lock: BundleLock, architectures: string[], sourc
   }
   const files = architectures.flatMap((arch) =>
     lock.binaries.map((binary) => {
-      const file = binary.files[arch];
-      if (!file) throw missing(`${binary.name} ${binary.version}`, arch);
+      const file = binary.files[arch]!;
       return { binary, arch, file, digest: `sha256:${file.sha256}` };
     }),
   );
@@ -70,17 +82,19 @@ export async function stageLock(lock: BundleLock, architectures: string[], sourc
     wanted.push({
       digest,
       what: file.url,
+      length: () => sources.registry.downloader.length(sources.locate(file.url)),
       fetch: (progress) =>
         sources.staging.download(
           sources.registry.downloader,
           { digest, what: file.url },
-          async () => ({ url: file.url }),
+          async () => ({ url: sources.locate(file.url) }),
           progress,
         ),
     });
     if (!hostBinaryKind(binary.name)) throw new KubestickError(`kubestick knows no host binary ${binary.name}`);
   }
   await stageAll(wanted, sources);
+  for (const image of contents.images) checkArchitecture(image, sources.staging);
   contents.binaries = files.map(({ binary, arch, file, digest }): LayoutBinary => {
     const kind = hostBinaryKind(binary.name)!;
     return {
@@ -95,49 +109,43 @@ export async function stageLock(lock: BundleLock, architectures: string[], sourc
   return contents;
 }
 
-function missing(what: string, arch: string): KubestickError {
-  return new KubestickError(`the lock has no ${what} for ${arch}`, {
-    hint: `add it: kubestick bundle lock --arch ${arch}, with the same lock file`,
+/** What the lock lacks, all of it at once: whoever mends it should not learn of it piece by piece. */
+function incomplete(lock: BundleLock, holes: ReturnType<typeof lacking>): KubestickError {
+  const archs = [...new Set(holes.flatMap((hole) => hole.archs))].sort();
+  const parts = archs.map((arch) => {
+    const names = holes.filter((hole) => hole.archs.includes(arch)).map(({ what }) => what);
+    return `${names.join(" and ")} for ${arch}`;
   });
+  return new KubestickError(
+    `the lock${lock.kubernetesVersion ? ` for Kubernetes ${lock.kubernetesVersion}` : ""} has no digest of ${parts.join(", ")}`,
+    {
+      hint: `where there is a network, look it up once and name the file with --lock: kubestick bundle lock --kubernetes-version ${lock.kubernetesVersion} --arch ${archs.join(",")} --lock FILE`,
+    },
+  );
 }
 
-/** An image's manifest, staged and read. */
-async function stageManifest(image: LockedImage, arch: string, sources: Sources): Promise<LayoutImage> {
-  const { registry, staging, local } = sources;
-  const pinned = image.manifests[arch];
-  if (!pinned) throw missing(image.name, arch);
-  if (!staging.has(pinned)) {
-    const holder = local.find((content) => content.store.size(pinned.digest) === pinned.size);
-    if (holder) staging.put(pinned.mediaType, readJsonBlob(holder.store, pinned));
-    else if (sources.offline) throw notLocal(image.name);
-    else staging.put(pinned.mediaType, (await registry.manifest(image.name, pinned.digest)).data);
-  }
-  const manifest = parseObject(readJsonBlob(staging, pinned), image.name);
-  return {
-    name: image.name,
-    arch,
-    manifest: pinned,
-    config: readDescriptor(manifest["config"], `${image.name}: its config`),
-    layers: objectList(manifest["layers"], `${image.name}: its layers`).map((layer, i) =>
-      readDescriptor(layer, `${image.name}: its layer ${i}`),
-    ),
-  };
+/** A lock that pins another architecture's manifest would make a bundle that no node can use. */
+function checkArchitecture({ name, arch, config }: LayoutImage, staging: Staging): void {
+  const said = parseObject(readJsonBlob(staging, config), `the config of ${name}`)["architecture"];
+  if (said !== arch)
+    throw new KubestickError(`what the lock pins of ${name} for ${arch} is for ${JSON.stringify(said)}`, {
+      hint: "write the lock anew: kubestick bundle lock",
+    });
 }
 
-function notLocal(what: string): KubestickError {
-  return new KubestickError(`nothing given with --from has ${what}`, {
-    hint: "give another --from, or leave --offline out to download it",
-  });
-}
-
-async function stageAll(wanted: Wanted[], { staging, local, offline, progress }: Sources): Promise<void> {
+async function stageAll(wanted: Wanted[], { staging, local, offline, progress, planned }: Sources): Promise<void> {
   const all = [...new Map(wanted.map((w) => [w.digest, w])).values()];
-  const state: Progress = {
-    files: all.length,
-    filesDone: 0,
-    bytesDone: 0,
-    bytes: all.reduce((sum, w) => sum + (w.size ?? 0), 0),
-  };
+  // What was pinned without a length: only for the estimate, so whatever a server says is believed.
+  const lengths = new Map<string, number | undefined>();
+  await inParallel(all, AT_ONCE, async ({ digest, size, length }) => {
+    const here = [staging, ...local.map(({ store }) => store)].find((store) => store.size(digest) !== undefined);
+    lengths.set(digest, size ?? here?.size(digest) ?? (offline ? undefined : await length?.()));
+  });
+  const sum = (items: Wanted[]) => items.reduce((total, { digest }) => total + (lengths.get(digest) ?? 0), 0);
+  const open = all.filter(({ digest }) => staging.size(digest) === undefined);
+  const unknown = open.filter(({ digest }) => lengths.get(digest) === undefined).length;
+  planned?.({ files: open.length, bytes: sum(open), unknown, total: sum(all) });
+  const state: Progress = { files: all.length, filesDone: 0, bytesDone: 0, bytes: sum(all) };
   await inParallel(all, AT_ONCE, async (item) => {
     let seen = 0;
     const report = (bytes: number) => {

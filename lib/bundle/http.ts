@@ -80,6 +80,20 @@ export class Downloader {
     throw new KubestickError(`${url} redirects more than ${MAX_REDIRECTS} times`);
   }
 
+  /** How long a file is, where its server tells at once; undefined where it does not. Nothing is tried again. */
+  async length(url: string): Promise<number | undefined> {
+    try {
+      const { headers, body, statusCode } = await this.get({ url, headers: { range: "bytes=0-0" } });
+      body.on("error", () => undefined);
+      body.destroy();
+      const told =
+        statusCode === 206 ? /\/(\d+)$/.exec(String(headers["content-range"]))?.[1] : headers["content-length"];
+      return told === undefined ? undefined : Number(told);
+    } catch {
+      return undefined;
+    }
+  }
+
   /** The whole of a small answer. Throws KubestickError when it is larger than `limit` bytes. */
   async bytes(get: Get, limit: number): Promise<{ data: Buffer; headers: Dispatcher.ResponseData["headers"] }> {
     return retryDownload(get.url, async () => {

@@ -8,20 +8,21 @@ import { sortedYaml } from "../manifests/patches.ts";
 import { isDigest } from "./descriptor.ts";
 import { parseReference } from "./reference.ts";
 
-/** Where one architecture's manifest of an image is. */
+/** Where one architecture's manifest of an image is; what else is known of it spares a question. */
 export interface LockedManifest {
-  mediaType: string;
   digest: string;
-  size: number;
+  mediaType?: string;
+  size?: number;
 }
 
-/** An image, by digest for each architecture. */
+/** An image, by the digest of its manifest for each architecture, or by that of the index that names them. */
 export interface LockedImage {
   name: string;
+  index?: string;
   manifests: Record<string, LockedManifest>;
 }
 
-/** A host binary, by the file that upstream publishes for each architecture. */
+/** A host binary, by the file that upstream publishes for each architecture; one without a file is known to be missing. */
 export interface LockedBinary {
   name: string;
   version: string;
@@ -40,6 +41,7 @@ const KIND = "BundleLock";
 
 const check = (ok: (value: string) => boolean, must: string) => checked((v) => (ok(v) ? undefined : `must be ${must}`));
 const byArch = (of: Schema): Schema => map(of);
+const digestText = check(isDigest, "sha256: and 64 hexadecimal digits");
 
 const SCHEMA = object(
   {
@@ -56,15 +58,11 @@ const SCHEMA = object(
               return (error as Error).message;
             }
           }),
+          index: digestText,
           manifests: byArch(
-            object(
-              {
-                mediaType: oneOf(...MANIFEST_TYPES),
-                digest: check(isDigest, "sha256: and 64 hexadecimal digits"),
-                size: intBetween(1, 8 * 1024 * 1024),
-              },
-              ["mediaType", "digest", "size"],
-            ),
+            object({ mediaType: oneOf(...MANIFEST_TYPES), digest: digestText, size: intBetween(1, 8 * 1024 * 1024) }, [
+              "digest",
+            ]),
           ),
         },
         ["name", "manifests"],
@@ -121,6 +119,21 @@ export function parseLock(text: string, file: string): BundleLock {
   }
   if (problems.length > 0) throw new ConfigError(problems);
   return lock;
+}
+
+/** What a lock lacks of all that it names, for some architectures: each as `kubelet v1.37.1`, with what it is missing for. */
+export function lacking(lock: BundleLock, architectures: string[]): { what: string; archs: string[] }[] {
+  const missing = (has: (arch: string) => boolean) => architectures.filter((arch) => !has(arch));
+  return [
+    ...lock.images.map(({ name, index, manifests }) => ({
+      what: name,
+      archs: missing((arch) => index !== undefined || Object.hasOwn(manifests, arch)),
+    })),
+    ...lock.binaries.map(({ name, version, files }) => ({
+      what: `${name} ${version}`,
+      archs: missing((arch) => Object.hasOwn(files, arch)),
+    })),
+  ].filter(({ archs }) => archs.length > 0);
 }
 
 /** A lock as the text of its file; the same lock is the same text. */

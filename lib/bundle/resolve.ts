@@ -4,11 +4,12 @@ import { INDEX_TYPES } from "../constants/oci.ts";
 import { COMPANIONS } from "../constants/upstream.ts";
 import { DEFAULT_IMAGE_REPOSITORY } from "../constants/versions.ts";
 import { KubestickError, UsageError } from "../host/errors.ts";
-import { objectList, parseObject, readDescriptor } from "./descriptor.ts";
+import { type Descriptor, parseObject, readDescriptor } from "./descriptor.ts";
 import type { Downloader } from "./http.ts";
-import type { BundleLock, LockedBinary, LockedImage } from "./lock.ts";
+import type { BundleLock, LockedBinary, LockedImage, LockedManifest } from "./lock.ts";
 import { parseReference } from "./reference.ts";
 import type { Registry } from "./registry.ts";
+import { platformManifests } from "./stage-manifest.ts";
 
 const MAX_CHECKSUM_BYTES = 1024 * 1024;
 
@@ -19,7 +20,7 @@ export interface ResolveOptions {
   images: string[];
   /** Other versions of host binaries than kubestick's choice, by name. */
   binaries: Record<string, string>;
-  /** Replaces `https://` of every download with this URL and a slash, for a mirror of files. */
+  /** Where the published digests are had instead (see `mirrored`); the lock names upstream's addresses all the same. */
   downloadMirror?: string;
   /** Images and binaries that are left alone as they are. */
   known?: BundleLock;
@@ -53,33 +54,57 @@ export function upstreamOf(
   };
 }
 
-/** Asks a registry for an image's manifest of each architecture. Throws KubestickError when one is missing. */
-export async function lockImage(registry: Registry, text: string, architectures: string[]): Promise<LockedImage> {
+/**
+ * Asks a registry for an image's manifest of each architecture, through its index where it has one. What is `pinned` is
+ * only completed: the pinned index is read, and must name the pinned manifests. Throws KubestickError when something is
+ * missing or other than it was pinned.
+ */
+export async function lockImage(
+  registry: Registry,
+  text: string,
+  architectures: string[],
+  pinned: LockedImage = { name: text, manifests: {} },
+): Promise<LockedImage> {
   const { name } = parseReference(text);
-  const { descriptor, data } = await registry.manifest(name);
-  const manifests: LockedImage["manifests"] = {};
-  const pin = ({ mediaType, digest, size }: { mediaType: string; digest: string; size: number }) => ({
-    mediaType,
-    digest,
-    size,
-  });
-  if (INDEX_TYPES.includes(descriptor.mediaType)) {
-    const listed = objectList(parseObject(data, `the index of ${name}`)["manifests"], `the index of ${name}`);
-    for (const child of listed.map((c, i) => readDescriptor(c, `manifest ${i} of ${name}`))) {
-      const { os, architecture = "" } = child.platform ?? {};
-      if (os === "linux" && architectures.includes(architecture)) manifests[architecture] ??= pin(child);
-    }
-  } else {
-    const config = readDescriptor(parseObject(data, name)["config"], `the config of ${name}`);
-    const arch = await registry.architecture(name, config);
-    if (architectures.includes(arch)) manifests[arch] = pin(descriptor);
+  const { descriptor, data } = await registry.manifest(name, pinned.index);
+  const listed = INDEX_TYPES.includes(descriptor.mediaType)
+    ? platformManifests(data, `the index of ${name}`)
+    : await singleManifest(registry, name, descriptor, data);
+  const manifests = { ...pinned.manifests };
+  const differs = ([arch, { digest }]: [string, LockedManifest]) => listed[arch]?.digest !== digest;
+  const wrong = pinned.index && Object.entries(manifests).find(differs);
+  if (wrong)
+    throw new KubestickError(`the pinned index of ${name} names another manifest for ${wrong[0]} than is pinned`, {
+      hint: "one of the two digests is wrong: remove that image from the lock, and lock it anew",
+    });
+  for (const arch of architectures) {
+    const found = listed[arch];
+    if (found && (manifests[arch]?.digest ?? found.digest) === found.digest)
+      manifests[arch] = { mediaType: found.mediaType, digest: found.digest, size: found.size };
   }
   const missing = architectures.filter((arch) => !manifests[arch]);
   if (missing.length > 0)
     throw new KubestickError(`${name} is not there for ${missing.join(" and ")}`, {
       hint: "choose another tag, or leave that architecture out of --arch",
     });
-  return { name, manifests };
+  // An index stands for every architecture, so it must be the one that all that is pinned came from.
+  const whole = !Object.entries(manifests).some(differs);
+  return {
+    name,
+    ...(INDEX_TYPES.includes(descriptor.mediaType) && whole ? { index: descriptor.digest } : {}),
+    manifests,
+  };
+}
+
+/** The manifest of an image of one architecture, by the architecture that its config says. */
+async function singleManifest(
+  registry: Registry,
+  name: string,
+  descriptor: Descriptor,
+  data: Buffer,
+): Promise<Record<string, Descriptor>> {
+  const config = readDescriptor(parseObject(data, name)["config"], `the config of ${name}`);
+  return { [await registry.architecture(name, config)]: descriptor };
 }
 
 /** Finds a host binary's files and their published digests. Throws KubestickError when a digest is not published. */
@@ -97,7 +122,7 @@ export async function lockBinary(
         .replaceAll("{version}", version)
         .replaceAll("{number}", version.replace(/^v/, ""))
         .replaceAll("{arch}", arch);
-    const url = mirrored(fill(kind.url), mirror);
+    const url = fill(kind.url);
     const from = mirrored(fill(kind.checksums), mirror);
     const { data } = await downloader.bytes({ url: from }, MAX_CHECKSUM_BYTES);
     const sha256 = findChecksum(data.toString("utf8"), url.slice(url.lastIndexOf("/") + 1));
@@ -120,7 +145,8 @@ export function findChecksum(text: string, file: string): string | undefined {
   return /^[0-9a-f]{64}$/.test(digest) ? digest : undefined;
 }
 
-function mirrored(url: string, mirror: string | undefined): string {
+/** A download's address at a mirror of files: the mirror's URL before its host and path. Without a mirror it is its own. */
+export function mirrored(url: string, mirror: string | undefined): string {
   return mirror === undefined ? url : url.replace("https://", `${mirror.replace(/\/+$/, "")}/`);
 }
 
@@ -140,11 +166,11 @@ export async function resolveLock(
   for (const text of [...upstream.images, ...options.images]) {
     const { name } = parseReference(text);
     const have = images.get(name);
-    const missing = architectures.filter((arch) => !have?.manifests[arch]);
+    // What is known by its digest alone is completed, so that a creation need not ask.
+    const missing = architectures.filter((arch) => have?.manifests[arch]?.size === undefined);
     if (missing.length === 0) continue;
     progress(name);
-    const found = await lockImage(registry, name, missing);
-    images.set(name, { name, manifests: { ...found.manifests, ...have?.manifests } });
+    images.set(name, await lockImage(registry, name, missing, have));
   }
   const binaries = new Map((known?.binaries ?? []).map((binary) => [binary.name, binary]));
   for (const kind of HOST_BINARY_KINDS) {

@@ -25,6 +25,13 @@ export class Staging extends DirectoryStore {
     return this.size(descriptor.digest) === descriptor.size;
   }
 
+  /** Removes the directory when nothing has come into it, so that a run that never began leaves nothing. */
+  removeIfEmpty(): void {
+    if (!fs.existsSync(this.path)) return;
+    const used = [BLOBS_DIR, "partial"].some((dir) => fs.readdirSync(join(this.path, dir)).length > 0);
+    if (!used) fs.rmSync(this.path, { recursive: true, force: true });
+  }
+
   /** Puts bytes in as a blob. */
   put(mediaType: string, data: Buffer): Descriptor {
     const descriptor = describe(mediaType, data);

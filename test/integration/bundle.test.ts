@@ -5,20 +5,13 @@ import { parseLock } from "../../lib/bundle/lock.ts";
 import { findProgram } from "../../lib/host/facts.ts";
 import { run } from "../../lib/host/process.ts";
 import { KUBESTICK } from "../support/cluster.ts";
-import { buildImages } from "../support/images.ts";
-import { downloadSite, sha256File, TestRegistry } from "../support/registry.ts";
-import { UPSTREAM_IMAGES as NAMES, standInBinaries } from "../support/stand-ins.ts";
+import { sha256File, type TestRegistry } from "../support/registry.ts";
+import { UPSTREAM_IMAGES as NAMES } from "../support/stand-ins.ts";
+import { kubestick, standInUpstream } from "../support/upstream.ts";
 
 const missing = ["docker-registry", "skopeo"].filter((name) => !findProgram(name));
 const work = fs.mkdtempSync("/tmp/kubestick-bundle-");
 const at = (name: string) => join(work, name);
-
-/** Runs kubestick without holding up the servers of this process. */
-async function kubestick(...args: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
-  const child = Bun.spawn([...KUBESTICK, ...args], { stdout: "pipe", stderr: "pipe" });
-  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  return { status: await child.exited, stdout, stderr };
-}
 
 async function succeeds(...args: string[]): Promise<string> {
   const { status, stdout, stderr } = await kubestick(...args);
@@ -28,73 +21,32 @@ async function succeeds(...args: string[]): Promise<string> {
 
 describe.skipIf(missing.length > 0)("bundles from a real registry", () => {
   let registry: TestRegistry;
-  let sites: Record<string, { url: string; stop(): void }>;
+  let upstream: Awaited<ReturnType<typeof standInUpstream>>;
   const lock = at("kubernetes-v1.36.lock.yaml");
-  const online = () => ["--registry-mirror", registry.url];
+  const online = () => upstream.flags;
+  const lockFor = (archs: string) =>
+    succeeds(
+      "bundle",
+      "lock",
+      "--kubernetes-version=v1.36.2",
+      `--arch=${archs}`,
+      "--lock",
+      lock,
+      "--fresh",
+      ...online(),
+    );
 
   beforeAll(async () => {
-    for (const arch of ["amd64", "arm64"]) {
-      const specs = NAMES.map((name) => ({
-        name: `registry.k8s.io/${name}`,
-        arch,
-        files: { [`/${name.split(":")[0]}-${arch}`]: "/bin/true" },
-      }));
-      buildImages(specs, at(`${arch}.tar`), at(`build-${arch}`));
-    }
-    registry = await TestRegistry.start(at("registry"));
-    await succeeds(
-      "bundle",
-      "create",
-      at("both.tar"),
-      "--from",
-      at("amd64.tar"),
-      "--from",
-      at("arm64.tar"),
-      "--arch",
-      "amd64,arm64",
-    );
-    // Images of two architectures under one tag: skopeo copies our own index.
-    for (const name of NAMES)
-      run(
-        "skopeo",
-        [
-          "copy",
-          "-q",
-          "--all",
-          "--dest-tls-verify=false",
-          `oci-archive:${at("both.tar")}:registry.k8s.io/${name}`,
-          `docker://127.0.0.1:${registry.port}/${name}`,
-        ],
-        60_000,
-      );
-    const files = { amd64: standInBinaries(work, "amd64"), arm64: standInBinaries(work, "arm64") };
-    const site = downloadSite((url) =>
-      url.endsWith("runc.sha256sum")
-        ? [...files.amd64, ...files.arm64]
-        : files[url.includes("arm64") ? "arm64" : "amd64"],
-    );
-    sites = { site };
+    upstream = await standInUpstream(work);
+    registry = upstream.registry;
   });
   afterAll(() => {
-    registry?.stop();
-    for (const site of Object.values(sites ?? {})) site.stop();
+    upstream?.stop();
     fs.rmSync(work, { recursive: true, force: true });
   });
 
   test("bundle lock pins images and binaries, and changes nothing that is pinned", async () => {
-    await succeeds(
-      "bundle",
-      "lock",
-      "--kubernetes-version",
-      "v1.36.2",
-      "--arch",
-      "amd64",
-      "--lock",
-      lock,
-      ...online(),
-      "--download-mirror",
-      sites["site"]!.url,
-    );
+    await lockFor("amd64");
     const first = fs.readFileSync(lock, "utf8");
     const parsed = parseLock(first, lock);
     expect(parsed.images.map((image) => image.name)).toEqual([...NAMES.map((n) => `registry.k8s.io/${n}`)].sort());
@@ -117,19 +69,7 @@ describe.skipIf(missing.length > 0)("bundles from a real registry", () => {
       `oci-archive:${at("amd64.tar")}:registry.k8s.io/etcd:3.6.8-0`,
       `docker://127.0.0.1:${registry.port}/pause:3.10.2`,
     ]);
-    await succeeds(
-      "bundle",
-      "lock",
-      "--kubernetes-version",
-      "v1.36.2",
-      "--arch",
-      "amd64",
-      "--lock",
-      lock,
-      ...online(),
-      "--download-mirror",
-      sites["site"]!.url,
-    );
+    await lockFor("amd64");
     expect(fs.readFileSync(lock, "utf8")).toBe(first);
     run("skopeo", [
       "copy",
@@ -139,19 +79,7 @@ describe.skipIf(missing.length > 0)("bundles from a real registry", () => {
       `oci-archive:${at("both.tar")}:registry.k8s.io/pause:3.10.2`,
       `docker://127.0.0.1:${registry.port}/pause:3.10.2`,
     ]);
-    await succeeds(
-      "bundle",
-      "lock",
-      "--kubernetes-version",
-      "v1.36.2",
-      "--arch",
-      "amd64,arm64",
-      "--lock",
-      lock,
-      ...online(),
-      "--download-mirror",
-      sites["site"]!.url,
-    );
+    await lockFor("amd64,arm64");
     const both = parseLock(fs.readFileSync(lock, "utf8"), lock);
     expect(both.images.every((image) => image.manifests["amd64"] && image.manifests["arm64"])).toBe(true);
     expect(both.images.find((i) => i.name.includes("/pause:"))!.manifests["amd64"]).toEqual(pause.manifests["amd64"]!);
@@ -349,8 +277,9 @@ describe.skipIf(missing.length > 0)("bundles from a real registry", () => {
         lock,
         "--arch",
         "amd64",
+        ...online(),
         "--registry-mirror",
-        `http://127.0.0.1:${flaky.port}`,
+        `registry.k8s.io=http://127.0.0.1:${flaky.port}`,
       );
       expect(cuts).toBeGreaterThan(0);
       expect(sha256File(at("flaky.tar"))).toBe(sha256File(at("amd64-only.tar")));
@@ -379,8 +308,9 @@ describe.skipIf(missing.length > 0)("bundles from a real registry", () => {
         lock,
         "--arch",
         "amd64",
+        ...online(),
         "--registry-mirror",
-        `http://127.0.0.1:${lying.port}`,
+        `registry.k8s.io=http://127.0.0.1:${lying.port}`,
       );
       expect(out.status).toBe(1);
       expect(out.stderr).toMatch(/is not sha256:[0-9a-f]{64}: its contents are others/);

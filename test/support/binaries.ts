@@ -53,7 +53,9 @@ export const PAUSE_IMAGE = `registry.k8s.io/pause:${companionsOf(componentVersio
 /** Whether what was made of the components is there, and none of them is newer. */
 function isMade(path: string): boolean {
   const made = fs.statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  return made > 0 && fs.readdirSync(E2E_BIN).every((name) => fs.statSync(binary(name)).ctimeMs < made);
+  return (
+    made > 0 && [...REQUIRED, "coredns"].every((name) => !hasBinary(name) || fs.statSync(binary(name)).ctimeMs < made)
+  );
 }
 
 /** Makes the control plane's images out of the components, once a work directory and version; gives the tar's path. */

@@ -1,0 +1,39 @@
+import v134 from "../../bundles/kubernetes-v1.34.lock.yaml" with { type: "text" };
+import v135 from "../../bundles/kubernetes-v1.35.lock.yaml" with { type: "text" };
+import v136 from "../../bundles/kubernetes-v1.36.lock.yaml" with { type: "text" };
+import v137 from "../../bundles/kubernetes-v1.37.lock.yaml" with { type: "text" };
+import { parseVersion } from "../config/version.ts";
+import { COMPANIONS } from "../constants/upstream.ts";
+import { UsageError } from "../host/errors.ts";
+import { type BundleLock, parseLock } from "./lock.ts";
+
+/** The locks that are part of this executable, as text by their file's name; newest version first. */
+export const EMBEDDED_LOCKS: Record<string, string> = {
+  "kubernetes-v1.37.lock.yaml": v137,
+  "kubernetes-v1.36.lock.yaml": v136,
+  "kubernetes-v1.35.lock.yaml": v135,
+  "kubernetes-v1.34.lock.yaml": v134,
+};
+
+const embedded = (): BundleLock[] => Object.entries(EMBEDDED_LOCKS).map(([name, text]) => parseLock(text, name));
+
+/** This executable's own lock of exactly a Kubernetes version; undefined where it has none. */
+export const embeddedLock = (version: string): BundleLock | undefined =>
+  embedded().find((lock) => lock.kubernetesVersion === version);
+
+/**
+ * This executable's own lock for a version (`v1.36.2`), or for a minor version (`v1.36`). Throws UsageError, with the
+ * versions that it has, where it has none.
+ */
+export function requireEmbeddedLock(wanted: string): BundleLock {
+  const locks = embedded();
+  const found = locks.find(({ kubernetesVersion: own }) => own === wanted || own.startsWith(`${wanted}.`));
+  if (found) return found;
+  const exact = parseVersion(wanted);
+  throw new UsageError(
+    `this kubestick pins no Kubernetes ${wanted}, only ${locks.map((lock) => lock.kubernetesVersion).join(", ")}`,
+    exact && Object.hasOwn(COMPANIONS, `${exact.major}.${exact.minor}`)
+      ? `choose one of those, or pin it where there is a network: kubestick bundle lock --kubernetes-version ${wanted}, then --lock with its file`
+      : "choose one of those",
+  );
+}

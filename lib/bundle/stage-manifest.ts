@@ -1,0 +1,90 @@
+import { INDEX_TYPES, MANIFEST_TYPES, OCI_MANIFEST } from "../constants/oci.ts";
+import { KubestickError } from "../host/errors.ts";
+import { type Descriptor, objectList, parseObject, readDescriptor } from "./descriptor.ts";
+import type { LayoutImage } from "./layout.ts";
+import type { LocalContent } from "./local.ts";
+import type { LockedImage } from "./lock.ts";
+import type { Registry } from "./registry.ts";
+import type { Staging } from "./staging.ts";
+import { MAX_JSON_BYTES, readJsonBlob } from "./store.ts";
+
+/** Where manifests are taken from, in this order: what is staged, what is local, the registry. */
+export interface ManifestSources {
+  registry: Registry;
+  staging: Staging;
+  local: LocalContent[];
+  /** Nothing is downloaded. */
+  offline: boolean;
+}
+
+/** An error for what is neither staged nor local while nothing may be downloaded. */
+export function notLocal(what: string): KubestickError {
+  return new KubestickError(`nothing given with --from has ${what}`, {
+    hint: "give another --from, or leave --offline out to download it",
+  });
+}
+
+/**
+ * An image's manifest for an architecture, staged and read: the one that the lock pins, or the one that its pinned index
+ * names. Everything is verified by its digest. Throws KubestickError.
+ */
+export async function stageManifest(image: LockedImage, arch: string, sources: ManifestSources): Promise<LayoutImage> {
+  const { name } = image;
+  const pinned = image.manifests[arch] ?? (await fromIndex(image, arch, sources));
+  const data = await stageJson(name, pinned, sources);
+  const said = parseObject(data, name)["mediaType"];
+  // Docker's manifests all say what they are; OCI's need not.
+  const mediaType = pinned.mediaType ?? (typeof said === "string" ? said : OCI_MANIFEST);
+  if (!MANIFEST_TYPES.includes(mediaType))
+    throw new KubestickError(`what the lock pins of ${name} for ${arch} is of the media type ${mediaType}`, {
+      hint: INDEX_TYPES.includes(mediaType) ? "write that digest as the image's index" : undefined,
+    });
+  const manifest = parseObject(data, name);
+  return {
+    name,
+    arch,
+    manifest: { mediaType, digest: pinned.digest, size: data.length },
+    config: readDescriptor(manifest["config"], `${name}: its config`),
+    layers: objectList(manifest["layers"], `${name}: its layers`).map((layer, i) =>
+      readDescriptor(layer, `${name}: its layer ${i}`),
+    ),
+  };
+}
+
+async function fromIndex({ name, index = "" }: LockedImage, arch: string, sources: ManifestSources) {
+  const what = `the index of ${name}`;
+  const found = platformManifests(await stageJson(name, { digest: index }, sources), what)[arch];
+  if (found) return found;
+  throw new KubestickError(`${what} (${index}) has nothing for ${arch}`, { hint: "leave that architecture out" });
+}
+
+/** The manifests of an index for Linux, the first of each architecture. Throws KubestickError naming `what`. */
+export function platformManifests(index: Buffer, what: string): Record<string, Descriptor> {
+  const listed = objectList(parseObject(index, what)["manifests"], what);
+  const found: Record<string, Descriptor> = {};
+  for (const child of listed.map((c, i) => readDescriptor(c, `${what}: its manifest ${i}`))) {
+    const { os, architecture = "" } = child.platform ?? {};
+    if (os === "linux" && !Object.hasOwn(found, architecture)) found[architecture] = child;
+  }
+  return found;
+}
+
+/** A manifest or index by its digest, staged. */
+async function stageJson(
+  name: string,
+  { digest, size }: { digest: string; size?: number },
+  { registry, staging, local, offline }: ManifestSources,
+): Promise<Buffer> {
+  const stores = [staging, ...local.map((content) => content.store)];
+  for (const store of stores) {
+    const there = store.size(digest);
+    if (there === undefined || there > MAX_JSON_BYTES || (size !== undefined && there !== size)) continue;
+    const data = readJsonBlob(store, { mediaType: "", digest, size: there });
+    staging.put("", data);
+    return data;
+  }
+  if (offline) throw notLocal(name);
+  const { data } = await registry.manifest(name, digest);
+  staging.put("", data);
+  return data;
+}
