@@ -3,8 +3,10 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { arch } from "node:os";
 import { basename, join } from "node:path";
 import { BUILD_DATE } from "./lib/constants/versions.ts";
+import { aboutRelease, RELEASE_FILE } from "./lib/release/about.ts";
 import { type PackageLock, spdx } from "./lib/release/sbom.ts";
 import { formatSums, PUBLIC_KEY_FILE, SBOM_FILE, SIGNATURE_FILE, SUMS_FILE, signSums } from "./lib/release/sums.ts";
+import packageJson from "./package.json";
 
 /** The executables that can be built, by name, with Bun's name for the platform. */
 const TARGETS: Record<string, Bun.Build.CompileTarget> = {
@@ -72,6 +74,9 @@ const lock = JSON.parse(readFileSync(join(import.meta.dir, "package-lock.json"),
 const sbom = spdx(lock, { created: BUILD_DATE, license: "Apache-2.0", runtime: ["bun"] });
 writeFileSync(join(OUT, SBOM_FILE), `${JSON.stringify(sbom, null, 1)}\n`);
 sum(join(OUT, SBOM_FILE));
+const about = aboutRelease({ version: packageJson.version, runtime: Bun.version });
+writeFileSync(join(OUT, RELEASE_FILE), about);
+sum(join(OUT, RELEASE_FILE));
 const text = formatSums(sums);
 const key = signingKey();
 writeFileSync(join(OUT, SUMS_FILE), text);
@@ -80,3 +85,4 @@ writeFileSync(join(OUT, PUBLIC_KEY_FILE), createPublicKey(key).export({ type: "s
 console.log(
   `signed ${SUMS_FILE} with ${process.env["KUBESTICK_SIGNING_KEY"] ?? "this checkout's own key"}; check with: kubestick verify build`,
 );
+if (asked.includes("all")) console.log(`\n${about}`);

@@ -1,4 +1,10 @@
-import { BUILD_DATE, KUBERNETES_VERSION } from "../lib/constants/versions.ts";
+import { TESTED } from "../lib/constants/tested.ts";
+import {
+  BUILD_DATE,
+  KUBERNETES_VERSION,
+  MINIMUM_CONTROL_PLANE_VERSION,
+  NEWEST_CONTROL_PLANE_VERSION,
+} from "../lib/constants/versions.ts";
 import packageJson from "../package.json";
 
 /** Prints the versions, as text or JSON. */
@@ -6,6 +12,8 @@ export function runVersion(given: Map<string, string>): void {
   const info = {
     kubestickVersion: `v${packageJson.version}`,
     kubernetesVersion: KUBERNETES_VERSION,
+    controlPlanes: { oldest: MINIMUM_CONTROL_PLANE_VERSION, newest: NEWEST_CONTROL_PLANE_VERSION.replace(/\d+$/, "x") },
+    testedWith: TESTED,
     buildDate: BUILD_DATE,
     runtime: `bun ${Bun.version}`,
     platform: `linux/${{ x64: "amd64" }[process.arch as string] ?? process.arch}`,

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { keepExecutable } from "../../lib/bundle/attach.ts";
 import { Bundle } from "../../lib/bundle/bundle.ts";
 import { serve } from "../../lib/bundle/serve.ts";
+import { TESTED } from "../../lib/constants/tested.ts";
 import { findProgram } from "../../lib/host/facts.ts";
 import { run, tryRun } from "../../lib/host/process.ts";
 import { containerdConfig, mirrorConfig } from "../../lib/runtime/containerd-config.ts";
@@ -38,7 +39,7 @@ beforeAll(() => {
   run(process.execPath, [join(ROOT, "build.ts"), `linux-${ARCH}`, `linux-${OTHER}`], 120_000);
   const built = join(ROOT, "build");
   for (const name of fs.readdirSync(built)) {
-    if (/^(SHA256SUMS.*|kubestick\.(pub|spdx\.json)|kubestick-linux-(amd64|arm64))$/.test(name))
+    if (/^(SHA256SUMS.*|RELEASE|kubestick\.(pub|spdx\.json)|kubestick-linux-(amd64|arm64))$/.test(name))
       fs.copyFileSync(join(built, name), at(name));
   }
   for (const arch of [ARCH, OTHER]) {
@@ -101,6 +102,32 @@ describe("a release", () => {
     const { dependencies } = JSON.parse(fs.readFileSync(join(ROOT, "package.json"), "utf8"));
     for (const name of [...Object.keys(dependencies), "bun"]) expect(names).toContain(name);
     expect(names).not.toContain("typescript");
+  });
+});
+
+describe("a release and its versions", () => {
+  test("RELEASE says what is deployed, pinned and tested; it is signed with the rest", () => {
+    const text = fs.readFileSync(at("RELEASE"), "utf8");
+    expect(kubestick("verify", work).stdout).toContain("RELEASE: as signed");
+    for (const line of [
+      "installs Kubernetes v1.36.2 where no other version is asked for",
+      "deploys control planes of v1.35 to v1.37",
+      "  v1.37.1, without kubectl v1.37.1 for amd64 and arm64, kubelet v1.37.1 for amd64 and arm64",
+      "  v1.36.2",
+      "  v1.35.6",
+      ...TESTED.map(({ kubernetes, etcd }) => `  Kubernetes ${kubernetes}, etcd ${etcd},`),
+    ])
+      expect(text).toContain(`\n${line}`);
+    const told = JSON.parse(program(executable(ARCH), "version", "-o", "json").stdout);
+    expect(told.controlPlanes).toEqual({ oldest: "v1.35.0", newest: "v1.37.x" });
+    expect(told.testedWith).toEqual(TESTED);
+  });
+
+  test("the locks are in the executable itself, of either architecture", () => {
+    for (const arch of [ARCH, OTHER]) {
+      const out = runs(arch, executable(arch), "bundle", "create", at("none.tar"), "--kubernetes-version", "1.37");
+      expect(out.stderr).toContain(`no digest of kubectl v1.37.1 and kubelet v1.37.1 for ${arch}`);
+    }
   });
 });
 
