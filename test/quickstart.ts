@@ -1,39 +1,66 @@
 // The README's first command: builds kubestick for this machine and runs its main job, for real where that can be.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
+import { parseArgs } from "node:util";
 import { missingForLab } from "../lib/lab/up.ts";
 import { missingForCluster } from "./support/binaries.ts";
 import { ignoredChecks } from "./support/cluster.ts";
 import { EXECUTABLE, ROOT } from "./support/executable.ts";
+import { type FetchFlags, fetchedBundle, isKept, unreachable } from "./support/fetched-bundle.ts";
 import { attachedExecutable, localBundle } from "./support/local-bundle.ts";
 
+const WORK = join(ROOT, "build/quickstart-lab");
+
 /** Runs a command in view; gives whether it went well. */
-function step(...command: string[]): boolean {
-  const { status } = spawnSync(command[0]!, command.slice(1), { stdio: "inherit", cwd: ROOT });
-  if (status !== 0) process.exitCode = status ?? 1;
-  return status === 0;
+function run(...command: string[]): boolean {
+  return spawnSync(command[0]!, command.slice(1), { stdio: "inherit", cwd: ROOT }).status === 0;
 }
 
-function main(): void {
+/** As run; a failure is the quickstart's. */
+function step(...command: string[]): boolean {
+  const worked = run(...command);
+  if (!worked) process.exitCode = 1;
+  return worked;
+}
+
+async function main(): Promise<void> {
+  const string = { type: "string" } as const;
+  const options = { lock: string, "registry-mirror": string, "download-mirror": string };
+  const flags = parseArgs({ options }).values as FetchFlags;
   if (!step(process.execPath, "build.ts")) return;
   process.env["KUBESTICK_E2E_BUILT"] = "1";
-  const missing = missingForCluster() ?? missingForLab();
-  if (missing === undefined) lab();
-  else dryRun(missing);
+  const noLab = missingForLab();
+  if (noLab !== undefined) return dryRun(noLab);
+  const noComponents = missingForCluster();
+  rmSync(WORK, { recursive: true, force: true });
+  if (noComponents === undefined) {
+    console.log("making an offline bundle of the Kubernetes components on this machine");
+    mkdirSync(WORK, { recursive: true });
+    return lab(localBundle(WORK, WORK), ignoredChecks());
+  }
+  const { file, lock, command } = fetchedBundle(flags);
+  const kept = isKept(file, run);
+  const offline = kept ? undefined : await unreachable(lock, flags);
+  if (offline !== undefined) return dryRun(`${noComponents}, and they cannot be downloaded: ${offline}`);
+  if (kept) console.log(`using the bundle that an earlier run made, ${relative(ROOT, file)}`);
+  else {
+    console.log(`\nmaking an offline bundle of Kubernetes ${lock.kubernetesVersion} out of what its publishers offer`);
+    if (!run(...command))
+      return dryRun(
+        `${noComponents}, and the bundle could not be made of downloads, as said above; what has come is kept, and the same command goes on with it`,
+      );
+  }
+  lab(file, []);
+  console.log(`The bundle is kept for the next time, and for boards: ${relative(ROOT, file)}`);
 }
 
 /** A cluster of two bare nodes out of one file, as two boards would be. */
-function lab(): void {
-  const work = join(ROOT, "build/quickstart-lab");
-  const flags = ["--name", "quick", "--dir", join(work, "labs")];
-  rmSync(work, { recursive: true, force: true });
-  mkdirSync(work, { recursive: true });
-  console.log(
-    "making an offline bundle of the Kubernetes components on this machine, and one file of it and kubestick",
-  );
-  const kubestick = attachedExecutable(localBundle(work, work), join(work, "kubestick"));
-  const up = ["lab", "up", "--nodes", "2", ...flags, ...ignoredChecks()];
+function lab(bundle: string, checks: string[]): void {
+  const flags = ["--name", "quick", "--dir", join(WORK, "labs")];
+  mkdirSync(WORK, { recursive: true });
+  const kubestick = attachedExecutable(bundle, join(WORK, "kubestick"));
+  const up = ["lab", "up", "--nodes", "2", ...flags, ...checks];
   console.log(`\nkubestick ${up.join(" ")}\n`);
   try {
     const worked =
@@ -46,7 +73,7 @@ function lab(): void {
     );
   } finally {
     step(kubestick, "lab", "down", ...flags);
-    rmSync(work, { recursive: true, force: true });
+    rmSync(WORK, { recursive: true, force: true });
   }
   console.log("Next: a lab of your own with kubestick lab up, or sudo kubestick init on a board.");
 }
@@ -60,4 +87,4 @@ look at build/quickstart/etc/kubernetes/manifests/kube-apiserver.yaml next. On a
 the images, or with a bundle, the same without --dry-run and --rootfs makes the cluster.`);
 }
 
-main();
+await main();

@@ -38,13 +38,35 @@ export function missingForCluster(): string | undefined {
   return programs.length > 0 ? `this machine lacks ${programs.join(", ")}` : undefined;
 }
 
-/** The versions of the components, and whether kubestick supports them; older ones run with that check ignored. */
-export function componentVersions(): { kubernetes: string; etcdTag: string; supported: boolean } {
+/** What the components are: image tags with their versions, and whether kubestick supports them; older ones run with that check ignored. */
+export interface ComponentVersions {
+  kubernetes: string;
+  etcdTag: string;
+  /** As the kubeadm that lies there deploys it: it knows no later CoreDNS, whatever version it was built to tell. */
+  corednsTag: string;
+  supported: boolean;
+}
+
+let asked: ComponentVersions | undefined;
+
+/** Asks the components for their versions, once. */
+export function componentVersions(): ComponentVersions {
+  asked ??= askVersions();
+  return asked;
+}
+
+function askVersions(): ComponentVersions {
   const kubernetes =
     /v\d+\.\d+\.\d+\S*/.exec(tryRun(binary("kube-apiserver"), ["--version"]).stdout)?.[0] ?? KUBERNETES_VERSION;
   const etcd = /etcd Version: (\S+)/.exec(tryRun(binary("etcd"), ["--version"]).stdout)?.[1];
   const supported = compareVersions(parseVersion(kubernetes)!, parseVersion(MINIMUM_CONTROL_PLANE_VERSION)!) >= 0;
-  return { kubernetes, etcdTag: etcd ? `${etcd}-0` : companionsOf(kubernetes).etcd, supported };
+  const images = tryRun(binary("kubeadm"), ["config", "images", "list", "--kubernetes-version", kubernetes]).stdout;
+  return {
+    kubernetes,
+    etcdTag: etcd ? `${etcd}-0` : companionsOf(kubernetes).etcd,
+    corednsTag: /\/coredns:(v\S+)/.exec(images)?.[1] ?? companionsOf(kubernetes).coredns,
+    supported,
+  };
 }
 
 /** The sandbox image of the test nodes' containerd. */
@@ -60,7 +82,7 @@ function isMade(path: string): boolean {
 
 /** Makes the control plane's images out of the components, once a work directory and version; gives the tar's path. */
 export function componentImages(work: string): string {
-  const { kubernetes, etcdTag } = componentVersions();
+  const { kubernetes, etcdTag, corednsTag } = componentVersions();
   const target = join(work, `images-${kubernetes}.tar`);
   if (isMade(target)) return target;
   fs.mkdirSync(work, { recursive: true });
@@ -79,7 +101,7 @@ export function componentImages(work: string): string {
   ];
   if (hasBinary("coredns"))
     specs.push({
-      name: `registry.k8s.io/coredns/coredns:${companionsOf(kubernetes).coredns}`,
+      name: `registry.k8s.io/coredns/coredns:${corednsTag}`,
       files: { "/coredns": binary("coredns") },
       entrypoint: ["/coredns"],
     });
