@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { inParallel } from "../lib/bundle/pool.ts";
-import { E2E_BIN, missingForCluster, unpackedImages } from "./support/binaries.ts";
+import { describeComponents, E2E_BIN, missingForCluster, unpackedImages } from "./support/binaries.ts";
 import { builtExecutable } from "./support/local-bundle.ts";
 import { WORK } from "./support/node.ts";
 
@@ -29,6 +29,7 @@ const LAYERS: Layer[] = [
     prepare: () => {
       // Another containerd can be put there to be tried.
       process.env["PATH"] = `${E2E_BIN}:${process.env["PATH"]}`;
+      console.log(`with ${describeComponents()}`);
       // Files that run side by side must not each make them.
       unpackedImages(WORK);
       builtExecutable();

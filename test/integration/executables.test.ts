@@ -123,6 +123,10 @@ describe("a release and its versions", () => {
     expect(told.testedWith).toEqual(TESTED);
   });
 
+  test("nothing of the checkout's path is in an executable, so that the same sources give the same bytes anywhere", () => {
+    for (const arch of [ARCH, OTHER]) expect(fs.readFileSync(executable(arch)).includes(ROOT)).toBe(false);
+  });
+
   test("the locks are in the executable itself, of either architecture", () => {
     for (const arch of [ARCH, OTHER]) {
       const out = runs(arch, executable(arch), "bundle", "create", at("none.tar"), "--kubernetes-version", "1.37");

@@ -2,6 +2,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { companionsOf } from "../../lib/config/companions.ts";
 import { compareVersions, parseVersion } from "../../lib/config/version.ts";
+import { TESTED } from "../../lib/constants/tested.ts";
 import { KUBERNETES_VERSION, MINIMUM_CONTROL_PLANE_VERSION } from "../../lib/constants/versions.ts";
 import { findProgram } from "../../lib/host/facts.ts";
 import { run, tryRun } from "../../lib/host/process.ts";
@@ -45,6 +46,17 @@ export interface ComponentVersions {
   /** As the kubeadm that lies there deploys it: it knows no later CoreDNS, whatever version it was built to tell. */
   corednsTag: string;
   supported: boolean;
+}
+
+/** The components in words, and a reminder where no release says that it was tested with them. */
+export function describeComponents(): string {
+  const { kubernetes, etcdTag } = componentVersions();
+  const tell = (program: string, flag: string) => /\d+\.\d+\.\d+/.exec(tryRun(program, [flag]).stdout)?.[0] ?? "none";
+  const [coredns, containerd] = [tell(binary("coredns"), "-version"), tell("containerd", "--version")];
+  const etcd = etcdTag.replace(/-\d+$/, "");
+  const known = TESTED.some((t) => t.kubernetes === kubernetes && t.etcd === etcd && t.containerd === containerd);
+  const words = `Kubernetes ${kubernetes}, etcd ${etcd}, CoreDNS ${coredns}, containerd ${containerd}`;
+  return known ? words : `${words} (which lib/constants/tested.ts does not name)`;
 }
 
 let asked: ComponentVersions | undefined;
