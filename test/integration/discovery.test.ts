@@ -10,6 +10,7 @@ import { CERTIFICATE_BACKDATE } from "../../lib/constants/durations.ts";
 import { kubeconfig, toYaml } from "../../lib/kubeconfig/kubeconfig.ts";
 import { caPin } from "../../lib/pki/certificate.ts";
 import { apiDouble, type Handler, json, testCa } from "../support/api-double.ts";
+import { KUBESTICK } from "../support/cluster.ts";
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -149,6 +150,26 @@ describe("discovery by file", () => {
       "names the file /etc/shadow",
     );
     await expect(discoverByFile("/none/such", 500)).rejects.toThrow("cannot read the discovery file");
+  });
+
+  test("what a trusted https site sends with another status than 200 is no discovery file", async () => {
+    const ca = await testCa();
+    let status = 404;
+    const file = toYaml(kubeconfig("kubernetes", "u", "https://127.0.0.1:1", ca.ca, { token: "t" }));
+    const site = await apiDouble((_, response) => void response.writeHead(status).end(file), { anyClient: true });
+    closing.push(site.close);
+    const dir = mkdtempSync("/tmp/kubestick-site-");
+    writeFileSync(join(dir, "ca.crt"), site.ca);
+    const command = ["join", "--dry-run", "--discovery-file", `${site.server}/c`, "--ignore-preflight-errors=all"];
+    const env = { ...process.env, NODE_EXTRA_CA_CERTS: join(dir, "ca.crt") };
+    const ask = async () => {
+      const child = Bun.spawn([...KUBESTICK, ...command], { env, stdout: "pipe", stderr: "pipe" });
+      return new Response(child.stderr).text();
+    };
+    expect(await ask()).toContain(`error: cannot get the discovery file ${site.server}/c: status 404`);
+    status = 200;
+    // Now it is read, and leads to an API server that is not there.
+    expect(await ask()).toMatch(/error: .*https:\/\/127\.0\.0\.1:1\b/);
   });
 
   test("an https site that this host does not trust is refused", async () => {

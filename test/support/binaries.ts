@@ -92,10 +92,15 @@ function isMade(path: string): boolean {
   );
 }
 
-/** Makes the control plane's images out of the components, once a work directory and version; gives the tar's path. */
+/** What is made of the components is kept by their versions, so that several sets of them have room in one directory. */
+const versionKey = ({ kubernetes, etcdTag, corednsTag }: ComponentVersions) =>
+  `${kubernetes}-etcd-${etcdTag}-coredns-${corednsTag}`;
+
+/** Makes the control plane's images out of the components, once a work directory; gives the tar's path. */
 export function componentImages(work: string): string {
-  const { kubernetes, etcdTag, corednsTag } = componentVersions();
-  const target = join(work, `images-${kubernetes}.tar`);
+  const versions = componentVersions();
+  const { kubernetes, etcdTag, corednsTag } = versions;
+  const target = join(work, `images-${versionKey(versions)}.tar`);
   if (isMade(target)) return target;
   fs.mkdirSync(work, { recursive: true });
   const tag = kubernetes.replace("+", "_");
@@ -124,7 +129,7 @@ export function componentImages(work: string): string {
 
 /** A containerd's /var/lib/containerd with those images unpacked, made once as they are; gives its path. */
 export function unpackedImages(work: string): string {
-  const target = join(work, `containerd-${componentVersions().kubernetes}`);
+  const target = join(work, `containerd-${versionKey(componentVersions())}`);
   if (isMade(target)) return target;
   const [making, state] = [`${target}.new`, join(work, "containerd-state")];
   const images = componentImages(work);

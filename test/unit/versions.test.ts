@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
 import { kubeProxyConfig, kubeProxyObjects } from "../../lib/addons/kube-proxy.ts";
 import { companionsOf } from "../../lib/config/companions.ts";
 import { initConfig, parseConfig } from "../../lib/config/load.ts";
@@ -11,11 +12,16 @@ import {
   MINIMUM_CONTROL_PLANE_VERSION,
   NEWEST_CONTROL_PLANE_VERSION,
 } from "../../lib/constants/versions.ts";
+import { Files } from "../../lib/host/files.ts";
+import { kubeconfig, toYaml } from "../../lib/kubeconfig/kubeconfig.ts";
 import { requiredImages } from "../../lib/manifests/images.ts";
+import { InitContext, type InitOptions } from "../../lib/phases/init/context.ts";
 import { INIT_CHECKS } from "../../lib/preflight/init.ts";
 import { removedKubeletFlags } from "../../lib/preflight/kubelet.ts";
 import { controlPlaneListening, listeningInodes } from "../../lib/preflight/ports.ts";
-import { configFrom, MINIMAL } from "../support/config.ts";
+import { testCa } from "../support/api-double.ts";
+import { configFrom, FACTS, MINIMAL } from "../support/config.ts";
+import { silentUi } from "../support/ui.ts";
 
 const TOKEN = "abcdef.0123456789abcdef";
 const cluster = (version: string, more = "") => `${MINIMAL}kubernetesVersion: ${version}\n${more}`;
@@ -199,4 +205,25 @@ describe("ports are checked where the component will listen", () => {
     expect(inodes("fd00:0::1")).toEqual(["3", "4", "6"]);
     expect(inodes("::1")).toEqual(["3", "4", "7"]);
   });
+});
+
+test("init talks to its own API server, not to an endpoint whose balancer may come later", async () => {
+  const root = mkdtempSync("/tmp/kubestick-versions-");
+  try {
+    const config = configFrom(`${MINIMAL}controlPlaneEndpoint: balancer.lan:6443\n`);
+    const files = new Files(root);
+    const options = { dryRun: false, rootfs: root, joining: false } as InitOptions;
+    const ctx = new InitContext(config, FACTS, files, silentUi(), options);
+    const { ca } = await testCa();
+    files.write(
+      "/etc/kubernetes/admin.conf",
+      toYaml(kubeconfig("kubernetes", "a", ctx.clusterServer, ca, { token: "t" })),
+    );
+    expect(ctx.clusterServer).toBe("https://balancer.lan:6443");
+    expect(ctx.connection("admin.conf").server).toBe("https://10.99.0.11:6443");
+    const joining = new InitContext(config, FACTS, files, silentUi(), { ...options, joining: true });
+    expect(joining.connection("admin.conf").server).toBe("https://balancer.lan:6443");
+  } finally {
+    rmSync(root, { recursive: true });
+  }
 });
