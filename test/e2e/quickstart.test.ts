@@ -1,6 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { findProgram } from "../../lib/host/facts.ts";
 import { hasBinary } from "../support/binaries.ts";
 import { ROOT } from "../support/executable.ts";
@@ -57,12 +57,9 @@ describe.skipIf(missing.length > 0 || !hasBinary("coredns"))("quickstart where t
     try {
       const first = await quickstart(...words);
       expect(first).toContain("the bundle could not be made of downloads, as said above; what has come is kept");
-      expect([fs.existsSync(file), asked.includes("kubelet"), asked.includes("runc.amd64")]).toEqual([
-        false,
-        true,
-        true,
-      ]);
+      expect([fs.existsSync(file), asked.includes("kubelet")]).toEqual([false, true]);
       const before = new Set(asked.filter((name) => name !== "kubelet"));
+      expect(before.size).toBeGreaterThan(0);
       asked.length = 0;
       broken = "";
       const second = await quickstart(...words);
@@ -74,6 +71,7 @@ describe.skipIf(missing.length > 0 || !hasBinary("coredns"))("quickstart where t
       expect(fs.existsSync(file)).toBe(true);
     } finally {
       fs.rmSync(file, { force: true });
+      fs.rmSync(join(dirname(file), `.${basename(file)}.blobs`), { recursive: true, force: true });
       await site.stop(true);
     }
   });

@@ -43,8 +43,9 @@ export function missingForCluster(): string | undefined {
 export interface ComponentVersions {
   kubernetes: string;
   etcdTag: string;
-  /** As the kubeadm that lies there deploys it: it knows no later CoreDNS, whatever version it was built to tell. */
+  /** As the kubeadm that lies there deploys them: it knows no others, whatever version it was built to tell. */
   corednsTag: string;
+  pauseTag: string;
   supported: boolean;
 }
 
@@ -73,16 +74,18 @@ function askVersions(): ComponentVersions {
   const etcd = /etcd Version: (\S+)/.exec(tryRun(binary("etcd"), ["--version"]).stdout)?.[1];
   const supported = compareVersions(parseVersion(kubernetes)!, parseVersion(MINIMUM_CONTROL_PLANE_VERSION)!) >= 0;
   const images = tryRun(binary("kubeadm"), ["config", "images", "list", "--kubernetes-version", kubernetes]).stdout;
+  const companions = companionsOf(kubernetes);
   return {
     kubernetes,
-    etcdTag: etcd ? `${etcd}-0` : companionsOf(kubernetes).etcd,
-    corednsTag: /\/coredns:(v\S+)/.exec(images)?.[1] ?? companionsOf(kubernetes).coredns,
+    etcdTag: etcd ? `${etcd}-0` : companions.etcd,
+    corednsTag: /\/coredns:(v\S+)/.exec(images)?.[1] ?? companions.coredns,
+    pauseTag: /\/pause:(\S+)/.exec(images)?.[1] ?? companions.pause,
     supported,
   };
 }
 
 /** The sandbox image of the test nodes' containerd. */
-export const PAUSE_IMAGE = `registry.k8s.io/pause:${companionsOf(componentVersions().kubernetes).pause}`;
+export const PAUSE_IMAGE = `registry.k8s.io/pause:${componentVersions().pauseTag}`;
 
 /** Whether what was made of the components is there, and none of them is newer. */
 function isMade(path: string): boolean {
@@ -93,8 +96,8 @@ function isMade(path: string): boolean {
 }
 
 /** What is made of the components is kept by their versions, so that several sets of them have room in one directory. */
-const versionKey = ({ kubernetes, etcdTag, corednsTag }: ComponentVersions) =>
-  `${kubernetes}-etcd-${etcdTag}-coredns-${corednsTag}`;
+const versionKey = ({ kubernetes, etcdTag, corednsTag, pauseTag }: ComponentVersions) =>
+  [kubernetes, etcdTag, corednsTag, pauseTag].join("-");
 
 /** Makes the control plane's images out of the components, once a work directory; gives the tar's path. */
 export function componentImages(work: string): string {
