@@ -94,7 +94,7 @@ function runOf(given: Given): LabRun {
   if (!bundle)
     throw new UsageError(
       "the nodes of a lab are bare, and this executable carries no bundle to fill them with",
-      "attach one (kubestick bundle attach), or name one with --bundle",
+      "make one where there is a network (kubestick bundle create bundle.tar), then name it with --bundle or attach it",
     );
   bundle.close();
   const named = given.get("bundle");

@@ -82,7 +82,7 @@ const BUNDLE_COMMANDS: Command[] = [
   },
   {
     words: ["bundle", "create"],
-    description: "Make a bundle from a lock file, or from images and programs on this machine",
+    description: "Make a bundle of what this kubestick or a lock file pins, or of images and programs on this machine",
     flags: BUNDLE_FLAGS.create,
     positionals: 1,
     run: createCommand,
