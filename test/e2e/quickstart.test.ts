@@ -46,7 +46,8 @@ describe.skipIf(missing.length > 0 || !hasBinary("coredns"))("quickstart where t
       port: 0,
       fetch: (request) => {
         const name = basename(new URL(request.url).pathname);
-        if (request.headers.get("range") !== "bytes=0-0") asked.push(name);
+        // Whether it is there at all, and how long a file is, may be asked again.
+        if (name !== "" && request.headers.get("range") !== "bytes=0-0") asked.push(name);
         const there = name !== "" && name !== broken && fs.existsSync(join(published, name));
         return there ? new Response(Bun.file(join(published, name))) : new Response("not here", { status: 404 });
       },

@@ -84,6 +84,13 @@ function askVersions(): ComponentVersions {
   };
 }
 
+/** The lines of a ClusterConfiguration that name the components' tags, where the version's own would be others. */
+export function imageTagLines(): string {
+  const { kubernetes, etcdTag, corednsTag } = componentVersions();
+  const dns = corednsTag === companionsOf(kubernetes).coredns ? "" : `dns: {imageTag: ${corednsTag}}\n`;
+  return `etcd: {local: {imageTag: ${etcdTag}, dataDir: /var/lib/etcd}}\n${dns}`;
+}
+
 /** The sandbox image of the test nodes' containerd. */
 export const PAUSE_IMAGE = `registry.k8s.io/pause:${componentVersions().pauseTag}`;
 

@@ -1,6 +1,5 @@
 import { join } from "node:path";
-import { companionsOf } from "../../lib/config/companions.ts";
-import { componentVersions, hasBinary } from "./binaries.ts";
+import { componentVersions, hasBinary, imageTagLines } from "./binaries.ts";
 import type { TestNode } from "./node.ts";
 
 /** The source that `kubestick` runs from in tests. */
@@ -11,7 +10,7 @@ export const TOKEN = "abcdef.0123456789abcdef";
 
 /** A configuration for a test node: the components' own versions, and a cgroup root that no other kubelet uses. */
 export function nodeConfig(node: TestNode, extra = ""): string {
-  const { kubernetes, etcdTag, corednsTag } = componentVersions();
+  const { kubernetes } = componentVersions();
   return `apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
 bootstrapTokens:
@@ -24,8 +23,7 @@ apiVersion: kubeadm.k8s.io/v1beta4
 kind: ClusterConfiguration
 kubernetesVersion: ${kubernetes}
 networking: {podSubnet: 10.244.0.0/16}
-etcd: {local: {imageTag: ${etcdTag}, dataDir: /var/lib/etcd}}
-${corednsTag === companionsOf(kubernetes).coredns ? "" : `dns: {imageTag: ${corednsTag}}\n`}${extra}---
+${imageTagLines()}${extra}---
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 cgroupRoot: /${node.cgroup}

@@ -1,5 +1,5 @@
 import type { ChildProcess } from "node:child_process";
-import { componentVersions } from "./binaries.ts";
+import { componentVersions, imageTagLines } from "./binaries.ts";
 import type { TestNode } from "./node.ts";
 
 /** Starts a node's kubelet whenever it has a configuration, as a service manager would: kubeadm brings none. */
@@ -21,7 +21,7 @@ const cgroupRoot = ({ cgroup }: TestNode) =>
 
 /** The same cluster as a test node's, in the configuration version that the kubeadm at hand reads. */
 export function kubeadmConfig(node: TestNode, extra = ""): string {
-  const { kubernetes, etcdTag } = componentVersions();
+  const { kubernetes } = componentVersions();
   return `apiVersion: ${KUBEADM_API}
 kind: InitConfiguration
 bootstrapTokens: [{token: abcdef.0123456789abcdef}]
@@ -33,8 +33,7 @@ kind: ClusterConfiguration
 kubernetesVersion: ${kubernetes}
 imageRepository: registry.k8s.io
 networking: {podSubnet: 10.244.0.0/16}
-etcd: {local: {imageTag: ${etcdTag}, dataDir: /var/lib/etcd}}
-${extra}---
+${imageTagLines()}${extra}---
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 cgroupDriver: cgroupfs
