@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
+import { reason } from "../lib/host/errors.ts";
 import { missingForLab } from "../lib/lab/up.ts";
 import { missingForCluster } from "./support/binaries.ts";
 import { ignoredChecks } from "./support/cluster.ts";
@@ -87,4 +88,10 @@ look at build/quickstart/etc/kubernetes/manifests/kube-apiserver.yaml next. On a
 the images, or with a bundle, the same without --dry-run and --rootfs makes the cluster.`);
 }
 
-await main();
+try {
+  await main();
+} catch (error) {
+  // A flag or a lock file that is none.
+  console.error(`error: ${reason(error)}`);
+  process.exitCode = 1;
+}
