@@ -226,9 +226,10 @@ describe("joining", () => {
       await w1.up();
       const kubelet = kubeletLoop(w1);
       const out = w1.exec(["kubeadm", "join", ...discovery(), "--ignore-preflight-errors=all"], 200_000);
-      kubelet.kill();
       expectDone(out);
-      expect(cp1.kubectl("get", "nodes", "-o", "name")).toContain("node/w1");
+      // kubeadm ends with the kubelet's certificate; the kubelet registers its node a moment later.
+      await until(() => cp1.kubectl("get", "nodes", "-o", "name").includes("node/w1"), 60_000, "w1 registered");
+      kubelet.kill();
     },
   );
 
