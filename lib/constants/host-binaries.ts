@@ -9,12 +9,15 @@ export interface HostBinaryKind {
   archive: boolean;
   /** Members of the archive, without a leading `./`, that are installed; every plain file where it says "all". */
   members?: string[] | "all";
+  /** The most that the program, or all members of the archive together, may have: three times what current releases have. */
+  maxBytes: number;
   directory: "bin" | "cni";
   /** Arguments that make the first program print its version, and the program's name. */
   version?: { program: string; args: string[] };
 }
 
 const GITHUB = "https://github.com";
+const MIB = 1024 * 1024;
 
 /** The programs a node needs besides its images, in the order of their installation. */
 export const HOST_BINARY_KINDS: HostBinaryKind[] = [
@@ -24,6 +27,7 @@ export const HOST_BINARY_KINDS: HostBinaryKind[] = [
     checksums: `${GITHUB}/containerd/containerd/releases/download/{version}/containerd-{number}-linux-{arch}.tar.gz.sha256sum`,
     archive: true,
     members: ["bin/containerd", "bin/containerd-shim-runc-v2", "bin/ctr"],
+    maxBytes: 512 * MIB,
     directory: "bin",
     version: { program: "containerd", args: ["--version"] },
   },
@@ -32,6 +36,7 @@ export const HOST_BINARY_KINDS: HostBinaryKind[] = [
     url: `${GITHUB}/opencontainers/runc/releases/download/{version}/runc.{arch}`,
     checksums: `${GITHUB}/opencontainers/runc/releases/download/{version}/runc.sha256sum`,
     archive: false,
+    maxBytes: 64 * MIB,
     directory: "bin",
     version: { program: "runc", args: ["--version"] },
   },
@@ -41,6 +46,7 @@ export const HOST_BINARY_KINDS: HostBinaryKind[] = [
     checksums: `${GITHUB}/containernetworking/plugins/releases/download/{version}/cni-plugins-linux-{arch}-{version}.tgz.sha256`,
     archive: true,
     members: "all",
+    maxBytes: 512 * MIB,
     directory: "cni",
   },
   {
@@ -49,6 +55,7 @@ export const HOST_BINARY_KINDS: HostBinaryKind[] = [
     checksums: `${GITHUB}/kubernetes-sigs/cri-tools/releases/download/{version}/crictl-{version}-linux-{arch}.tar.gz.sha256`,
     archive: true,
     members: ["crictl"],
+    maxBytes: 256 * MIB,
     directory: "bin",
     version: { program: "crictl", args: ["--version"] },
   },
@@ -59,6 +66,7 @@ export const HOST_BINARY_KINDS: HostBinaryKind[] = [
       url,
       checksums: `${url}.sha256`,
       archive: false,
+      maxBytes: 512 * MIB,
       directory: "bin",
       version: { program: name, args: name === "kubelet" ? ["--version"] : ["version", "--client"] },
     };
