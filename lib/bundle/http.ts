@@ -1,12 +1,18 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Dispatcher, EnvHttpProxyAgent, request } from "undici/index.js";
+import { type Dispatcher, request } from "undici/index.js";
 import { USER_AGENT } from "../constants/names.ts";
 import { errno, KubestickError, reason } from "../host/errors.ts";
 import { isLoopback } from "../host/net.ts";
+import { environmentAgent } from "../host/proxy.ts";
 
 const MAX_REDIRECTS = 5;
 const ATTEMPTS = 6;
 const FIRST_PAUSE_MS = 250;
+/** For the whole of a small answer. */
+const SMALL_ANSWER_MS = 60_000;
+/** What is read of an answer that is thrown away, so that its connection can be used again. */
+const DUMPED_BYTES = 16 * 1024;
+const DUMP_MS = 5_000;
 
 /** An answer that is not what was asked for. */
 export class HttpError extends KubestickError {
@@ -34,12 +40,18 @@ export interface Get {
   headers?: Record<string, string>;
 }
 
+/** Whether a host is this machine by its loopback, where nobody can listen on the way. */
+export function isLocal(hostname: string): boolean {
+  const bare = hostname.replace(/^\[|\]$/g, "");
+  return bare === "localhost" || isLoopback(bare);
+}
+
 /**
  * Downloads over HTTP: HTTPS everywhere, plain HTTP only to loopback and to hosts named with --insecure-registry; proxies
  * from HTTP_PROXY, HTTPS_PROXY and NO_PROXY; redirects followed without the credentials of the first host.
  */
 export class Downloader {
-  readonly #agent = new EnvHttpProxyAgent({ connections: 8 });
+  readonly #agent = environmentAgent({ connections: 8 });
   readonly #plain: Set<string>;
 
   constructor(plainHosts: Iterable<string> = []) {
@@ -51,31 +63,28 @@ export class Downloader {
   }
 
   /** Sends a GET and gives the answer with its stream, for statuses 200 and 206. Throws HttpError or KubestickError. */
-  async get({ url, headers = {} }: Get): Promise<Dispatcher.ResponseData> {
-    let at = url;
+  async get({ url, headers = {} }: Get, signal?: AbortSignal): Promise<Dispatcher.ResponseData> {
+    let at = this.#allowed(url);
     let sent: Record<string, string> = { "user-agent": USER_AGENT, ...headers };
     for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
-      this.#check(at);
-      const response = await request(at, {
+      const response = await request(at.href, {
         headers: sent,
         dispatcher: this.#agent,
         headersTimeout: 30_000,
         bodyTimeout: 60_000,
+        signal,
       });
-      const location = response.headers["location"];
-      if ([301, 302, 303, 307, 308].includes(response.statusCode) && typeof location === "string") {
-        await response.body.dump();
-        const next = new URL(location, at).href;
-        if (new URL(next).host !== new URL(at).host) {
-          const { authorization: _, ...rest } = sent;
-          sent = rest;
-        }
-        at = next;
-        continue;
-      }
       if (response.statusCode === 200 || response.statusCode === 206) return response;
-      await response.body.dump();
-      throw new HttpError(at, response.statusCode, response.headers);
+      await throwAway(response);
+      const location = response.headers["location"];
+      if (![301, 302, 303, 307, 308].includes(response.statusCode) || typeof location !== "string")
+        throw new HttpError(at.href, response.statusCode, response.headers);
+      const next = this.#allowed(location, at);
+      if (next.origin !== at.origin) {
+        const { authorization: _, ...rest } = sent;
+        sent = rest;
+      }
+      at = next;
     }
     throw new KubestickError(`${url} redirects more than ${MAX_REDIRECTS} times`);
   }
@@ -97,14 +106,16 @@ export class Downloader {
   /** The whole of a small answer. Throws KubestickError when it is larger than `limit` bytes. */
   async bytes(get: Get, limit: number): Promise<{ data: Buffer; headers: Dispatcher.ResponseData["headers"] }> {
     return retryDownload(get.url, async () => {
-      const response = await this.get(get);
+      const response = await this.get(get, AbortSignal.timeout(SMALL_ANSWER_MS));
       const parts: Buffer[] = [];
       let length = 0;
       for await (const chunk of response.body as AsyncIterable<Buffer>) {
         length += chunk.length;
         if (length > limit) {
-          response.body.destroy();
-          throw new KubestickError(`${get.url} sent more than ${limit} bytes`);
+          abandon(response);
+          throw new KubestickError(`${get.url} answers with more than the ${limit} bytes that it may`, {
+            hint: "is that the registry or download site? check the name, and --registry-mirror",
+          });
         }
         parts.push(chunk);
       }
@@ -112,20 +123,65 @@ export class Downloader {
     });
   }
 
-  #check(url: string): void {
-    const { protocol, hostname, host } = new URL(url);
-    if (protocol === "https:") return;
-    const bare = hostname.replace(/^\[|\]$/g, "");
-    if (protocol === "http:" && (bare === "localhost" || isLoopback(bare) || this.#plain.has(host))) return;
-    throw new KubestickError(`${url} is not HTTPS: anybody on the way could change what it sends`, {
-      hint: protocol === "http:" ? `allow it with --insecure-registry ${host}` : undefined,
-    });
+  /** A URL that may be asked, or one that `from` redirects to. Throws KubestickError. */
+  #allowed(text: string, from?: URL): URL {
+    const url = URL.parse(text, from?.href);
+    if (!url || !["https:", "http:"].includes(url.protocol) || url.hostname === "")
+      throw new KubestickError(
+        from
+          ? `${from.href} redirects to ${JSON.stringify(text.slice(0, 300))}, which is no address of the web`
+          : `${JSON.stringify(text.slice(0, 300))} is no address of the web`,
+      );
+    if (url.protocol === "https:" || this.#plain.has(url.host)) return url;
+    // Another host has no business with what listens on this one.
+    if (isLocal(url.hostname) && (!from || isLocal(from.hostname))) return url;
+    throw new KubestickError(
+      `${from ? `${from.href} redirects to ` : ""}${url.href}${from ? ", which" : ""} is not HTTPS: anybody on the way could change what it sends`,
+      { hint: `allow it with --insecure-registry ${url.host}` },
+    );
   }
 }
 
+/** Reads no more of an answer. The failure that this makes of it is nobody's. */
+export function abandon({ body }: Dispatcher.ResponseData): void {
+  body.on("error", () => undefined);
+  body.destroy();
+}
+
+async function throwAway({ body }: Dispatcher.ResponseData): Promise<void> {
+  body.on("error", () => undefined);
+  await body.dump({ limit: DUMPED_BYTES, signal: AbortSignal.timeout(DUMP_MS) }).catch(() => undefined);
+}
+
+/** What a failed connection means, when to try again would not help; by the error's name, code and message. */
+const FINAL: [RegExp, (url: string, why: string) => KubestickError][] = [
+  [
+    /^HTTPParserError | UND_ERR_(HEADERS_OVERFLOW|RES_CONTENT_LENGTH_MISMATCH) | bad (response|upgrade)$/,
+    (url, why) =>
+      new KubestickError(`${url} does not answer in HTTP as it should: ${why}`, {
+        hint: "is that the registry, or something else that listens there? check the name, and --registry-mirror",
+      }),
+  ],
+  [
+    /^\w+ (ERR_SSL_WRONG_VERSION_NUMBER|EPROTO) /,
+    (url, why) =>
+      new KubestickError(`${url} does not speak TLS: ${why}`, {
+        hint: "a registry that speaks plain HTTP is named with --registry-mirror HOST=http://... and --insecure-registry",
+      }),
+  ],
+  [
+    /^\w+ \w*(CERT|SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)|ERR_TLS_)\w* /,
+    (url, why) =>
+      new KubestickError(`the certificate of ${url} is not trusted: ${why}`, {
+        hint: "check this host's clock (date), and whether it trusts that CA (update-ca-certificates)",
+      }),
+  ],
+];
+
 /**
  * Tries a download until it works: connection failures and statuses 408, 429 and 5xx are tried again, with growing
- * pauses and jitter. `progressed` tells whether the last try got any further, which starts the count again.
+ * pauses and jitter; what cannot become better is not: a malformed answer, a certificate that nobody trusts. `progressed`
+ * tells whether the last try got any further, which starts the count again.
  */
 export async function retryDownload<T>(
   url: string,
@@ -138,8 +194,12 @@ export async function retryDownload<T>(
     } catch (error) {
       if (error instanceof HttpError && ![408, 429].includes(error.status) && error.status < 500) throw error;
       if (error instanceof KubestickError && !(error instanceof HttpError)) throw error;
+      const code = errno(error) ?? "";
+      const kind = `${error instanceof Error ? error.name : "Error"} ${code} ${reason(error)}`;
+      const final = FINAL.find(([pattern]) => pattern.test(kind));
+      if (final) throw final[1](url, reason(error));
       // A full disk is not the network's fault.
-      if (["ENOSPC", "EROFS", "EACCES", "EDQUOT"].includes(errno(error) ?? "")) throw error;
+      if (["ENOSPC", "EROFS", "EACCES", "EDQUOT"].includes(code)) throw error;
       if (progressed()) tries = 1;
       if (tries >= ATTEMPTS) {
         if (error instanceof KubestickError) throw error;

@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { BLOBS_DIR } from "../constants/oci.ts";
 import { KubestickError } from "../host/errors.ts";
 import { writeAll } from "../host/files.ts";
+import { passing } from "../host/memory.ts";
 import { type Descriptor, describe, digestHex } from "./descriptor.ts";
-import { type Downloader, type Get, retryDownload } from "./http.ts";
+import { abandon, type Downloader, type Get, retryDownload } from "./http.ts";
 import { DirectoryStore } from "./store.ts";
 
-const COLLECT_EVERY_BYTES = 16 * 1024 * 1024;
-/** Received since the last collection, by all downloads. */
-let uncollected = 0;
+/** A server that sends less in this time is as good as one that sends nothing. */
+const STALLED_MS = 60_000;
+const STALLED_BYTES = 4 * 1024;
 
 /** Blobs on their way into a bundle, in a directory that outlives an interrupted run. */
 export class Staging extends DirectoryStore {
@@ -70,26 +71,30 @@ export class Staging extends DirectoryStore {
 
   /**
    * Downloads a blob and verifies it as it streams. What an earlier run got of it is kept and only the rest is asked
-   * for. `size` is a limit where it is known. Throws KubestickError when the bytes are not those of the digest.
+   * for. Its `size`, where that is known, and else `limit` is the most that is taken. Throws KubestickError when the bytes
+   * are not those of the digest.
    */
   async download(
     downloader: Downloader,
-    blob: { digest: string; size?: number; what: string },
+    blob: { digest: string; size?: number; limit?: number; what: string },
     get: () => Promise<Get>,
     progress: (bytes: number) => void,
   ): Promise<number> {
     const partial = this.#partial(blob.digest);
-    let got = 0;
-    let before = -1;
+    const limit = blob.size ?? blob.limit;
+    let [got, before, latest] = [0, 0, 0];
+    const report = (bytes: number) => {
+      latest = bytes;
+      progress(bytes);
+    };
     await retryDownload(
       `${blob.what} (${blob.digest})`,
       async () => {
         const hash = createHash("sha256");
-        got = hashFile(partial, hash, blob.size);
+        got = hashFile(partial, hash, limit);
         before = got;
-        progress(got);
-        if (got !== blob.size)
-          got = await this.#receive(downloader, await get(), partial, got, blob.size, hash, progress);
+        report(got);
+        if (got !== blob.size) got = await this.#receive(downloader, await get(), partial, got, limit, hash, report);
         if (blob.size !== undefined && got < blob.size)
           throw new Error(`the answer ended after ${got} of ${blob.size} bytes`);
         if (hash.digest("hex") === digestHex(blob.digest)) return;
@@ -101,7 +106,7 @@ export class Staging extends DirectoryStore {
           },
         );
       },
-      () => got > before,
+      () => latest - before >= STALLED_BYTES,
     );
     fs.renameSync(partial, this.#final(blob.digest));
     return got;
@@ -120,29 +125,29 @@ export class Staging extends DirectoryStore {
     const response = await downloader.get({ ...get, headers: { ...get.headers, ...range } });
     if (from > 0 && response.statusCode !== 206) {
       // It knows no ranges: begin again.
-      response.body.destroy();
+      abandon(response);
       fs.rmSync(partial, { force: true });
       throw new Error("the server sends no ranges");
     }
     let got = from;
+    let mark = { time: performance.now(), bytes: from };
     const fd = fs.openSync(partial, "a", 0o644);
     try {
       for await (const chunk of response.body as AsyncIterable<Buffer>) {
         got += chunk.length;
+        if (performance.now() - mark.time > STALLED_MS) {
+          if (got - mark.bytes < STALLED_BYTES) throw new Error(`it sends less than ${STALLED_BYTES} bytes a minute`);
+          mark = { time: performance.now(), bytes: got };
+        }
         if (limit !== undefined && got > limit) {
-          response.body.destroy();
+          abandon(response);
           fs.rmSync(partial, { force: true });
-          throw new KubestickError(`${get.url} sends more than the ${limit} bytes it should`);
+          throw new KubestickError(`${get.url} sends more than the ${limit} bytes that it may`);
         }
         hash.update(chunk);
         writeAll(fd, chunk);
         progress(got);
-        // The runtime lets received buffers pile up far beyond what a small board can spare.
-        uncollected += chunk.length;
-        if (uncollected > COLLECT_EVERY_BYTES) {
-          uncollected = 0;
-          Bun.gc(true);
-        }
+        passing(chunk.length);
       }
     } finally {
       fs.closeSync(fd);
