@@ -1,8 +1,8 @@
-import { existsSync, readFileSync, rmSync, statfsSync } from "node:fs";
+import { existsSync, rmSync, statfsSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { type Contents, compose, layoutTar, writeWhole } from "../lib/bundle/compose.ts";
-import { type Plan, type Progress, stageLocal, stageLock } from "../lib/bundle/create.ts";
+import { addDigestNames, leftOut, type Plan, type Progress, stageLocal, stageLock } from "../lib/bundle/create.ts";
 import { Downloader } from "../lib/bundle/http.ts";
 import { openLocal } from "../lib/bundle/local.ts";
 import { type BundleLock, formatLock, parseLock } from "../lib/bundle/lock.ts";
@@ -18,6 +18,7 @@ import { USER_MANIFEST_YAML } from "../lib/constants/oci.ts";
 import { KUBERNETES_VERSION } from "../lib/constants/versions.ts";
 import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
 import { Files } from "../lib/host/files.ts";
+import { readPlainText } from "../lib/host/plain-file.ts";
 import { progressLine } from "../lib/ui/progress.ts";
 import { formatBytes } from "../lib/ui/table.ts";
 import type { Ui } from "../lib/ui/ui.ts";
@@ -25,6 +26,8 @@ import { architectures, OWN_ARCH } from "./bundle-flags.ts";
 import { listValue, uiOf } from "./flags.ts";
 
 type Given = Map<string, string>;
+
+const LEFT_OUT_SHOWN = 20;
 
 /** `bundle lock`: pins what a Kubernetes version needs, and leaves what is pinned as it is. Throws KubestickError. */
 export async function lockCommand(given: Given): Promise<void> {
@@ -80,7 +83,7 @@ export async function createCommand(given: Given, [target]: string[]): Promise<v
   const useLock = given.has("lock") || from.length === 0;
   const lock = useLock ? await chosenLock(given) : undefined;
   const version = lock ? lock.kubernetesVersion : kubernetesVersion(given);
-  const local = from.flatMap((path) => openLocal(path, version));
+  const local = openLocal(from, version);
   if (lock)
     ui.step(
       "create",
@@ -100,6 +103,7 @@ export async function createCommand(given: Given, [target]: string[]): Promise<v
   };
   try {
     const contents = lock ? await stageLock(lock, archs, sources) : stageLocal(local, archs, version, staging);
+    if (!lock) sayLeftOut(ui, leftOut(local, archs, contents));
     await addOwn(given, contents, archs, sources);
     if (given.get("zstd") === "true") await recompressAll(contents, staging, ui);
     const { index, blobs } = compose(contents, staging);
@@ -124,6 +128,13 @@ export async function createCommand(given: Given, [target]: string[]): Promise<v
   }
 }
 
+function sayLeftOut(ui: Ui, { warnings, notes }: ReturnType<typeof leftOut>): void {
+  const some = (all: string[]) =>
+    all.length > LEFT_OUT_SHOWN ? [...all.slice(0, LEFT_OUT_SHOWN), `And ${all.length - LEFT_OUT_SHOWN} more`] : all;
+  for (const words of some(notes)) ui.step("create", words);
+  for (const words of some(warnings)) ui.warn(words);
+}
+
 /** Adds the images and manifests that the user named. */
 async function addOwn(
   given: Given,
@@ -140,6 +151,7 @@ async function addOwn(
       blob: sources.staging.put(USER_MANIFEST_YAML, Buffer.from(text)),
     });
   }
+  addDigestNames(contents, names);
   const missing = [...new Set(names)].filter((name) => !contents.images.some((image) => image.name === name));
   if (missing.length === 0) return;
   if (sources.offline)
@@ -251,7 +263,7 @@ function readLock(file: string): BundleLock {
 
 function readText(file: string): string {
   try {
-    return readFileSync(file, "utf8");
+    return readPlainText(file);
   } catch (error) {
     throw new UsageError(`cannot read ${file}: ${reason(error)}`);
   }

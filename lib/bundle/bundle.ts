@@ -1,6 +1,13 @@
 import { KubestickError } from "../host/errors.ts";
 import type { Descriptor } from "./descriptor.ts";
-import { type Layout, type LayoutBinary, type LayoutImage, type LayoutManifest, readLayout } from "./layout.ts";
+import {
+  imageBlobs,
+  type Layout,
+  type LayoutBinary,
+  type LayoutImage,
+  type LayoutManifest,
+  readLayout,
+} from "./layout.ts";
 import { openBundleFile, type Region } from "./region.ts";
 import { TarStore, verifiedChunks } from "./store.ts";
 
@@ -15,6 +22,8 @@ export class Bundle implements Layout {
   readonly binaries: LayoutBinary[];
   readonly manifests: LayoutManifest[];
   readonly blobs: Descriptor[];
+  readonly leftOut: string[];
+  readonly absent: Layout["absent"];
 
   readonly #verified = new Set<string>();
 
@@ -28,6 +37,8 @@ export class Bundle implements Layout {
     this.binaries = layout.binaries;
     this.manifests = layout.manifests;
     this.blobs = layout.blobs;
+    this.leftOut = layout.leftOut;
+    this.absent = layout.absent;
   }
 
   /** Opens a bundle's file, or the executable it is attached to. Throws KubestickError when it is none or is damaged. */
@@ -54,7 +65,7 @@ export class Bundle implements Layout {
   blobsFor(arch?: string): Descriptor[] {
     if (arch === undefined) return this.blobs;
     const wanted = [
-      ...this.images.filter((i) => i.arch === arch).flatMap((i) => [i.manifest, i.config, ...i.layers]),
+      ...this.images.filter((i) => i.arch === arch).flatMap(imageBlobs),
       ...this.binaries.filter((b) => b.arch === arch).map((b) => b.blob),
     ];
     return [...new Map(wanted.map((d) => [d.digest, d])).values()];

@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import {
   ANNOTATION_BINARY,
   ANNOTATION_CONTAINERD_NAME,
+  ANNOTATION_INDEXES,
   ANNOTATION_KUBERNETES,
   ANNOTATION_REF_NAME,
   ANNOTATION_TITLE,
@@ -12,6 +13,7 @@ import {
   HOST_BINARY_RAW,
   HOST_BINARY_TGZ,
   INDEX_FILE,
+  INDEX_TYPES,
   LAYOUT_FILE,
   LAYOUT_VERSION,
   OCI_EMPTY,
@@ -22,10 +24,11 @@ import {
 } from "../constants/oci.ts";
 import { DISK_HINTS, errno, KubestickError, reason } from "../host/errors.ts";
 import { writeAll } from "../host/files.ts";
-import { type Descriptor, digestHex } from "./descriptor.ts";
+import { type Descriptor, digestHex, objectList, parseObject } from "./descriptor.ts";
 import type { LayoutBinary, LayoutImage, LayoutManifest } from "./layout.ts";
+import { LIMITS } from "./limits.ts";
 import type { Staging } from "./staging.ts";
-import { type BlobStore, verifiedChunks } from "./store.ts";
+import { type BlobStore, readJsonBlob, verifiedChunks } from "./store.ts";
 import { TAR_END, tarHeader, tarPadding } from "./tar.ts";
 
 /** What goes into a bundle, its blobs already staged. */
@@ -41,8 +44,10 @@ const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 /**
  * Makes the layout's index and the manifests that only a bundle has: an index for an image of several architectures, an
- * artifact for an architecture's host binaries. Everything is sorted, so the same contents make the same bytes. Gives
- * `index.json` and every blob in the order of the tar: what is small and read first comes first.
+ * artifact for an architecture's host binaries. The layout is complete: nothing is listed that is not in it; the index that
+ * an image was published in, which lists more, lies beside it and is only named. Everything is sorted, so the same contents
+ * make the same bytes. Gives `index.json` and every blob in the order of the tar: what is small and read first comes first.
+ * Throws KubestickError for more than a bundle may hold.
  */
 export function compose(contents: Contents, staging: Staging): { index: Buffer; blobs: Descriptor[] } {
   const head: Descriptor[] = [];
@@ -51,7 +56,6 @@ export function compose(contents: Contents, staging: Staging): { index: Buffer; 
   const names = [...new Set(contents.images.map((image) => image.name))].sort();
   for (const name of names) {
     const images = contents.images.filter((i) => i.name === name).sort((a, b) => compare(a.arch, b.arch));
-    const annotations = { [ANNOTATION_CONTAINERD_NAME]: name, [ANNOTATION_REF_NAME]: name };
     const listed = images.map(({ manifest, arch }) => ({
       mediaType: manifest.mediaType,
       digest: manifest.digest,
@@ -62,12 +66,21 @@ export function compose(contents: Contents, staging: Staging): { index: Buffer; 
       head.push(image.manifest, image.config);
       body.push(...image.layers);
     }
-    if (listed.length === 1) manifests.push({ ...listed[0]!, annotations });
-    else {
-      const index = staging.put(OCI_INDEX, json({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: listed }));
-      head.push(index);
-      manifests.push({ ...index, annotations });
+    let top: Descriptor = listed[0]!;
+    if (listed.length > 1) {
+      top = staging.put(OCI_INDEX, json({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: listed }));
+      head.push(top);
     }
+    const published = publishedIndexes(images, staging).filter(({ digest }) => digest !== top.digest);
+    head.push(...published);
+    manifests.push({
+      ...top,
+      annotations: {
+        [ANNOTATION_CONTAINERD_NAME]: name,
+        [ANNOTATION_REF_NAME]: name,
+        ...(published.length > 0 ? { [ANNOTATION_INDEXES]: published.map(({ digest }) => digest).join() } : {}),
+      },
+    });
   }
   const artifacts = [...new Set(contents.binaries.map((b) => b.arch))].sort().map((arch) => ({
     type: HOST_BINARIES,
@@ -93,7 +106,36 @@ export function compose(contents: Contents, staging: Staging): { index: Buffer; 
     manifests,
     ...(kubernetesVersion ? { annotations: { [ANNOTATION_KUBERNETES]: kubernetesVersion } } : {}),
   });
-  return { index, blobs: [...unique(head), ...unique(body, new Set(head.map((d) => d.digest)))] };
+  const [first, rest] = [unique(head), unique(body, new Set(head.map((d) => d.digest)))];
+  checkLimits(contents, first, index.length, first.length + rest.length);
+  return { index, blobs: [...first, ...rest] };
+}
+
+/** Refuses to make what would not be read again. */
+function checkLimits({ images }: Contents, manifests: Descriptor[], indexBytes: number, blobs: number): void {
+  const bytes = manifests.reduce((sum, { size }) => sum + size, indexBytes);
+  const over = [
+    [images.length, LIMITS.images, "images"],
+    [blobs + 2, LIMITS.members, "blobs"],
+    [bytes, LIMITS.metadataBytes, "bytes of manifests and configs"],
+    [indexBytes, LIMITS.jsonBytes, "bytes of index"],
+  ].find(([has, limit]) => (has as number) > (limit as number));
+  if (over)
+    throw new KubestickError(`a bundle holds at most ${over[1]} ${over[2]}, and these are ${over[0]}`, {
+      hint: "make several bundles",
+    });
+}
+
+/** The indexes that all of a name's images were published in; none where they come out of several, or are in none of them. */
+function publishedIndexes(images: LayoutImage[], staging: Staging): Descriptor[] {
+  const [first = [], ...others] = images.map(({ indexes = [] }) => indexes);
+  const digests = (list: Descriptor[]) => list.map(({ digest }) => digest).join();
+  if (others.some((list) => digests(list) !== digests(first))) return [];
+  if (first.some(({ mediaType }) => !INDEX_TYPES.includes(mediaType))) return [];
+  const listed = first.flatMap((index) =>
+    objectList(parseObject(readJsonBlob(staging, index), index.digest)["manifests"], index.digest),
+  );
+  return images.every(({ manifest }) => listed.some(({ digest }) => digest === manifest.digest)) ? first : [];
 }
 
 function binaryLayers(binaries: LayoutBinary[]): Descriptor[] {

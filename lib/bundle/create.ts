@@ -2,10 +2,11 @@ import { hostBinaryKind } from "../constants/host-binaries.ts";
 import { KubestickError } from "../host/errors.ts";
 import type { Contents } from "./compose.ts";
 import { type Descriptor, parseObject } from "./descriptor.ts";
-import type { LayoutBinary, LayoutImage } from "./layout.ts";
+import { imageBlobs, type LayoutBinary, type LayoutImage } from "./layout.ts";
 import type { LocalContent } from "./local.ts";
 import { type BundleLock, lacking } from "./lock.ts";
 import { inParallel } from "./pool.ts";
+import { nameByDigest, parseReference } from "./reference.ts";
 import { type ManifestSources, notLocal, stageManifest } from "./stage-manifest.ts";
 import type { Staging } from "./staging.ts";
 import { readJsonBlob } from "./store.ts";
@@ -79,6 +80,8 @@ export async function stageLock(lock: BundleLock, architectures: string[], sourc
     }),
   );
   for (const { binary, file, digest } of files) {
+    const limit = hostBinaryKind(binary.name)?.maxBytes;
+    if (limit === undefined) throw new KubestickError(`kubestick knows no host binary ${binary.name}`);
     wanted.push({
       digest,
       what: file.url,
@@ -86,12 +89,11 @@ export async function stageLock(lock: BundleLock, architectures: string[], sourc
       fetch: (progress) =>
         sources.staging.download(
           sources.registry.downloader,
-          { digest, what: file.url },
+          { digest, limit, what: file.url },
           async () => ({ url: sources.locate(file.url) }),
           progress,
         ),
     });
-    if (!hostBinaryKind(binary.name)) throw new KubestickError(`kubestick knows no host binary ${binary.name}`);
   }
   await stageAll(wanted, sources);
   for (const image of contents.images) checkArchitecture(image, sources.staging);
@@ -186,12 +188,9 @@ export function stageLocal(
   for (const content of local) {
     contents.kubernetesVersion ??= content.layout.kubernetesVersion;
     for (const image of content.layout.images.filter((i) => architectures.includes(i.arch))) {
-      if (image.name === "")
-        throw new KubestickError(`${content.store.path} holds an image without a name (${image.manifest.digest})`, {
-          hint: "give it one when it is saved: skopeo copy ... oci-archive:FILE:NAME:TAG",
-        });
+      if (image.name === "") throw nameless(content.store.path, image);
       if (contents.images.some((i) => i.name === image.name && i.arch === image.arch)) continue;
-      for (const blob of [image.manifest, image.config, ...image.layers]) stage(content, blob);
+      for (const blob of imageBlobs(image)) stage(content, blob);
       contents.images.push(image);
     }
     for (const binary of content.layout.binaries.filter((b) => architectures.includes(b.arch))) {
@@ -205,11 +204,81 @@ export function stageLocal(
     }
   }
   const apiServer = contents.images.find((image) => /\/kube-apiserver:/.test(image.name));
-  contents.kubernetesVersion ??= apiServer && /:(v[^:]+)$/.exec(apiServer.name)?.[1];
+  contents.kubernetesVersion ??= apiServer && /:(v\d+\.\d+\.\d+[^:]*)$/.exec(apiServer.name)?.[1];
   if (contents.images.length + contents.binaries.length === 0)
-    throw new KubestickError(
-      `there is nothing for ${architectures.join(" or ")} in ${local.map((c) => c.store.path).join(", ")}`,
-      { hint: "check --from and --arch" },
-    );
+    throw new KubestickError(`there is nothing for ${architectures.join(" or ")} in ${pathsOf(local)}`, {
+      hint: "check --from and --arch",
+    });
   return contents;
+}
+
+function pathsOf(local: LocalContent[]): string {
+  const paths = local.slice(0, 5).map(({ store }) => store.path);
+  return `${paths.join(", ")}${local.length > paths.length ? ` and ${local.length - paths.length} more` : ""}`;
+}
+
+function nameless(path: string, { said, manifest }: LayoutImage): KubestickError {
+  const how = "kubestick cannot know which image it is; give it its name when it is saved";
+  const hint = `${how}: skopeo copy SOURCE oci-archive:FILE.tar:registry.example.org/team/app:TAG`;
+  if (said === undefined)
+    return new KubestickError(`${path} holds an image without a name (${manifest.digest})`, { hint });
+  const shown = JSON.stringify(said.slice(0, 300));
+  return new KubestickError(
+    /[/:@]/.test(said)
+      ? `${path} holds an image of the name ${shown}, which is none`
+      : `${path} holds an image that is only called ${shown}, which is a tag and no name`,
+    { hint },
+  );
+}
+
+/**
+ * Names that images of the contents have by digest, too: by that of their own manifest or of an index that they were
+ * published in. What is asked for so is in the bundle already, and gets that name.
+ */
+export function addDigestNames(contents: Contents, names: string[]): void {
+  for (const name of names) {
+    const { digest } = parseReference(name);
+    if (digest === undefined) continue;
+    const same = contents.images.filter(
+      (image) =>
+        image.name !== name &&
+        nameByDigest(image.name, digest) === name &&
+        [image.manifest, ...(image.indexes ?? [])].some((d) => d.digest === digest),
+    );
+    for (const image of same)
+      if (!contents.images.some((i) => i.name === name && i.arch === image.arch))
+        contents.images.push({ ...image, name });
+  }
+}
+
+/** What of some local content does not go into a bundle for some architectures, in words: for the person who makes it. */
+export function leftOut(
+  local: LocalContent[],
+  architectures: string[],
+  contents: Contents,
+): { warnings: string[]; notes: string[] } {
+  const has = (name: string, arch: string) => contents.images.some((i) => i.name === name && i.arch === arch);
+  const warnings = local.flatMap(({ store, layout }) =>
+    layout.absent
+      .filter(({ name, arch }) => architectures.includes(arch) && !has(name, arch))
+      .map(({ name, arch }) => `${name} is missing for ${arch}: ${store.path} lists it, but does not hold it`),
+  );
+  const foreign = local.flatMap(({ store, layout }) =>
+    layout.images
+      .filter(({ name, arch }) => !architectures.includes(arch) && !architectures.some((a) => has(name, a)))
+      .map(({ name, said, manifest, arch }) => `${store.path}: ${name || said || manifest.digest}: it is for ${arch}`),
+  );
+  const others = local.flatMap(({ store, layout }) =>
+    layout.images
+      .filter(
+        ({ name, arch, manifest }) =>
+          architectures.includes(arch) &&
+          contents.images.some((i) => i.name === name && i.arch === arch && i.manifest.digest !== manifest.digest),
+      )
+      .map(({ name, arch }) => `${store.path}: ${name} for ${arch}: another one of that name came first`),
+  );
+  const notes = [...others, ...local.flatMap(({ layout }) => layout.leftOut), ...foreign].map(
+    (words) => `Left out ${words}`,
+  );
+  return { warnings: [...new Set(warnings)], notes: [...new Set(notes)] };
 }

@@ -1,5 +1,7 @@
 import { createHash } from "node:crypto";
 import { KubestickError } from "../host/errors.ts";
+import { passing } from "../host/memory.ts";
+import { jsonExcess } from "./json.ts";
 
 /** A content descriptor (OCI image-spec 1.1 descriptor.md), checked. */
 export interface Descriptor {
@@ -12,6 +14,8 @@ export interface Descriptor {
   artifactType?: string;
 }
 
+/** What a parsed document takes, its text included, for each byte of it. */
+const PARSED_FACTOR = 8;
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
 /** Whether a text is a SHA-256 digest in OCI form. */
@@ -32,15 +36,23 @@ export const describe = (mediaType: string, data: Buffer): Descriptor => ({
 
 type Json = Record<string, unknown>;
 
-/** Parses JSON from outside that must be an object. Throws KubestickError naming `what`. */
+/** Parses JSON from outside that must be an object, within LIMITS. Throws KubestickError naming `what`. */
 export function parseObject(data: Buffer, what: string): Json {
-  try {
-    const value: unknown = JSON.parse(data.toString("utf8"));
-    if (value !== null && typeof value === "object" && !Array.isArray(value)) return value as Json;
-  } catch {
-    // Said below.
-  }
+  const value = parseJson(data, what);
+  if (value !== null && typeof value === "object" && !Array.isArray(value)) return value as Json;
   throw new KubestickError(`${what} is not a JSON object`);
+}
+
+/** Parses JSON from outside, within LIMITS. Throws KubestickError naming `what`. */
+export function parseJson(data: Buffer, what: string): unknown {
+  const excess = jsonExcess(data);
+  if (excess !== undefined) throw new KubestickError(`${what} ${excess}`);
+  passing(PARSED_FACTOR * data.length);
+  try {
+    return JSON.parse(data.toString("utf8"));
+  } catch {
+    throw new KubestickError(`${what} is not JSON`);
+  }
 }
 
 /** A list of objects in a field of JSON from outside; empty where the field is missing. Throws KubestickError naming `what`. */

@@ -1,71 +1,25 @@
 import { posix } from "node:path";
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../constants/oci.ts";
 import { KubestickError } from "../host/errors.ts";
-import { type Descriptor, describe, objectList, parseObject } from "./descriptor.ts";
-import type { Layout, LayoutImage } from "./layout.ts";
-import { parseReference } from "./reference.ts";
+import { compression } from "./compression.ts";
+import { type Descriptor, describe, objectList, parseJson, parseObject } from "./descriptor.ts";
+import { EMPTY_LAYOUT, type Layout, type LayoutImage } from "./layout.ts";
+import { LIMITS } from "./limits.ts";
+import { normalName } from "./reference.ts";
 import type { Region } from "./region.ts";
-import { type BlobStore, MAX_JSON_BYTES } from "./store.ts";
+import type { BlobStore } from "./store.ts";
 import { indexTar, type TarEntry } from "./tar.ts";
 
+/** The suffixes of media types for the compressions that a layer may have. */
+const LAYER_SUFFIXES: Record<string, string> = { gzip: "+gzip", zstd: "+zstd" };
+
 /**
- * The images of a docker-archive (`docker save`, `skopeo copy ... docker-archive:`) as an OCI layout: layers as they
- * are, manifests newly made. Throws KubestickError for an archive that is not as it should be.
+ * The images of a docker-archive (`docker save`, `podman save`, `skopeo copy ... docker-archive:`) as an OCI layout: layers
+ * as they are, manifests newly made. Throws KubestickError for an archive that is not as it should be.
  */
-export function openDockerArchive(region: Region): { store: BlobStore; layout: Layout } {
-  const entries = new Map(indexTar(region).map((entry) => [entry.name.replace(/^\.\//, ""), entry]));
-  const blobs = new Map<string, { descriptor: Descriptor; from: TarEntry | Buffer }>();
-  const put = (descriptor: Descriptor, from: TarEntry | Buffer) => {
-    blobs.set(descriptor.digest, { descriptor, from });
-    return descriptor;
-  };
-  const text = (entry: TarEntry) => {
-    if (entry.size > MAX_JSON_BYTES) throw new KubestickError(`${region.path}: ${entry.name} is too large`);
-    return Buffer.from(region.read(entry.offset, entry.size));
-  };
-  const find = (name: unknown): TarEntry => {
-    let entry = entries.get(String(name));
-    // Older versions of Docker link a layer that another image has too.
-    if (entry?.type === "symlink") entry = entries.get(posix.join(posix.dirname(entry.name), entry.linkTarget));
-    if (entry?.type !== "file")
-      throw new KubestickError(`${region.path} lacks ${String(name)}, which its manifest.json names`);
-    return entry;
-  };
-  const layers = new Map<TarEntry, Descriptor>();
-  const layer = (name: unknown): Descriptor => {
-    const entry = find(name);
-    let known = layers.get(entry);
-    if (!known) {
-      const gzip = region.read(entry.offset, 2).equals(Buffer.from([0x1f, 0x8b]));
-      const digest = `sha256:${region.sha256(entry.offset, entry.size)}`;
-      known = put({ mediaType: `${OCI_LAYER}${gzip ? "+gzip" : ""}`, digest, size: entry.size }, entry);
-      layers.set(entry, known);
-    }
-    return known;
-  };
-  const images: LayoutImage[] = [];
-  const wrapped = parseObject(
-    Buffer.concat([Buffer.from('{"m":'), text(find("manifest.json")), Buffer.from("}")]),
-    `${region.path}: manifest.json`,
-  );
-  for (const item of objectList(wrapped["m"], `${region.path}: manifest.json`)) {
-    const configEntry = find(item["Config"]);
-    const data = text(configEntry);
-    const config = put(describe(OCI_CONFIG, data), configEntry);
-    const arch = parseObject(data, `${region.path}: ${configEntry.name}`)["architecture"];
-    const list = Array.isArray(item["Layers"]) ? item["Layers"].map(layer) : [];
-    const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_MANIFEST, config, layers: list }));
-    const manifest = put(describe(OCI_MANIFEST, bytes), bytes);
-    const tags = Array.isArray(item["RepoTags"]) && item["RepoTags"].length > 0 ? item["RepoTags"] : [""];
-    for (const tag of tags)
-      images.push({
-        name: tag === "" ? "" : parseReference(String(tag)).name,
-        arch: String(arch),
-        manifest,
-        config,
-        layers: list,
-      });
-  }
+export function openDockerArchive(region: Region, members = indexTar(region)): { store: BlobStore; layout: Layout } {
+  const archive = new DockerArchive(region, members);
+  const { images, blobs, leftOut } = archive;
   return {
     store: {
       path: region.path,
@@ -76,12 +30,115 @@ export function openDockerArchive(region: Region): { store: BlobStore; layout: L
         return Buffer.isBuffer(from) ? [from] : region.chunks(from.offset, from.size);
       },
     },
-    layout: {
-      kubernetesVersion: undefined,
-      images,
-      binaries: [],
-      manifests: [],
-      blobs: [...blobs.values()].map((b) => b.descriptor),
-    },
+    layout: { ...EMPTY_LAYOUT, images, blobs: [...blobs.values()].map((b) => b.descriptor), leftOut },
   };
+}
+
+class DockerArchive {
+  readonly images: LayoutImage[] = [];
+  readonly blobs = new Map<string, { descriptor: Descriptor; from: TarEntry | Buffer }>();
+  readonly leftOut: string[] = [];
+  readonly #entries: Map<string, TarEntry>;
+  /** Each member is read once, however many images have it. */
+  readonly #layers = new Map<TarEntry, Descriptor>();
+  readonly #configs = new Map<TarEntry, { config: Descriptor; arch: string | undefined }>();
+  #bytes = 0;
+
+  constructor(
+    readonly region: Region,
+    members: TarEntry[],
+  ) {
+    this.#entries = new Map(members.map((entry) => [entry.name.replace(/^\.\//, ""), entry]));
+    const what = `${region.path}: manifest.json`;
+    const list = parseJson(this.#json(this.#find("manifest.json")), what);
+    if (!Array.isArray(list)) throw new KubestickError(`${what} is not a list of images`);
+    for (const item of objectList(list, what)) this.#image(item);
+  }
+
+  #image(item: Record<string, unknown>): void {
+    const { config, arch } = this.#config(this.#find(item["Config"]));
+    const names = Array.isArray(item["Layers"]) ? item["Layers"] : [];
+    const texts = Array.isArray(item["RepoTags"]) ? item["RepoTags"].filter((tag) => typeof tag === "string") : [];
+    const tags = texts.length > 0 ? texts : [""];
+    const what = `${this.region.path}: ${tags[0]?.slice(0, 300) || config.digest}`;
+    if (arch === undefined) {
+      this.leftOut.push(`${what}: an image for another system than Linux`);
+      return;
+    }
+    if (names.length > LIMITS.layers) throw new KubestickError(`${what} has more than ${LIMITS.layers} layers`);
+    if (this.images.length + tags.length > LIMITS.images)
+      throw new KubestickError(`${this.region.path} has more than ${LIMITS.images} names of images`, {
+        hint: "save fewer images in one archive",
+      });
+    const layers = names.map((name) => this.#layer(this.#find(name)));
+    const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_MANIFEST, config, layers }));
+    const manifest = this.#put(describe(OCI_MANIFEST, bytes), bytes);
+    for (const tag of tags) {
+      const name = normalName(tag);
+      this.images.push({
+        name: name ?? "",
+        ...(name || tag === "" ? {} : { said: tag }),
+        arch,
+        manifest,
+        config,
+        layers,
+      });
+    }
+  }
+
+  #config(entry: TarEntry): { config: Descriptor; arch: string | undefined } {
+    const known = this.#configs.get(entry);
+    if (known) return known;
+    const data = this.#json(entry);
+    const { architecture: arch, os = "linux" } = parseObject(data, `${this.region.path}: ${entry.name}`);
+    const found = {
+      config: this.#put(describe(OCI_CONFIG, data), entry),
+      arch: typeof arch === "string" && /^[a-z0-9]{1,32}$/.test(arch) && os === "linux" ? arch : undefined,
+    };
+    this.#configs.set(entry, found);
+    return found;
+  }
+
+  #layer(entry: TarEntry): Descriptor {
+    let known = this.#layers.get(entry);
+    if (!known) {
+      const packed = compression(this.region.read(entry.offset, Math.min(entry.size, 6)));
+      const suffix = packed === undefined ? "" : LAYER_SUFFIXES[packed.name];
+      if (suffix === undefined)
+        throw new KubestickError(
+          `${this.region.path}: its layer ${entry.name} is compressed with ${packed?.name}, which containerd does not take`,
+          { hint: "copy it anew: skopeo copy docker-archive:FILE oci-archive:NEW.tar:NAME:TAG" },
+        );
+      const digest = `sha256:${this.region.sha256(entry.offset, entry.size)}`;
+      known = this.#put({ mediaType: `${OCI_LAYER}${suffix}`, digest, size: entry.size }, entry);
+      this.#layers.set(entry, known);
+    }
+    return known;
+  }
+
+  #find(name: unknown): TarEntry {
+    if (typeof name !== "string")
+      throw new KubestickError(`${this.region.path}: its manifest.json names a file with something that is no text`);
+    const wanted = name.replace(/^\.\//, "");
+    let entry = this.#entries.get(wanted);
+    // Older versions of Docker link a layer that another image has too.
+    if (entry?.type === "symlink") entry = this.#entries.get(posix.join(posix.dirname(wanted), entry.linkTarget));
+    if (entry?.type !== "file")
+      throw new KubestickError(`${this.region.path} lacks ${wanted.slice(0, 300)}, which its manifest.json names`);
+    return entry;
+  }
+
+  #json(entry: TarEntry): Buffer {
+    this.#bytes += entry.size;
+    if (entry.size > LIMITS.jsonBytes || this.#bytes > LIMITS.metadataBytes)
+      throw new KubestickError(
+        `${this.region.path}: ${entry.name} is larger than it may be (${LIMITS.jsonBytes} bytes)`,
+      );
+    return Buffer.from(this.region.read(entry.offset, entry.size));
+  }
+
+  #put(descriptor: Descriptor, from: TarEntry | Buffer): Descriptor {
+    this.blobs.set(descriptor.digest, { descriptor, from });
+    return descriptor;
+  }
 }

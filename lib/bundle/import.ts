@@ -6,6 +6,7 @@ import { run } from "../host/process.ts";
 import { layoutTar } from "./compose.ts";
 import type { LayoutImage } from "./layout.ts";
 import { inParallel } from "./pool.ts";
+import { nameByDigest } from "./reference.ts";
 import type { BlobStore } from "./store.ts";
 
 const NAMESPACE = "k8s.io";
@@ -47,10 +48,19 @@ export function importedImages(ctr: Ctr): Map<string, string> {
 }
 
 /**
+ * The names that an image gets in containerd: its own, and those by the digests of its manifest and of the indexes that it
+ * was published in, as containerd's CRI makes them when it pulls. A pod that asks for a tag and a digest is looked up by the
+ * digest alone.
+ */
+export function containerdNames({ name, manifest, indexes = [] }: LayoutImage): string[] {
+  return [...new Set([name, ...[manifest, ...indexes].map(({ digest }) => nameByDigest(name, digest))])];
+}
+
+/**
  * Streams images into containerd through its own import and pins them, so that the kubelet never removes what cannot be
  * pulled again. Every blob is verified on the way, and containerd takes all images or none, so a damaged one leaves nothing
- * behind. Images that are there already are left out; gives the number imported. Throws KubestickError; running it
- * again goes on.
+ * behind. Images that are there already are left out; gives the number imported. Throws KubestickError, for an image
+ * without a name before anything is imported; running it again goes on.
  */
 export async function importImages(
   store: BlobStore,
@@ -58,11 +68,19 @@ export async function importImages(
   ctr: Ctr,
   progress?: (bytes: number) => void,
 ): Promise<number> {
+  const nameless = images.find(({ name }) => name === "");
+  if (nameless)
+    throw new KubestickError(
+      `${store.path} has an image ${nameless.said === undefined ? "without a name" : `called ${JSON.stringify(nameless.said.slice(0, 300))}, which is no name`} (${nameless.manifest.digest})`,
+      { hint: `make a bundle of it: kubestick bundle create FILE.tar --from ${store.path}` },
+    );
   const have = importedImages(ctr);
-  const wanted = images.filter((image) => image.name !== "" && have.get(image.name) !== image.manifest.digest);
+  const wanted = images.filter((image) =>
+    containerdNames(image).some((name) => have.get(name) !== image.manifest.digest),
+  );
   if (wanted.length > 0) await stream(store, wanted, ctr, progress);
-  // Those of an earlier run that was killed before this, too.
-  const unpinned = wanted.length > 0 ? images.filter((image) => image.name !== "") : [];
+  // Those of an earlier run that was killed before this, too. One pinned name keeps the image with all of its names.
+  const unpinned = wanted.length > 0 ? images : [];
   await inParallel(unpinned, LABELS_AT_ONCE, ({ name }) => pin(ctr, name));
   return wanted.length;
 }
@@ -73,13 +91,14 @@ async function stream(
   ctr: Ctr,
   progress?: (bytes: number) => void,
 ): Promise<void> {
-  const manifests = images.map(({ name, arch, manifest: { mediaType, digest, size } }) => ({
-    mediaType,
-    digest,
-    size,
-    platform: { architecture: arch, os: "linux" },
-    annotations: { [ANNOTATION_CONTAINERD_NAME]: name, [ANNOTATION_REF_NAME]: name },
-  }));
+  const manifests = images.flatMap((image) => {
+    const { arch, manifest } = image;
+    return containerdNames(image).map((name) => ({
+      ...manifest,
+      platform: { architecture: arch, os: "linux" },
+      annotations: { [ANNOTATION_CONTAINERD_NAME]: name, [ANNOTATION_REF_NAME]: name },
+    }));
+  });
   const index = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }));
   const blobs = new Map(images.flatMap((i) => [i.manifest, i.config, ...i.layers]).map((d) => [d.digest, d]));
   const child = spawn(ctr.program, args(ctr, "images", "import", "-"), { stdio: ["pipe", "ignore", "pipe"] });

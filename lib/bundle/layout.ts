@@ -1,34 +1,27 @@
-import {
-  ANNOTATION_BINARY,
-  ANNOTATION_CONTAINERD_NAME,
-  ANNOTATION_KUBERNETES,
-  ANNOTATION_REF_NAME,
-  ANNOTATION_TITLE,
-  ANNOTATION_VERSION,
-  CONFIG_TYPES,
-  HOST_BINARIES,
-  HOST_BINARY_RAW,
-  HOST_BINARY_TGZ,
-  INDEX_FILE,
-  INDEX_TYPES,
-  LAYER_TYPES,
-  LAYOUT_FILE,
-  LAYOUT_VERSION,
-  MANIFEST_TYPES,
-  USER_MANIFEST_YAML,
-  USER_MANIFESTS,
-} from "../constants/oci.ts";
+import { parseVersion } from "../config/version.ts";
+import { ANNOTATION_KUBERNETES, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION } from "../constants/oci.ts";
 import { KubestickError } from "../host/errors.ts";
 import { type Descriptor, objectList, parseObject, readDescriptor } from "./descriptor.ts";
-import { type BlobStore, readJsonBlob } from "./store.ts";
+import { LayoutReader } from "./layout-reader.ts";
+import type { BlobStore } from "./store.ts";
 
 /** An image of one architecture. */
 export interface LayoutImage {
+  /** Its whole name as containerd's CRI looks for it; empty where it has none. */
   name: string;
+  /** What the layout calls it, where that is no name: a bare tag. */
+  said?: string;
   arch: string;
   manifest: Descriptor;
   config: Descriptor;
   layers: Descriptor[];
+  /** The indexes that it was published in, outermost first: by their digests it can be asked for, too. */
+  indexes?: Descriptor[];
+}
+
+/** Every blob that an image is made of, and the indexes that it was published in. */
+export function imageBlobs({ manifest, config, layers, indexes = [] }: LayoutImage): Descriptor[] {
+  return [manifest, config, ...layers, ...indexes];
 }
 
 /** A host binary's published file, of one architecture. */
@@ -57,14 +50,30 @@ export interface Layout {
   manifests: LayoutManifest[];
   /** Every blob that anything here refers to, once. */
   blobs: Descriptor[];
+  /** What is in it and is nothing for a bundle, in words. */
+  leftOut: string[];
+  /** Images that it lists for an architecture and has not got. */
+  absent: { name: string; arch: string }[];
 }
+
+/** What holds nothing. */
+export const EMPTY_LAYOUT: Layout = {
+  kubernetesVersion: undefined,
+  images: [],
+  binaries: [],
+  manifests: [],
+  blobs: [],
+  leftOut: [],
+  absent: [],
+};
 
 /**
  * Reads an image layout (OCI image-spec 1.1 image-layout.md): index, manifests and configs, all verified. Layers and
- * binaries are only looked for; `verifyBlob` reads them. Throws KubestickError for anything that is not as it should
- * be: other media types, missing blobs, wrong sizes.
+ * binaries are only looked for; `verifiedChunks` reads them. Throws KubestickError for anything that is not as it should
+ * be: other media types, missing blobs, wrong sizes, more than LIMITS. With `others`, for layouts that other tools made,
+ * artifacts and platforms that are not there are left out.
  */
-export function readLayout(store: BlobStore): Layout {
+export function readLayout(store: BlobStore, options: { others?: boolean } = {}): Layout {
   const layoutFile = store.file(LAYOUT_FILE);
   const indexFile = store.file(INDEX_FILE);
   if (!layoutFile || !indexFile)
@@ -74,101 +83,30 @@ export function readLayout(store: BlobStore): Layout {
   const version = parseObject(layoutFile, `${store.path}: ${LAYOUT_FILE}`)["imageLayoutVersion"];
   if (version !== LAYOUT_VERSION)
     throw new KubestickError(
-      `${store.path} is an image layout of version ${JSON.stringify(version)}, not ${LAYOUT_VERSION}`,
+      `${store.path} is an image layout of another version than ${LAYOUT_VERSION}${typeof version === "string" ? `: ${version.slice(0, 100)}` : ""}`,
     );
   const index = parseObject(indexFile, `${store.path}: ${INDEX_FILE}`);
-  const reader = new LayoutReader(store);
+  const reader = new LayoutReader(store, options.others ?? false);
   for (const [i, entry] of objectList(index["manifests"], `${store.path}: the index' manifests`).entries())
     reader.read(readDescriptor(entry, `${store.path}: manifest ${i} of the index`));
-  const kubernetes = (index["annotations"] as Record<string, unknown> | undefined)?.[ANNOTATION_KUBERNETES];
+  const kubernetes = (index["annotations"] as Record<string, unknown> | null | undefined)?.[ANNOTATION_KUBERNETES];
+  if (
+    kubernetes !== undefined &&
+    !(typeof kubernetes === "string" && /^v\d/.test(kubernetes) && parseVersion(kubernetes))
+  )
+    throw new KubestickError(
+      `${store.path} says that it is for Kubernetes ${(JSON.stringify(kubernetes) ?? "").slice(0, 100)}, which is no version`,
+      {
+        hint: "make bundles with: kubestick bundle create",
+      },
+    );
   return {
-    kubernetesVersion: typeof kubernetes === "string" ? kubernetes : undefined,
+    kubernetesVersion: kubernetes as string | undefined,
     images: reader.images,
     binaries: reader.binaries,
     manifests: reader.manifests,
     blobs: [...reader.blobs.values()],
+    leftOut: reader.leftOut,
+    absent: reader.absent,
   };
-}
-
-class LayoutReader {
-  readonly images: LayoutImage[] = [];
-  readonly binaries: LayoutBinary[] = [];
-  readonly manifests: LayoutManifest[] = [];
-  readonly blobs = new Map<string, Descriptor>();
-
-  constructor(readonly store: BlobStore) {}
-
-  read(descriptor: Descriptor, inherited?: string): void {
-    const { annotations = {}, mediaType, digest } = descriptor;
-    const name = annotations[ANNOTATION_CONTAINERD_NAME] ?? annotations[ANNOTATION_REF_NAME] ?? inherited ?? "";
-    const what = `${this.store.path}: ${name || digest}`;
-    if (INDEX_TYPES.includes(mediaType)) {
-      // An index inside an index inside an index is legal, made by nobody, and endless if allowed.
-      if (inherited !== undefined) throw new KubestickError(`${what}: an index within an index is not taken`);
-      const index = this.#json(descriptor, what);
-      for (const [i, child] of objectList(index["manifests"], `${what}: its manifests`).entries())
-        this.read(readDescriptor(child, `${what}: its manifest ${i}`), name);
-      return;
-    }
-    if (!MANIFEST_TYPES.includes(mediaType)) throw wrongType(what, mediaType);
-    const manifest = this.#json(descriptor, what);
-    const config = readDescriptor(manifest["config"], `${what}: its config`);
-    const layers = objectList(manifest["layers"], `${what}: its layers`).map((layer, i) =>
-      this.#known(readDescriptor(layer, `${what}: its layer ${i}`), what),
-    );
-    this.#known(config, what);
-    if (manifest["artifactType"] === HOST_BINARIES) {
-      this.#binaries(layers, descriptor.platform?.architecture, what);
-      return;
-    }
-    if (manifest["artifactType"] === USER_MANIFESTS) {
-      for (const blob of layers) {
-        if (blob.mediaType !== USER_MANIFEST_YAML) throw wrongType(`${what}: a file`, blob.mediaType);
-        this.manifests.push({ title: blob.annotations?.[ANNOTATION_TITLE] ?? blob.digest, blob });
-      }
-      return;
-    }
-    if (!CONFIG_TYPES.includes(config.mediaType)) throw wrongType(`${what}: its config`, config.mediaType);
-    const wrong = layers.find((layer) => !LAYER_TYPES.includes(layer.mediaType));
-    if (wrong) throw wrongType(`${what}: a layer`, wrong.mediaType);
-    const said = parseObject(readJsonBlob(this.store, config), `${what}: its config`)["architecture"];
-    const arch = descriptor.platform?.architecture ?? said;
-    if (typeof arch !== "string" || arch !== said)
-      throw new KubestickError(`${what} is for ${String(said)}, but is listed for ${String(arch)}`);
-    this.images.push({ name, arch, manifest: descriptor, config, layers });
-  }
-
-  #binaries(layers: Descriptor[], arch: string | undefined, what: string): void {
-    for (const blob of layers) {
-      const { annotations = {}, mediaType } = blob;
-      if (mediaType !== HOST_BINARY_RAW && mediaType !== HOST_BINARY_TGZ) throw wrongType(`${what}: a file`, mediaType);
-      const [name, version, title] = [ANNOTATION_BINARY, ANNOTATION_VERSION, ANNOTATION_TITLE].map(
-        (k) => annotations[k],
-      );
-      if (!name || !version || !title || !arch)
-        throw new KubestickError(`${what}: the host binary ${blob.digest} has no name, version, title or platform`);
-      this.binaries.push({ name, version, arch, title, archive: mediaType === HOST_BINARY_TGZ, blob });
-    }
-  }
-
-  #json(descriptor: Descriptor, what: string): Record<string, unknown> {
-    return parseObject(readJsonBlob(this.store, this.#known(descriptor, what)), what);
-  }
-
-  /** Notes a blob, which must be there with its length; two descriptors of one blob must agree. */
-  #known(descriptor: Descriptor, what: string): Descriptor {
-    const size = this.store.size(descriptor.digest);
-    if (size === undefined)
-      throw new KubestickError(`${what} lacks the blob ${descriptor.digest}`, {
-        hint: "copy or create the bundle again",
-      });
-    if (size !== descriptor.size)
-      throw new KubestickError(`${what}: the blob ${descriptor.digest} has ${size} bytes, not ${descriptor.size}`);
-    if (!this.blobs.has(descriptor.digest)) this.blobs.set(descriptor.digest, descriptor);
-    return descriptor;
-  }
-}
-
-function wrongType(what: string, mediaType: string): KubestickError {
-  return new KubestickError(`${what} is of the media type ${JSON.stringify(mediaType)}, which a bundle does not hold`);
 }

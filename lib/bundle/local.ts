@@ -3,11 +3,15 @@ import { basename, join } from "node:path";
 import { HOST_BINARY_KINDS } from "../constants/host-binaries.ts";
 import { LAYOUT_FILE } from "../constants/oci.ts";
 import { KubestickError, reason } from "../host/errors.ts";
+import { readPlainText } from "../host/plain-file.ts";
+import { compression } from "./compression.ts";
 import { openDockerArchive } from "./docker-archive.ts";
-import { type Layout, type LayoutBinary, readLayout } from "./layout.ts";
-import { openBundleFile, Region } from "./region.ts";
+import { EMPTY_LAYOUT, type Layout, type LayoutBinary, readLayout } from "./layout.ts";
+import { LIMITS } from "./limits.ts";
+import { inspectExecutable, openBundleFile, Region } from "./region.ts";
 import { type BlobStore, DirectoryStore, TarStore } from "./store.ts";
 import { indexTar } from "./tar.ts";
+import { BLOCK, isTarHeader } from "./tar-header.ts";
 import { elfArchitecture } from "./trailer.ts";
 
 /** Images and binaries that lie on this machine. */
@@ -17,56 +21,139 @@ export interface LocalContent {
 }
 
 const MAX_DEPTH = 4;
+/** The first line of the file `version` in what `skopeo copy ... dir:` writes. */
+const SKOPEO_DIRECTORY = "Directory Transport Version";
 
 /**
- * Opens what a `--from` names: an OCI image layout (directory or tar), a bundle, a docker-archive, a published host
- * binary, or a directory of such files. `kubernetesVersion` is taken for a kubelet or kubectl whose file name tells
- * none. Throws KubestickError for what is none of these.
+ * Opens what `--from` names, each an OCI image layout (directory or tar), a bundle, a docker-archive, a published host
+ * binary, or a directory of such files; what else lies in a directory is left out. `kubernetesVersion` is taken for a
+ * kubelet or kubectl whose file name tells none. Throws KubestickError for a path that is none of these.
  */
-export function openLocal(path: string, kubernetesVersion: string | undefined): LocalContent[] {
-  let stat: fs.Stats;
+export function openLocal(paths: string[], kubernetesVersion: string | undefined): LocalContent[] {
+  const opener = new Opener(kubernetesVersion);
+  return paths.flatMap((path) => opener.open(path));
+}
+
+class Opener {
+  #files = 0;
+  #members = 0;
+
+  constructor(readonly kubernetesVersion: string | undefined) {}
+
+  open(path: string): LocalContent[] {
+    if (!tryRead(path, () => fs.statSync(path)).isDirectory()) {
+      const content = this.#file(path);
+      if (typeof content !== "string") return [content];
+      throw new KubestickError(`${path} is ${content}`, { hint: WHAT_IS_TAKEN });
+    }
+    const found = this.#directory(path, 0);
+    if (found.length === 0) throw new KubestickError(`${path} is empty`, { hint: "check --from" });
+    return found;
+  }
+
+  #directory(path: string, depth: number): LocalContent[] {
+    if (fs.existsSync(join(path, LAYOUT_FILE))) {
+      const store = new DirectoryStore(path);
+      return [{ store, layout: readLayout(store, { others: true }) }];
+    }
+    if (isSkopeoDirectory(path))
+      throw new KubestickError(`${path} is what skopeo copy ... dir: writes, which does not keep an image's name`, {
+        hint: `copy it as an archive with its name: skopeo copy dir:${path} oci-archive:FILE.tar:registry.example.org/team/app:TAG`,
+      });
+    if (depth > MAX_DEPTH) return [];
+    return tryRead(path, () => fs.readdirSync(path, { withFileTypes: true }))
+      .filter((entry) => !entry.name.startsWith("."))
+      .sort((a, b) => (a.name < b.name ? -1 : 1))
+      .flatMap((entry) => {
+        const at = join(path, entry.name);
+        if (entry.isDirectory()) return this.#directory(at, depth + 1);
+        if (!isPlainFile(at)) return [];
+        const content = this.#file(at);
+        return [typeof content === "string" ? nothing(at, content) : content];
+      });
+  }
+
+  /** What a file holds; what it is instead, in words, where that is nothing for a bundle. Throws KubestickError. */
+  #file(path: string): LocalContent | string {
+    if (++this.#files > LIMITS.files)
+      throw new KubestickError(`there are more than ${LIMITS.files} files to take contents from`, {
+        hint: "make several bundles of them",
+      });
+    const binary = publishedBinary(path, this.kubernetesVersion);
+    if (binary) return binary;
+    if (isOther(path)) return "neither an image archive nor a host binary that kubestick knows";
+    const { region } = openBundleFile(path);
+    try {
+      const members = indexTar(region);
+      this.#members += members.length;
+      if (this.#members > LIMITS.allMembers)
+        throw new KubestickError(`the archives have more than ${LIMITS.allMembers} members together`, {
+          hint: "make several bundles of them",
+        });
+      const names = new Set(members.map((entry) => entry.name.replace(/^\.\//, "")));
+      if (names.has(LAYOUT_FILE)) {
+        const store = new TarStore(region, { others: true, members });
+        return { store, layout: readLayout(store, { others: true }) };
+      }
+      if (names.has("manifest.json")) return openDockerArchive(region, members);
+    } catch (error) {
+      region.close();
+      throw error;
+    }
+    region.close();
+    return "an archive of something else than images";
+  }
+}
+
+const WHAT_IS_TAKEN = `images: OCI layouts or docker save's archives; binaries: ${HOST_BINARY_KINDS.map((k) => k.name).join(", ")}, under the names they are published with`;
+
+/** A file that is of no use here, as content that has nothing. */
+function nothing(path: string, why: string): LocalContent {
+  return {
+    store: { path, file: () => undefined, size: () => undefined, chunks: () => [] },
+    layout: { ...EMPTY_LAYOUT, leftOut: [`${path}: ${why}`] },
+  };
+}
+
+/** Whether a file is neither a tar, nor a compressed one, nor an executable with a bundle: a text, a checksum, a program. */
+function isOther(path: string): boolean {
+  const region = openRegion(path);
   try {
-    stat = fs.statSync(path);
+    const head = region.read(0, BLOCK);
+    return !isTarHeader(head) && compression(head) === undefined && !inspectExecutable(path).hasBundle;
+  } finally {
+    region.close();
+  }
+}
+
+function openRegion(path: string): Region {
+  const fd = tryRead(path, () => fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK));
+  return new Region(fd, path, 0, fs.fstatSync(fd).size);
+}
+
+function isSkopeoDirectory(path: string): boolean {
+  try {
+    return readPlainText(join(path, "version"), BLOCK).startsWith(SKOPEO_DIRECTORY);
+  } catch {
+    return false;
+  }
+}
+
+/** Whether there is a plain file, perhaps behind symbolic links; those that lead nowhere or round in a circle are none. */
+function isPlainFile(path: string): boolean {
+  try {
+    return fs.statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function tryRead<T>(path: string, read: () => T): T {
+  try {
+    return read();
   } catch (error) {
-    throw new KubestickError(`cannot read ${path}: ${reason(error)}`, { hint: "check --from" });
+    throw new KubestickError(`cannot read ${path}: ${reason(error)}`, { hint: "check --from", cause: error });
   }
-  if (stat.isFile()) return [openFile(path, kubernetesVersion)];
-  if (fs.existsSync(join(path, LAYOUT_FILE))) {
-    const store = new DirectoryStore(path);
-    return [{ store, layout: readLayout(store) }];
-  }
-  const found = filesBelow(path, 0).map((file) => openFile(file, kubernetesVersion));
-  if (found.length === 0) throw new KubestickError(`${path} is empty`, { hint: "check --from" });
-  return found;
-}
-
-function filesBelow(path: string, depth: number): string[] {
-  if (depth > MAX_DEPTH) return [];
-  return fs
-    .readdirSync(path, { withFileTypes: true })
-    .filter((entry) => !entry.name.startsWith("."))
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
-    .flatMap((entry) => {
-      const at = join(path, entry.name);
-      if (entry.isDirectory()) return filesBelow(at, depth + 1);
-      return fs.statSync(at).isFile() ? [at] : [];
-    });
-}
-
-function openFile(path: string, kubernetesVersion: string | undefined): LocalContent {
-  const binary = publishedBinary(path, kubernetesVersion);
-  if (binary) return binary;
-  const { region } = openBundleFile(path);
-  const names = new Set(indexTar(region).map((entry) => entry.name.replace(/^\.\//, "")));
-  if (names.has(LAYOUT_FILE)) {
-    const store = new TarStore(region, { others: true });
-    return { store, layout: readLayout(store) };
-  }
-  if (names.has("manifest.json")) return openDockerArchive(region);
-  region.close();
-  throw new KubestickError(`${path} is neither an image archive nor a host binary that kubestick knows`, {
-    hint: `images: OCI layouts or docker save's archives; binaries: ${HOST_BINARY_KINDS.map((k) => k.name).join(", ")}, under the names they are published with`,
-  });
 }
 
 /** A host binary by its file's name, and for a program by its ELF header; undefined when the file is none. */
@@ -76,9 +163,8 @@ function publishedBinary(path: string, kubernetesVersion: string | undefined): L
     ({ name, archive }) => archive === /\.t(ar\.)?gz$/.test(title) && new RegExp(`^${name}(?![a-z]|-shim)`).test(title),
   );
   if (!kind) return undefined;
-  const fd = fs.openSync(path, "r");
-  const { size } = fs.fstatSync(fd);
-  const region = new Region(fd, path, 0, size);
+  const region = openRegion(path);
+  const size = region.length;
   const arch = kind.archive ? /(amd64|arm64)/.exec(title)?.[1] : elfArchitecture(region.read(0, 20));
   if (!arch) {
     region.close();
@@ -102,6 +188,6 @@ function publishedBinary(path: string, kubernetesVersion: string | undefined): L
       size: (digest) => (digest === blob.digest ? size : undefined),
       chunks: () => region.chunks(0, size),
     },
-    layout: { kubernetesVersion: undefined, images: [], binaries: [entry], manifests: [], blobs: [blob] },
+    layout: { ...EMPTY_LAYOUT, binaries: [entry], blobs: [blob] },
   };
 }

@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { errno, KubestickError, reason } from "../host/errors.ts";
+import { passing } from "../host/memory.ts";
+import { compression } from "./compression.ts";
 import { decodeTrailer, elfArchitecture, TRAILER_BYTES } from "./trailer.ts";
 
 /** One megabyte at a time keeps a USB stick busy and memory small. */
@@ -23,6 +25,7 @@ export class Region {
   /** The bytes at a position, fewer at the end. Throws KubestickError when the medium fails (a pulled stick). */
   read(position: number, length: number, into?: Buffer): Buffer {
     const wanted = Math.max(0, Math.min(length, this.length - position));
+    if (!into) passing(wanted);
     const buffer = into ?? Buffer.allocUnsafe(wanted);
     let got = 0;
     try {
@@ -43,6 +46,7 @@ export class Region {
   /** The bytes of a stretch, a chunk at a time. Each chunk is valid until the next but one is asked for. */
   *chunks(position: number, length: number): Generator<Buffer> {
     const size = Math.min(CHUNK_BYTES, Math.max(1, length));
+    passing(2 * size);
     let [buffer, other] = [Buffer.allocUnsafe(size), Buffer.allocUnsafe(length > size ? size : 0)];
     for (let at = 0; at < length; [buffer, other] = [other, buffer]) {
       const chunk = this.read(position + at, Math.min(buffer.length, length - at), buffer);
@@ -73,15 +77,21 @@ export interface BundleFile {
 }
 
 /**
- * Opens a bundle: a tar alone, or one attached to an executable. Throws KubestickError when the file cannot be read, or
- * is an executable that carries none.
+ * Opens a bundle: a tar alone, or one attached to an executable. Throws KubestickError when the file cannot be read, is
+ * compressed, or is an executable that carries none.
  */
 export function openBundleFile(path: string): BundleFile {
   const { fd, size } = openFile(path);
   try {
     const extent = decodeTrailer(readAt(fd, size - TRAILER_BYTES, TRAILER_BYTES), size);
     if (extent) return { region: new Region(fd, path, extent.offset, extent.length), executableBytes: extent.offset };
-    if (readAt(fd, 0, 4).toString("latin1") === "\x7fELF") {
+    const head = readAt(fd, 0, 6);
+    const packed = compression(head);
+    if (packed)
+      throw new KubestickError(`${path} is compressed with ${packed.name}`, {
+        hint: `unpack it first: ${packed.unpack} ${path}`,
+      });
+    if (head.toString("latin1", 0, 4) === "\x7fELF") {
       throw new KubestickError(`${path} carries no bundle`, {
         hint: `attach one: kubestick bundle attach BUNDLE --executable ${path}; or name a bundle with --bundle FILE`,
       });
@@ -89,10 +99,16 @@ export function openBundleFile(path: string): BundleFile {
     return { region: new Region(fd, path, 0, size), executableBytes: 0 };
   } catch (error) {
     fs.closeSync(fd);
-    if (error instanceof RangeError)
-      throw new KubestickError(`${path} is damaged: ${error.message}`, { hint: "download or copy it again" });
-    throw error;
+    throw damaged(path, error);
   }
+}
+
+/** A file that cannot be read, or whose trailer is wrong, as an error for the person at the console. */
+function damaged(path: string, error: unknown): unknown {
+  if (error instanceof RangeError)
+    return new KubestickError(`${path} is damaged: ${error.message}`, { hint: "download or copy it again" });
+  if (error instanceof KubestickError) return error;
+  return new KubestickError(`cannot read ${path}: ${reason(error)}`, { cause: error });
 }
 
 /** What a file is: its architecture (undefined when it is no Linux program of ours), and any bundle at its end. */
@@ -110,9 +126,7 @@ export function inspectExecutable(path: string): {
       hasBundle: extent !== undefined,
     };
   } catch (error) {
-    if (error instanceof RangeError)
-      throw new KubestickError(`${path} is damaged: ${error.message}`, { hint: "download or copy it again" });
-    throw error;
+    throw damaged(path, error);
   } finally {
     fs.closeSync(fd);
   }

@@ -1,9 +1,12 @@
-import { INDEX_TYPES, MANIFEST_TYPES, OCI_MANIFEST } from "../constants/oci.ts";
+import { INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX, OCI_MANIFEST } from "../constants/oci.ts";
 import { KubestickError } from "../host/errors.ts";
 import { type Descriptor, objectList, parseObject, readDescriptor } from "./descriptor.ts";
+import { HttpError } from "./http.ts";
 import type { LayoutImage } from "./layout.ts";
+import { LIMITS } from "./limits.ts";
 import type { LocalContent } from "./local.ts";
 import type { LockedImage } from "./lock.ts";
+import { choosePlatforms } from "./platform.ts";
 import type { Registry } from "./registry.ts";
 import type { Staging } from "./staging.ts";
 import { MAX_JSON_BYTES, readJsonBlob } from "./store.ts";
@@ -40,15 +43,31 @@ export async function stageManifest(image: LockedImage, arch: string, sources: M
       hint: INDEX_TYPES.includes(mediaType) ? "write that digest as the image's index" : undefined,
     });
   const manifest = parseObject(data, name);
+  const layers = objectList(manifest["layers"], `${name}: its layers`);
+  if (layers.length > LIMITS.layers) throw new KubestickError(`${name} has more than ${LIMITS.layers} layers`);
+  const indexes = await publishedIndex(image, sources);
   return {
     name,
     arch,
+    ...(indexes.length > 0 ? { indexes } : {}),
     manifest: { mediaType, digest: pinned.digest, size: data.length },
     config: readDescriptor(manifest["config"], `${name}: its config`),
-    layers: objectList(manifest["layers"], `${name}: its layers`).map((layer, i) =>
-      readDescriptor(layer, `${name}: its layer ${i}`),
-    ),
+    layers: layers.map((layer, i) => readDescriptor(layer, `${name}: its layer ${i}`)),
   };
+}
+
+/** The index that an image was published in, staged, where it can be had: by its digest the image can be asked for, too. */
+async function publishedIndex({ name, index }: LockedImage, sources: ManifestSources): Promise<Descriptor[]> {
+  if (index === undefined) return [];
+  try {
+    const data = await stageJson(name, { digest: index }, sources);
+    const mediaType = parseObject(data, name)["mediaType"] ?? OCI_INDEX;
+    return typeof mediaType === "string" ? [{ mediaType, digest: index, size: data.length }] : [];
+  } catch (error) {
+    // Neither what lies on this machine nor a mirror need have it.
+    if (sources.offline || (error instanceof HttpError && error.status < 500)) return [];
+    throw error;
+  }
 }
 
 async function fromIndex({ name, index = "" }: LockedImage, arch: string, sources: ManifestSources) {
@@ -58,15 +77,11 @@ async function fromIndex({ name, index = "" }: LockedImage, arch: string, source
   throw new KubestickError(`${what} (${index}) has nothing for ${arch}`, { hint: "leave that architecture out" });
 }
 
-/** The manifests of an index for Linux, the first of each architecture. Throws KubestickError naming `what`. */
+/** The manifests of an index for Linux, by architecture. Throws KubestickError naming `what`. */
 export function platformManifests(index: Buffer, what: string): Record<string, Descriptor> {
   const listed = objectList(parseObject(index, what)["manifests"], what);
-  const found: Record<string, Descriptor> = {};
-  for (const child of listed.map((c, i) => readDescriptor(c, `${what}: its manifest ${i}`))) {
-    const { os, architecture = "" } = child.platform ?? {};
-    if (os === "linux" && !Object.hasOwn(found, architecture)) found[architecture] = child;
-  }
-  return found;
+  const { chosen } = choosePlatforms(listed.map((c, i) => readDescriptor(c, `${what}: its manifest ${i}`)));
+  return Object.fromEntries(chosen);
 }
 
 /** A manifest or index by its digest, staged. */

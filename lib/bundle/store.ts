@@ -3,13 +3,12 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { BLOBS_DIR, type INDEX_FILE, type LAYOUT_FILE } from "../constants/oci.ts";
-import { KubestickError } from "../host/errors.ts";
+import { DISK_HINTS, errno, KubestickError, reason } from "../host/errors.ts";
+import { PlainFileError, readPlainFile } from "../host/plain-file.ts";
 import { type Descriptor, digestHex } from "./descriptor.ts";
+import { LIMITS } from "./limits.ts";
 import { Region } from "./region.ts";
 import { indexTar, type TarEntry } from "./tar.ts";
-
-/** Manifests and indexes are small; a larger one is made to exhaust memory (containerd has the same limit). */
-export const MAX_JSON_BYTES = 8 * 1024 * 1024;
 
 /** Blobs by digest, and the two files beside them: an OCI image layout, wherever it lies. */
 export interface BlobStore {
@@ -23,20 +22,23 @@ export interface BlobStore {
   chunks(digest: string): Iterable<Buffer>;
 }
 
-/** A blob that is JSON, verified. Throws KubestickError when it is missing, too large, or not what its digest says. */
-export function readJsonBlob(store: BlobStore, descriptor: Descriptor): Buffer {
-  if (descriptor.size > MAX_JSON_BYTES)
+/** Of a descriptor, what it takes to find a blob and to check it. */
+type Blob = Pick<Descriptor, "digest" | "size"> & Partial<Descriptor>;
+
+/** Manifests, indexes and configs are small. */
+export const MAX_JSON_BYTES = LIMITS.jsonBytes;
+
+/** A small blob, such as a manifest, verified. Throws KubestickError when it is missing, too large, or not what its digest says. */
+export function readJsonBlob(store: BlobStore, { digest, size }: Blob): Buffer {
+  if (size > MAX_JSON_BYTES)
     throw new KubestickError(
-      `${store.path}: ${descriptor.digest} is too large for a manifest (${descriptor.size} bytes)`,
+      `${store.path}: ${digest} is too large for what it is (${size} bytes; the limit is ${MAX_JSON_BYTES})`,
     );
-  return Buffer.concat(Array.from(verifiedChunks(store, descriptor), (chunk) => Buffer.from(chunk)));
+  return Buffer.concat(Array.from(verifiedChunks(store, { digest, size }), (chunk) => Buffer.from(chunk)));
 }
 
 /** A blob's bytes, a chunk at a time; its length is checked before and its digest after the last. Throws KubestickError. */
-export function* verifiedChunks(
-  store: BlobStore,
-  { digest, size }: Pick<Descriptor, "digest" | "size">,
-): Generator<Buffer> {
+export function* verifiedChunks(store: BlobStore, { digest, size }: Blob): Generator<Buffer> {
   const found = store.size(digest);
   const hint = "copy or create the bundle again";
   if (found === undefined) throw new KubestickError(`${store.path} lacks the blob ${digest}`, { hint });
@@ -52,7 +54,7 @@ export function* verifiedChunks(
 }
 
 /** A blob's bytes as a stream, verified as `verifiedChunks` does. */
-export function verifiedStream(store: BlobStore, blob: Pick<Descriptor, "digest" | "size">): Readable {
+export function verifiedStream(store: BlobStore, blob: Blob): Readable {
   // A chunk's buffer is used again, and a stream holds several.
   const copies = function* () {
     for (const chunk of verifiedChunks(store, blob)) yield Buffer.from(chunk);
@@ -63,33 +65,37 @@ export function verifiedStream(store: BlobStore, blob: Pick<Descriptor, "digest"
 /**
  * The layout in a tar. Only the names that an image layout has are taken: a member with any other name, a link or a
  * device, and a name given twice are refused. With `others`, for archives that other tools made, they are passed over.
+ * `members` are those of the tar, where they have been listed already.
  */
 export class TarStore implements BlobStore {
   readonly path: string;
   readonly #region: Region;
   readonly #entries = new Map<string, TarEntry>();
 
-  constructor(region: Region, options: { others?: boolean } = {}) {
+  constructor(region: Region, options: { others?: boolean; members?: TarEntry[] } = {}) {
     this.path = region.path;
     this.#region = region;
-    for (const entry of indexTar(region)) {
+    for (const entry of options.members ?? indexTar(region)) {
       const name = entry.name.replace(/^\.\//, "");
       if (entry.type === "directory" && /^(|blobs\/?|blobs\/sha256\/?)$/.test(name)) continue;
       const known = entry.type === "file" && /^(oci-layout|index\.json|blobs\/sha256\/[0-9a-f]{64})$/.test(name);
       if (!known && options.others) continue;
       if (!known)
         throw new KubestickError(
-          `${region.path} is no bundle: it has ${entry.type === "file" ? "a file" : `a ${entry.type === "other" ? "special file" : entry.type}`} named ${JSON.stringify(entry.name)}`,
-          { hint: "make bundles with: kubestick bundle create" },
+          `${region.path} is no bundle: it has ${entry.type === "file" ? "a file" : `a ${entry.type === "other" ? "special file" : entry.type}`} named ${JSON.stringify(entry.name.slice(0, 300))}`,
+          { hint: `make one of it: kubestick bundle create FILE.tar --from ${region.path}` },
         );
-      if (this.#entries.has(name)) throw new KubestickError(`${region.path} is no bundle: it has ${name} twice`);
+      // An archive that was added to has a blob again; whichever is taken must have its digest.
+      if (this.#entries.has(name) && !(options.others && name.startsWith(BLOBS_DIR)))
+        throw new KubestickError(`${region.path} is no bundle: it has ${name} twice`);
       this.#entries.set(name, entry);
     }
   }
 
   file(name: string): Buffer | undefined {
     const entry = this.#entries.get(name);
-    if (entry && entry.size > MAX_JSON_BYTES) throw new KubestickError(`${this.path}: its ${name} is too large`);
+    if (entry && entry.size > LIMITS.jsonBytes)
+      throw new KubestickError(`${this.path}: its ${name} is larger than ${LIMITS.jsonBytes} bytes`);
     return entry && Buffer.from(this.#region.read(entry.offset, entry.size));
   }
 
@@ -109,27 +115,44 @@ export class TarStore implements BlobStore {
   }
 }
 
-/** The layout in a directory. */
+/** The layout in a directory. Only plain files count: what is a device, FIFO or directory there is not there. */
 export class DirectoryStore implements BlobStore {
   constructor(readonly path: string) {}
 
   file(name: typeof INDEX_FILE | typeof LAYOUT_FILE): Buffer | undefined {
     const path = join(this.path, name);
-    const stat = fs.statSync(path, { throwIfNoEntry: false });
-    if (!stat) return undefined;
-    if (stat.size > MAX_JSON_BYTES) throw new KubestickError(`${path} is too large`);
-    return fs.readFileSync(path);
+    try {
+      return readPlainFile(path, LIMITS.jsonBytes);
+    } catch (error) {
+      if (errno(error) === "ENOENT") return undefined;
+      throw error instanceof PlainFileError
+        ? new KubestickError(`cannot use ${path}: ${reason(error)}`)
+        : cannotRead(path, error);
+    }
   }
 
   size(digest: string): number | undefined {
-    return fs.statSync(this.#blob(digest), { throwIfNoEntry: false })?.size;
+    const path = this.#blob(digest);
+    try {
+      const stat = fs.statSync(path, { throwIfNoEntry: false });
+      return stat?.isFile() ? stat.size : undefined;
+    } catch (error) {
+      if (["ENOENT", "ENOTDIR", "ELOOP"].includes(errno(error) ?? "")) return undefined;
+      throw cannotRead(path, error);
+    }
   }
 
   *chunks(digest: string): Generator<Buffer> {
-    const fd = fs.openSync(this.#blob(digest), "r");
+    const path = this.#blob(digest);
+    let fd: number;
+    try {
+      fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+    } catch (error) {
+      throw cannotRead(path, error);
+    }
     try {
       const { size } = fs.fstatSync(fd);
-      yield* new Region(fd, this.#blob(digest), 0, size).chunks(0, size);
+      yield* new Region(fd, path, 0, size).chunks(0, size);
     } finally {
       fs.closeSync(fd);
     }
@@ -138,4 +161,11 @@ export class DirectoryStore implements BlobStore {
   #blob(digest: string): string {
     return join(this.path, BLOBS_DIR, digestHex(digest));
   }
+}
+
+function cannotRead(path: string, error: unknown): KubestickError {
+  return new KubestickError(`cannot read ${path}: ${reason(error)}`, {
+    hint: DISK_HINTS[errno(error) ?? ""],
+    cause: error,
+  });
 }

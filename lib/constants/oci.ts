@@ -9,6 +9,12 @@ export const DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+
 export const DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json";
 export const DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar";
 
+/** Docker's first manifest format, which containerd 2 no longer takes. */
+export const DOCKER_SCHEMA1 = [
+  "application/vnd.docker.distribution.manifest.v1+json",
+  "application/vnd.docker.distribution.manifest.v1+prettyjws",
+];
+
 export const INDEX_TYPES: readonly string[] = [OCI_INDEX, DOCKER_INDEX];
 export const MANIFEST_TYPES: readonly string[] = [OCI_MANIFEST, DOCKER_MANIFEST];
 export const CONFIG_TYPES: readonly string[] = [OCI_CONFIG, DOCKER_CONFIG];
@@ -18,6 +24,20 @@ export const LAYER_TYPES: readonly string[] = [
   `${OCI_LAYER}+zstd`,
   DOCKER_LAYER,
   `${DOCKER_LAYER}.gzip`,
+  `${DOCKER_LAYER}.zstd`,
+];
+/** Layers that registries need not have (the base layers of Windows), and that name other places by their URLs. */
+export const FOREIGN_LAYER_TYPES: readonly string[] = [
+  ...["", "+gzip", "+zstd"].map((suffix) => `application/vnd.oci.image.layer.nondistributable.v1.tar${suffix}`),
+  ...["", ".gzip"].map((suffix) => `application/vnd.docker.image.rootfs.foreign.diff.tar${suffix}`),
+];
+
+/** What lies beside images in registries and layouts, by the media types of its config and layers. */
+export const ARTIFACT_KINDS: readonly [RegExp, string][] = [
+  [/^application\/vnd\.dev\.(cosign|sigstore)\./, "a signature"],
+  [/^application\/vnd\.cncf\.helm\./, "a Helm chart"],
+  [/^application\/vnd\.in-toto/, "an attestation"],
+  [/spdx|cyclonedx/, "a bill of materials"],
 ];
 
 /** The artifact that holds an architecture's host binaries, and its layers: each exactly the file that upstream published. */
@@ -39,6 +59,8 @@ export const ANNOTATION_REF_NAME = "org.opencontainers.image.ref.name";
 export const ANNOTATION_CONTAINERD_NAME = "io.containerd.image.name";
 export const ANNOTATION_TITLE = "org.opencontainers.image.title";
 export const ANNOTATION_VERSION = "org.opencontainers.image.version";
+/** The digests of the indexes that an image was published in, outermost first, which a bundle has as blobs beside it. */
+export const ANNOTATION_INDEXES = "dev.kubestick.indexes";
 export const ANNOTATION_KUBERNETES = "dev.kubestick.kubernetes-version";
 /** Which component a host binary's layer is: kubelet, containerd, cni-plugins. */
 export const ANNOTATION_BINARY = "dev.kubestick.host-binary";

@@ -8,10 +8,20 @@ import { openDockerArchive } from "../../lib/bundle/docker-archive.ts";
 import { Region } from "../../lib/bundle/region.ts";
 import { unpackBinary } from "../../lib/bundle/unpack.ts";
 import { hostBinaryKind } from "../../lib/constants/host-binaries.ts";
+import {
+  HOST_BINARIES,
+  HOST_BINARY_RAW,
+  OCI_EMPTY,
+  OCI_MANIFEST,
+  USER_MANIFEST_YAML,
+  USER_MANIFESTS,
+} from "../../lib/constants/oci.ts";
 import { KubestickError } from "../../lib/host/errors.ts";
 import { tryRun } from "../../lib/host/process.ts";
 import { KUBESTICK } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
+import { kubestickHere } from "../support/here.ts";
+import { forPlatform, LayoutMaker } from "../support/layouts.ts";
 import { smallBundle, tarOf } from "../support/small-bundle.ts";
 
 const work = fs.mkdtempSync("/tmp/kubestick-bad-");
@@ -216,6 +226,41 @@ test("archives of programs cannot write outside their place, whatever their memb
   ).rejects.toThrow(KubestickError);
   expect(fs.existsSync(at("none")) ? fs.readdirSync(at("none")) : []).toEqual([]);
   cut.close();
+});
+
+test("extract cannot write outside its directory, whatever a bundle calls its files and architectures", async () => {
+  const make = (arch: string, title: string, users = false) => {
+    const maker = new LayoutMaker();
+    const annotations = {
+      "dev.kubestick.host-binary": "runc",
+      "org.opencontainers.image.title": title,
+      "org.opencontainers.image.version": "v1.3.6",
+    };
+    const file = { ...maker.put(users ? USER_MANIFEST_YAML : HOST_BINARY_RAW, "kind: x\n"), annotations };
+    const artifactType = users ? USER_MANIFESTS : HOST_BINARIES;
+    const config = maker.put(OCI_EMPTY, "{}");
+    const manifest = maker.put(OCI_MANIFEST, { schemaVersion: 2, artifactType, config, layers: [file] });
+    return maker.tar(at("paths.tar"), [forPlatform(manifest, arch)]);
+  };
+  const place = at("paths/place");
+  fs.mkdirSync(at("paths"));
+  for (const [arch, title, users] of [
+    ["../../../escaped", "runc", false],
+    ["/tmp/kubestick-escaped", "runc", false],
+    ["amd64", "../../../escaped", false],
+    ["amd64", "/tmp/kubestick-escaped", false],
+    ["amd64", "..", false],
+    ["amd64", "a/b", true],
+    ["amd64", "../escaped.yaml", true],
+  ] as const) {
+    const out = await kubestickHere("bundle", "extract", make(arch, title, users), place);
+    expect([arch, title, out.status]).toEqual([arch, title, 1]);
+    expect(out.stderr).toMatch(/which is no plain name|has no name, version, title or platform/);
+    expect(fs.readdirSync(at("paths")).filter((name) => name !== "place")).toEqual([]);
+    expect(fs.existsSync("/tmp/kubestick-escaped")).toBe(false);
+  }
+  expect(await kubestickHere("bundle", "extract", make("amd64", "runc.amd64"), place)).toMatchObject({ status: 0 });
+  expect(fs.readdirSync(join(place, "bin/amd64"))).toEqual(["runc.amd64"]);
 });
 
 /** Changes bytes, cuts, repeats or swaps stretches; checksums are made right again half of the time, to get further. */

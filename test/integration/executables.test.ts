@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { keepExecutable } from "../../lib/bundle/attach.ts";
@@ -9,9 +8,10 @@ import { serve } from "../../lib/bundle/serve.ts";
 import { TESTED } from "../../lib/constants/tested.ts";
 import { findProgram } from "../../lib/host/facts.ts";
 import { run, tryRun } from "../../lib/host/process.ts";
-import { containerdConfig, mirrorConfig } from "../../lib/runtime/containerd-config.ts";
+import { mirrorConfig } from "../../lib/runtime/containerd-config.ts";
 import { Cri } from "../../lib/runtime/cri.ts";
 import { KUBESTICK } from "../support/cluster.ts";
+import { TestContainerd } from "../support/containerd.ts";
 import { expectDone } from "../support/done.ts";
 import { ROOT } from "../support/executable.ts";
 import { buildImages } from "../support/images.ts";
@@ -250,9 +250,9 @@ describe.skipIf(noEmulator)("the arm64 executable, emulated", () => {
 
 const noContainerd = process.getuid?.() !== 0 || !findProgram("containerd") || !findProgram("ctr");
 describe.skipIf(noContainerd)("with a real containerd", () => {
-  let daemon: ChildProcess;
-  const socket = at("containerd.sock");
-  const ctr = (...args: string[]) => run("ctr", ["-a", socket, ...args], 60_000);
+  let daemon: TestContainerd;
+  const socket = at("containerd/containerd.sock");
+  const ctr = (...args: string[]) => daemon.ctr(...args);
   const digests = (namespace: string) =>
     ctr("-n", namespace, "images", "list")
       .trim()
@@ -265,34 +265,14 @@ describe.skipIf(noContainerd)("with a real containerd", () => {
           .filter((_, i) => i !== 1)
           .join(" "),
       )
-      // Beside each name the CRI plugin keeps the image's ID.
-      .filter((line) => !line.startsWith("sha256:"))
+      // Beside each name there is one by its digest, and the CRI plugin keeps the image's ID.
+      .filter((line) => !/^sha256:|^\S+@sha256:/.test(line))
       .sort();
 
   beforeAll(async () => {
-    // What kubestick writes for a board, of this version of containerd, with the directories of this test.
-    const written = containerdConfig({
-      major: Number(/v?(\d+)\.\d+\.\d+/.exec(run("containerd", ["--version"]))![1]),
-      sandboxImage: PAUSE,
-      systemdCgroup: false,
-      restrictOomScoreAdj: true,
-      cniBinDir: "/opt/cni/bin",
-      certsDir: at("certs.d"),
-    });
-    const own = `root = "${at("root")}"\nstate = "${at("state")}"\n[grpc]\n  address = "${socket}"\n`;
-    fs.writeFileSync(
-      at("containerd.toml"),
-      written.replace(/^version = \d+\n/m, (version) => version + own),
-    );
-    const log = fs.openSync(at("containerd.log"), "w");
-    daemon = spawn("containerd", ["-c", at("containerd.toml")], { stdio: ["ignore", log, log] });
-    await until(() => tryRun("ctr", ["-a", socket, "version"], 5_000).status === 0, 30_000, "containerd");
+    daemon = await TestContainerd.start(at("containerd"), { sandboxImage: PAUSE });
   });
-  afterAll(async () => {
-    daemon.kill("SIGTERM");
-    await until(() => daemon.exitCode !== null || daemon.signalCode !== null, 10_000, "containerd ends");
-    tryRun("sh", ["-c", `grep -o ' ${work}[^ ]*' /proc/mounts | xargs -r umount -l`]);
-  });
+  afterAll(() => daemon.stop());
 
   test("ctr imports a bundle unaided, and load gives the same images, pinned, and only once", () => {
     ctr("-n", "alone", "images", "import", at(`${ARCH}.tar`));
@@ -324,8 +304,11 @@ describe.skipIf(noContainerd)("with a real containerd", () => {
     const server = serve(bundle, {}, { hostname: "127.0.0.1", port: 0 });
     const cri = new Cri(`unix://${socket}`);
     try {
-      fs.mkdirSync(at("certs.d/_default"), { recursive: true });
-      fs.writeFileSync(at("certs.d/_default/hosts.toml"), mirrorConfig("_default", `http://127.0.0.1:${server.port}`));
+      fs.mkdirSync(at("containerd/certs.d/_default"), { recursive: true });
+      fs.writeFileSync(
+        at("containerd/certs.d/_default/hosts.toml"),
+        mirrorConfig("_default", `http://127.0.0.1:${server.port}`),
+      );
       expect(await cri.hasImage(PAUSE)).toBe(false);
       await cri.pullImage(PAUSE);
       expect(await cri.hasImage(PAUSE)).toBe(true);
