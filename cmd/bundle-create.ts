@@ -3,12 +3,13 @@ import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { type Contents, compose, layoutTar, writeWhole } from "../lib/bundle/compose.ts";
 import { addDigestNames, leftOut, type Plan, type Progress, stageLocal, stageLock } from "../lib/bundle/create.ts";
+import { Credentials } from "../lib/bundle/credentials.ts";
 import { Downloader } from "../lib/bundle/http.ts";
 import { openLocal } from "../lib/bundle/local.ts";
 import { type BundleLock, formatLock, parseLock } from "../lib/bundle/lock.ts";
 import { recompress } from "../lib/bundle/recompress.ts";
 import { parseReference } from "../lib/bundle/reference.ts";
-import { parseCredentials, parseMirrors, Registry } from "../lib/bundle/registry.ts";
+import { parseMirrors, Registry } from "../lib/bundle/registry.ts";
 import { lockImage, mirrored, resolveLock } from "../lib/bundle/resolve.ts";
 import { Staging } from "../lib/bundle/staging.ts";
 import { manifestImages } from "../lib/bundle/user-manifests.ts";
@@ -28,6 +29,7 @@ import { listValue, uiOf } from "./flags.ts";
 type Given = Map<string, string>;
 
 const LEFT_OUT_SHOWN = 20;
+const MAX_CREDENTIALS_BYTES = 1024 * 1024;
 
 /** `bundle lock`: pins what a Kubernetes version needs, and leaves what is pinned as it is. Throws KubestickError. */
 export async function lockCommand(given: Given): Promise<void> {
@@ -212,11 +214,29 @@ function stateLine(state: Progress): string {
 
 function openRegistry(given: Given): Registry {
   const named = given.get("registry-config");
-  const file = named ?? join(homedir(), ".docker/config.json");
-  const credentials =
-    named !== undefined || existsSync(file) ? parseCredentials(readText(file), file) : new Map<string, string>();
+  // A file that was named is wrong at once, the user's own only when it is needed.
+  const read = (files: string[]) =>
+    files.reduce((all, file) => all.add(readText(file, MAX_CREDENTIALS_BYTES), file), new Credentials());
+  let credentials = named === undefined ? undefined : read([named]);
   const mirrors = parseMirrors(listValue(given, "registry-mirror"));
-  return new Registry(new Downloader(listValue(given, "insecure-registry")), { mirrors, credentials });
+  return new Registry(new Downloader(listValue(given, "insecure-registry")), {
+    mirrors,
+    credentials: () => {
+      credentials ??= read(ownCredentialFiles(process.env).filter((file) => existsSync(file)));
+      return credentials;
+    },
+  });
+}
+
+/** Where skopeo, podman and docker keep what their `login` was told, in the order in which they count. */
+function ownCredentialFiles(env: Record<string, string | undefined>): string[] {
+  const { REGISTRY_AUTH_FILE: auth, XDG_RUNTIME_DIR: runtime, DOCKER_CONFIG: docker } = env;
+  return [
+    ...(auth ? [auth] : []),
+    join(runtime || `/run/containers/${process.getuid?.() ?? 0}`, runtime ? "containers/auth.json" : "auth.json"),
+    join(homedir(), ".config/containers/auth.json"),
+    join(docker || join(homedir(), ".docker"), "config.json"),
+  ];
 }
 
 function kubernetesVersion(given: Given): string | undefined {
@@ -261,9 +281,9 @@ function readLock(file: string): BundleLock {
   return parseLock(readText(file), file);
 }
 
-function readText(file: string): string {
+function readText(file: string, limit?: number): string {
   try {
-    return readPlainText(file);
+    return readPlainText(file, limit);
   } catch (error) {
     throw new UsageError(`cannot read ${file}: ${reason(error)}`);
   }

@@ -1,48 +1,43 @@
 import {
   DOCKER_INDEX,
   DOCKER_MANIFEST,
+  DOCKER_SCHEMA1,
   INDEX_TYPES,
   MANIFEST_TYPES,
   OCI_INDEX,
   OCI_MANIFEST,
 } from "../constants/oci.ts";
 import { KubestickError, UsageError } from "../host/errors.ts";
+import { type Credentials, canonicalHost, type Login } from "./credentials.ts";
 import { type Descriptor, describe, digestOf, parseObject } from "./descriptor.ts";
-import { type Downloader, type Get, HttpError } from "./http.ts";
-import { parseReference, type Reference } from "./reference.ts";
+import { abandon, type Downloader, type Get, HttpError, isLocal } from "./http.ts";
+import { oldSchema } from "./layout-reader.ts";
+import { LIMITS } from "./limits.ts";
+import { DOCKER_HUB, parseReference, type Reference } from "./reference.ts";
 import type { Staging } from "./staging.ts";
-import { MAX_JSON_BYTES } from "./store.ts";
 
 const ACCEPT = [OCI_INDEX, OCI_MANIFEST, DOCKER_INDEX, DOCKER_MANIFEST].join(", ");
+const MAX_TOKEN_BYTES = 1024 * 1024;
 
-/** Where registries really are: a host's mirror as a URL, and credentials by host (`user:password` in base64). */
+/** Where registries really are, by host, and how to log in; credentials are read when a registry first asks for some. */
 export interface RegistryOptions {
   mirrors: Map<string, string>;
-  credentials: Map<string, string>;
+  credentials: () => Credentials;
 }
 
 /** Reads a `--registry-mirror` list: `host=URL` each, or a URL alone for every registry (key `*`). Throws UsageError. */
 export function parseMirrors(texts: string[]): Map<string, string> {
   return new Map(
     texts.map((text) => {
-      const match = /^(?:([^=/]+)=)?(https?:\/\/[^=]+?)\/*$/.exec(text);
-      if (!match)
+      const match = /^(?:([^=/\s]+)=)?(https?:\/\/[^=?#\s]+?)\/*$/.exec(text);
+      const url = URL.parse(match?.[2] ?? "");
+      if (!match || !url || url.hostname === "" || url.username !== "" || url.password !== "")
         throw new UsageError(
           `--registry-mirror takes HOST=URL or URL, not ${JSON.stringify(text)}`,
           "such as registry.k8s.io=https://mirror.example.org",
         );
-      return [match[1] ?? "*", match[2]!];
+      return [match[1] === undefined || match[1] === "*" ? "*" : canonicalHost(match[1]), match[2]!];
     }),
-  );
-}
-
-/** Credentials out of a Docker configuration file (`auths`). Throws KubestickError when the text is none. */
-export function parseCredentials(text: string, file: string): Map<string, string> {
-  const auths = (parseObject(Buffer.from(text), file)["auths"] ?? {}) as Record<string, { auth?: unknown }>;
-  return new Map(
-    Object.entries(auths).flatMap(([host, { auth }]): [string, string][] =>
-      typeof auth === "string" ? [[host.replace(/^https?:\/\//, "").replace(/\/.*$/, ""), auth]] : [],
-    ),
   );
 }
 
@@ -61,14 +56,20 @@ export class Registry {
     const wanted = digest ?? reference.digest;
     const path = `manifests/${wanted ?? reference.tag}`;
     const { data, headers } = await this.#authorized(reference, path, (get) =>
-      this.downloader.bytes({ ...get, headers: { ...get.headers, accept: ACCEPT } }, MAX_JSON_BYTES),
+      this.downloader.bytes({ ...get, headers: { ...get.headers, accept: ACCEPT } }, LIMITS.jsonBytes),
     );
     if (wanted !== undefined && digestOf(data) !== wanted)
       throw new KubestickError(`${this.#base(reference)} sent another manifest for ${name} than ${wanted}`);
-    const inside = parseObject(data, `the manifest of ${name}`)["mediaType"];
-    const mediaType = typeof inside === "string" ? inside : String(headers["content-type"]).replace(/;.*/, "");
+    const said = String(headers["content-type"] ?? "none")
+      .replace(/;.*/, "")
+      .slice(0, 200);
+    const inside = parseObject(data, `what ${this.#base(reference)} sent as the manifest of ${name} (${said})`)[
+      "mediaType"
+    ];
+    const mediaType = typeof inside === "string" ? inside : said;
+    if (DOCKER_SCHEMA1.includes(mediaType)) throw oldSchema(name);
     if (![...INDEX_TYPES, ...MANIFEST_TYPES].includes(mediaType))
-      throw new KubestickError(`${name} is of the media type ${mediaType}, which is no image`);
+      throw new KubestickError(`${name} is of the media type ${mediaType.slice(0, 200)}, which is no image`);
     return { descriptor: describe(mediaType, data), data };
   }
 
@@ -76,7 +77,7 @@ export class Registry {
   async architecture(name: string, config: Descriptor): Promise<string> {
     const reference = parseReference(name);
     const { data } = await this.#authorized(reference, `blobs/${config.digest}`, (get) =>
-      this.downloader.bytes(get, MAX_JSON_BYTES),
+      this.downloader.bytes(get, LIMITS.jsonBytes),
     );
     if (digestOf(data) !== config.digest) throw new KubestickError(`the registry sent another config of ${name}`);
     const arch = parseObject(data, `the config of ${name}`)["architecture"];
@@ -97,8 +98,7 @@ export class Registry {
         if (get.headers?.["authorization"] === undefined)
           await this.#authorized(reference, path, async (probe) => {
             const response = await this.downloader.get({ ...probe, headers: { ...probe.headers, range: "bytes=0-0" } });
-            response.body.destroy();
-            response.body.on("error", () => undefined);
+            abandon(response);
           });
         return this.#get(reference, path);
       },
@@ -113,7 +113,15 @@ export class Registry {
     } catch (error) {
       if (!(error instanceof HttpError) || error.status !== 401) throw error;
       await this.#authenticate(reference, String(error.headers["www-authenticate"] ?? ""));
-      return attempt(this.#get(reference, path));
+      return attempt(this.#get(reference, path)).catch((again) => {
+        if (!(again instanceof HttpError) || again.status !== 401) throw again;
+        throw new HttpError(
+          again.url,
+          401,
+          {},
+          "it does not take the credentials that it was given, or not for this name",
+        );
+      });
     }
   }
 
@@ -125,40 +133,80 @@ export class Registry {
     };
   }
 
-  #base({ host }: Reference): string {
-    const mirror = this.options.mirrors.get(host) ?? this.options.mirrors.get("*");
+  #mirror({ host }: Reference): string | undefined {
+    return this.options.mirrors.get(canonicalHost(host)) ?? this.options.mirrors.get("*");
+  }
+
+  #base(reference: Reference): string {
     // Docker's registry has another name than its images say.
-    return mirror ?? `https://${host === "docker.io" ? "registry-1.docker.io" : host}`;
+    const own = `https://${reference.host === DOCKER_HUB ? "registry-1.docker.io" : reference.host}`;
+    return this.#mirror(reference) ?? own;
   }
 
   #scope(reference: Reference): string {
     return `${reference.host}/${reference.repository}`;
   }
 
+  /**
+   * The login to send, or why none is. A registry's own is for that registry: a mirror that stands for it gets the one
+   * that is given under the mirror's name, except a mirror on this machine's loopback, which is a way to the registry
+   * that its user has made. Nothing is sent over plain HTTP that others could hear.
+   */
+  #login(reference: Reference): { login: Login } | { hint: string } {
+    const mirror = this.#mirror(reference);
+    const base = new URL(this.#base(reference));
+    const credentials = this.options.credentials();
+    const own = credentials.find(reference.host, reference.repository);
+    const local = isLocal(base.hostname);
+    const login =
+      mirror === undefined
+        ? own
+        : (credentials.find(base.host, `${base.pathname}/${reference.repository}`) ?? (local ? own : undefined));
+    if (login && (base.protocol === "https:" || local)) return { login };
+    if (login) return { hint: "credentials are never sent over plain HTTP; reach it by HTTPS" };
+    if (own)
+      return {
+        hint: `the credentials of ${reference.host} are not sent to its mirror; add some for ${base.host} to the file of --registry-config`,
+      };
+    const elsewhere = credentials.elsewhere(mirror === undefined ? reference.host : base.host);
+    return {
+      hint: `${elsewhere ? `${elsewhere}; ` : ""}log in (skopeo login ${base.host}), or give a file with --registry-config`,
+    };
+  }
+
   async #authenticate(reference: Reference, challenge: string): Promise<void> {
     const base = new URL(this.#base(reference));
-    const credentials = this.options.credentials.get(base.host) ?? this.options.credentials.get(reference.host);
-    const [scheme = ""] = challenge.split(" ");
-    if (scheme.toLowerCase() === "basic" && credentials) {
-      this.#tokens.set(this.#scope(reference), `Basic ${credentials}`);
+    const found = this.#login(reference);
+    const login = "login" in found ? found.login : undefined;
+    const refused = (why: string, hint = "hint" in found ? found.hint : undefined) =>
+      new HttpError(`${base.href} (${why})`, 401, {}, hint);
+    const [bearer] = [...challenge.matchAll(/\bBearer\s+((?:\w+=(?:"[^"]*"|[^\s,"]*)[\s,]*)+)/gi)];
+    if (!bearer) {
+      if (!/\bBasic\b/i.test(challenge))
+        throw refused("it does not say how it wants to be asked", "is that a registry?");
+      if (!login) throw refused("it wants a user and a password");
+      this.#tokens.set(this.#scope(reference), `Basic ${login.basic}`);
       return;
     }
-    const parts = Object.fromEntries([...challenge.matchAll(/(\w+)="([^"]*)"/g)].map((m) => [m[1]!, m[2]!]));
-    if (scheme.toLowerCase() !== "bearer" || !parts["realm"])
-      throw new HttpError(
-        base.href,
-        401,
-        {},
-        `it asks for credentials (${scheme || "it does not say how"}); give them with --registry-config FILE`,
-      );
-    const realm = new URL(parts["realm"], base);
+    const parts = Object.fromEntries(
+      [...bearer[1]!.matchAll(/(\w+)=(?:"([^"]*)"|([^\s,"]*))/g)].map((m) => [m[1]!.toLowerCase(), m[2] ?? m[3] ?? ""]),
+    );
+    const realm = URL.parse(parts["realm"] ?? "", base.href);
+    if (!parts["realm"] || !realm) throw refused("it names no place that gives tokens", "is that a registry?");
     if (parts["service"]) realm.searchParams.set("service", parts["service"]);
     realm.searchParams.set("scope", `repository:${reference.repository}:pull`);
-    const headers: Record<string, string> = credentials ? { authorization: `Basic ${credentials}` } : {};
-    const { data } = await this.downloader.bytes({ url: realm.href, headers }, MAX_JSON_BYTES);
+    const safe = realm.protocol === "https:" || (isLocal(realm.hostname) && isLocal(base.hostname));
+    const headers: Record<string, string> = login && safe ? { authorization: `Basic ${login.basic}` } : {};
+    const { data } = await this.downloader.bytes({ url: realm.href, headers }, MAX_TOKEN_BYTES).catch((error) => {
+      throw error instanceof HttpError && error.status === 401 && !login
+        ? refused("it wants a user and a password")
+        : error;
+    });
     const answer = parseObject(data, `the answer of ${realm.host}`);
     const token = answer["token"] ?? answer["access_token"];
-    if (typeof token !== "string") throw new KubestickError(`${realm.host} gave no token for ${reference.name}`);
+    // What a header can hold (RFC 6750 b64token, a little wider).
+    if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token))
+      throw new KubestickError(`${realm.host} gave no token for ${reference.name}`);
     this.#tokens.set(this.#scope(reference), `Bearer ${token}`);
   }
 }

@@ -1,0 +1,85 @@
+import { KubestickError } from "../host/errors.ts";
+import { parseObject } from "./descriptor.ts";
+import { DOCKER_HUB } from "./reference.ts";
+
+/** What a registry is asked with: `user:password` in base64, as the Basic scheme sends it (RFC 7617). */
+export interface Login {
+  basic: string;
+}
+
+/** The other names of Docker Hub: `docker login` writes down the first, its registry answers at the second. */
+const DOCKER_HUB_NAMES = ["index.docker.io", "registry-1.docker.io"];
+
+/** A registry's host by the name that images have. */
+export const canonicalHost = (host: string): string => (DOCKER_HUB_NAMES.includes(host) ? DOCKER_HUB : host);
+
+const keyOf = (host: string) => canonicalHost(host.toLowerCase());
+
+/** The credentials of a Docker configuration file (`auths`), as docker, podman and skopeo write and read them. */
+export class Credentials {
+  readonly #logins = new Map<string, Login>();
+  /** Registries that the file has no password for, and where it is instead. */
+  readonly #elsewhere = new Map<string, string>();
+
+  /** Where a registry's password is, when it is not in the file itself; undefined where nothing is said of it. */
+  elsewhere(host: string): string | undefined {
+    return this.#elsewhere.get(keyOf(host)) ?? this.#elsewhere.get("*");
+  }
+
+  /** The login for a repository: the one of the longest path that it lies below (containers-auth.json(5)). */
+  find(host: string, repository: string): Login | undefined {
+    const parts = [keyOf(host), ...repository.split("/").filter((part) => part !== "")];
+    for (let length = parts.length; length > 0; length--) {
+      const login = this.#logins.get(parts.slice(0, length).join("/"));
+      if (login) return login;
+    }
+    return undefined;
+  }
+
+  /** Adds what a file has; what is there already stays. Throws KubestickError when the text is no such file. */
+  add(text: string, file: string): this {
+    const config = parseObject(Buffer.from(text), file);
+    const auths = config["auths"] ?? {};
+    if (!isObject(auths)) throw new KubestickError(`${file}: its auths are no map of registries`);
+    for (const [key, entry] of Object.entries(auths)) {
+      const registry = registryOf(key);
+      const basic = isObject(entry) ? basicOf(entry) : undefined;
+      if (basic !== undefined && !this.#logins.has(registry)) this.#logins.set(registry, { basic });
+      else if (isObject(entry) && typeof entry["identitytoken"] === "string")
+        this.#elsewhere.set(registry, `${file} has an identity token for it, which kubestick cannot use`);
+    }
+    const helpers = isObject(config["credHelpers"]) ? config["credHelpers"] : {};
+    for (const [host, helper] of [...Object.entries(helpers), ["*", config["credsStore"]] as const])
+      if (typeof helper === "string" && helper !== "")
+        this.#elsewhere.set(
+          host === "*" ? host : registryOf(host),
+          `${file} leaves it to a program, docker-credential-${helper}, which kubestick does not ask`,
+        );
+    return this;
+  }
+}
+
+/** A key of `auths` as host and path: it may be a URL, and Docker's end in the version of the interface. */
+function registryOf(key: string): string {
+  const [host = "", ...path] = key
+    .trim()
+    .replace(/^https?:\/\//i, "")
+    .split("/")
+    .filter((part) => part !== "");
+  return [keyOf(host), ...(path.length === 1 && /^v[12]$/.test(path[0]!) ? [] : path)].join("/");
+}
+
+function basicOf({ auth, username, password }: Record<string, unknown>): string | undefined {
+  const pair =
+    typeof username === "string" && typeof password === "string" && username !== ""
+      ? `${username}:${password}`
+      : typeof auth === "string"
+        ? Buffer.from(auth, "base64").toString("utf8")
+        : "";
+  // An empty password stands for a token that is kept beside it.
+  return /^[^:]+:./s.test(pair) ? Buffer.from(pair).toString("base64") : undefined;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
+}
