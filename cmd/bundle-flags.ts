@@ -128,6 +128,12 @@ export const BUNDLE_FLAGS = {
   ]),
   serve: byName([
     { name: "listen", description: "Address and port to listen on (default 0.0.0.0:5080).", valueHint: "host:port" },
+    {
+      name: "server-name",
+      description: "Names and addresses that it answers to besides this host's own.",
+      valueHint: "names",
+      list: true,
+    },
     ...GLOBAL_FLAGS,
   ]),
 };

@@ -6,18 +6,19 @@ import { Bundle } from "../lib/bundle/bundle.ts";
 import { writeWhole } from "../lib/bundle/compose.ts";
 import { findCtr, importImages } from "../lib/bundle/import.ts";
 import { installBinary, planBinaries, refuseForeign } from "../lib/bundle/install.ts";
-import { type Offered, serve } from "../lib/bundle/serve.ts";
+import { offerFiles } from "../lib/bundle/offer.ts";
+import { serve } from "../lib/bundle/serve.ts";
 import { verifiedChunks } from "../lib/bundle/store.ts";
 import { DEFAULT_CRI_SOCKET } from "../lib/constants/paths.ts";
 import { KUBERNETES_VERSION } from "../lib/constants/versions.ts";
 import { KubestickError, UsageError } from "../lib/host/errors.ts";
 import { Files } from "../lib/host/files.ts";
-import { splitHostPort } from "../lib/host/net.ts";
+import { joinHostPort, splitHostPort } from "../lib/host/net.ts";
 import { isCompiled } from "../lib/services/executable.ts";
 import { progressLine } from "../lib/ui/progress.ts";
 import { formatBytes, formatTable } from "../lib/ui/table.ts";
 import { architectures, bundlePath, OWN_ARCH } from "./bundle-flags.ts";
-import { uiOf } from "./flags.ts";
+import { listValue, uiOf } from "./flags.ts";
 
 type Given = Map<string, string>;
 
@@ -214,23 +215,19 @@ export async function serveCommand(given: Given, [file]: string[]): Promise<void
   const text = given.get("listen") ?? "0.0.0.0:5080";
   const listen = splitHostPort(text.startsWith(":") ? `0.0.0.0${text}` : text);
   if (!listen) throw new UsageError(`--listen takes HOST:PORT, not ${JSON.stringify(text)}`);
+  const compiled = isCompiled();
   await withBundle(file, async (bundle) => {
-    const { region } = bundle;
-    const offered: Record<string, Offered> = {
-      "bundle.tar": {
-        path: bundle.path,
-        start: region.offset,
-        end: region.offset + region.length,
-        description: `the bundle for Kubernetes ${bundle.kubernetesVersion ?? "(not said)"}, ${bundle.architectures.join(", ")}`,
-      },
-    };
-    if (isCompiled())
-      offered["kubestick"] = { path: process.execPath, description: `this executable, for ${OWN_ARCH}` };
-    const server = serve(bundle, offered, { hostname: listen.host, port: listen.port ?? 5080 });
+    ui.step("serve", `Reading ${bundle.path} for its SHA-256`);
+    const offered = offerFiles(bundle, compiled ? { path: process.execPath, arch: OWN_ARCH } : undefined);
+    const names = listValue(given, "server-name");
+    const server = serve(bundle, offered, { hostname: listen.host, port: listen.port ?? 5080, names });
     const here = listen.host === "0.0.0.0" || listen.host === "::" ? ownAddress() : listen.host;
-    const base = `http://${here.includes(":") ? `[${here}]` : here}:${server.port}`;
+    const base = `http://${joinHostPort(here, server.port)}`;
+    const first = compiled ? "kubestick" : "bundle.tar";
     ui.print(`Serving ${bundle.path} at ${base}
-On another board: curl -fO ${base}/${isCompiled() ? "kubestick" : "bundle.tar"}
+On another board:
+  curl -fO ${base}/${first}
+  echo "${offered[first]!.sha256}  ${first}" | sha256sum -c${compiled ? ` && chmod +x ${first}` : ""}
 As a mirror of any registry: kubestick init --registry-mirror '*=${base}'
 Stop with Ctrl-C.`);
     await new Promise<void>((done) => {

@@ -1,8 +1,12 @@
-import { INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX } from "../constants/oci.ts";
+import { OCI_INDEX } from "../constants/oci.ts";
 import { KubestickError, reason } from "../host/errors.ts";
 import type { Bundle } from "./bundle.ts";
-import { digestOf, isDigest } from "./descriptor.ts";
+import { type Descriptor, digestOf, isDigest } from "./descriptor.ts";
+import { imageBlobs } from "./layout.ts";
+import type { Offered } from "./offer.ts";
+import { OwnNames } from "./own-names.ts";
 import { parseReference } from "./reference.ts";
+import { readJsonBlob } from "./store.ts";
 
 /** A running server. */
 export interface Server {
@@ -10,58 +14,70 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-/** What is offered besides the registry: paths of files by their URL path. */
-export interface Offered {
-  path: string;
-  /** The stretch of the file in bytes; the whole where it is left out. */
-  start?: number;
-  end?: number;
-  description: string;
-}
-
 interface Manifest {
   mediaType: string;
-  body: Buffer;
+  digest: string;
+  size: number;
+  /** Its bytes, where the bundle does not have it as a blob. */
+  body?: Buffer;
 }
 
 /**
  * Offers a bundle to the LAN, read only: the files given, and its images as a registry (OCI distribution-spec 1.1, pull).
  * A repository is found with and without its registry's host before it, so that this can stand as any registry's
- * mirror. Nothing is read into memory but manifests. Throws KubestickError when the address cannot be had.
+ * mirror. It answers to this host's own addresses and names, and to `names`; a page from elsewhere that a browser here has
+ * open gets nothing by another name (DNS rebinding). Nothing large is read into memory. Throws KubestickError when
+ * the address cannot be had.
  */
 export function serve(
   bundle: Bundle,
   files: Record<string, Offered>,
-  listen: { hostname: string; port: number },
+  listen: { hostname: string; port: number; names?: string[] },
 ): Server {
+  const { hostname, port, names = [] } = listen;
   const registry = new ReadOnlyRegistry(bundle);
+  const own = new OwnNames([hostname, ...names]);
   let server: ReturnType<typeof Bun.serve>;
   try {
     server = Bun.serve({
-      ...listen,
+      hostname,
+      port,
       idleTimeout: 60,
       fetch: (request) => {
+        const misdirected = own.refuse(request.headers.get("host"));
+        if (misdirected) return new Response(`${misdirected.message}\n`, { status: misdirected.status });
         if (request.method !== "GET" && request.method !== "HEAD")
           return problem(405, "UNSUPPORTED", "this registry is read-only");
-        const { pathname } = new URL(request.url);
-        if (pathname === "/v2" || pathname.startsWith("/v2/")) return registry.answer(request, pathname);
+        const { pathname, query } = targetOf(request.url);
+        if (pathname === "/v2" || pathname.startsWith("/v2/")) return registry.answer(request, pathname, query);
         const file = Object.hasOwn(files, pathname.slice(1)) ? files[pathname.slice(1)] : undefined;
-        if (file) return sendFile(request, file.path, file.start ?? 0, file.end, {});
+        if (file)
+          return "text" in file ? new Response(file.text) : sendFile(request, file.path, file.start, file.end, {});
         if (pathname === "/") return new Response(listing(files));
         return new Response("not found\n", { status: 404 });
       },
       error: (error) => new Response(`${error.message}\n`, { status: 500 }),
     });
   } catch (error) {
-    throw new KubestickError(`cannot listen on ${listen.hostname}:${listen.port}: ${reason(error)}`, {
+    throw new KubestickError(`cannot listen on ${hostname}:${port}: ${reason(error)}`, {
       hint: "choose another address or port with --listen HOST:PORT",
     });
   }
   return { port: server.port!, stop: () => server.stop(true) };
 }
 
+/** The path and query of a request; what stands before them depends on the Host header, which HTTP/1.0 need not have. */
+function targetOf(url: string): { pathname: string; query: URLSearchParams } {
+  const [target = ""] = url.replace(/^https?:\/\/[^/?#]*/i, "").split("#");
+  const question = target.indexOf("?");
+  const pathname = question < 0 ? target : target.slice(0, question);
+  return { pathname: pathname || "/", query: new URLSearchParams(question < 0 ? "" : target.slice(question)) };
+}
+
 function listing(files: Record<string, Offered>): string {
-  const lines = Object.entries(files).map(([name, { description }]) => `/${name}   ${description}`);
+  const lines = Object.entries(files).map(
+    ([name, { description, sha256 }]) => `/${name}   ${description}${sha256 ? `   sha256:${sha256}` : ""}`,
+  );
   return `${["kubestick offers:", ...lines, "/v2/   a registry with the bundle's images"].join("\n")}\n`;
 }
 
@@ -74,41 +90,31 @@ class ReadOnlyRegistry {
   constructor(bundle: Bundle) {
     this.#bundle = bundle;
     for (const name of new Set(bundle.images.map((image) => image.name))) {
+      if (name === "") continue;
       const images = bundle.images.filter((image) => image.name === name);
-      for (const { manifest, config, layers } of images) {
-        this.#keep(manifest.mediaType, this.#read(manifest.digest));
-        for (const { digest } of [config, ...layers]) this.#blobs.add(digest);
+      for (const image of images) {
+        for (const { digest } of imageBlobs(image)) this.#blobs.add(digest);
+        for (const manifest of [image.manifest, ...(image.indexes ?? [])])
+          this.#manifests.set(manifest.digest, manifest);
       }
-      const [first] = images;
-      const tagged =
-        images.length === 1
-          ? this.#manifests.get(first!.manifest.digest)!
-          : this.#keep(OCI_INDEX, indexOf(images.map(({ manifest, arch }) => ({ ...manifest, arch }))));
-      const { host, repository, tag, digest } = parseReference(name);
+      const tagged = images.length === 1 ? images[0]!.manifest : indexOf(images);
+      this.#manifests.set(tagged.digest, tagged);
+      const { host, repository, tag } = parseReference(name);
       for (const path of [repository, `${host}/${repository}`]) {
         const tags = this.#tags.get(path) ?? new Map<string, Manifest>();
-        tags.set(tag ?? digest!, tagged);
+        if (tag !== undefined) tags.set(tag, tagged);
         this.#tags.set(path, tags);
       }
     }
   }
 
-  #read(digest: string): Buffer {
-    return Buffer.concat(Array.from(this.#bundle.store.chunks(digest), (chunk) => Buffer.from(chunk)));
-  }
-
-  #keep(mediaType: string, body: Buffer): Manifest {
-    const manifest = { mediaType, body };
-    this.#manifests.set(digestOf(body), manifest);
-    return manifest;
-  }
-
-  answer(request: Request, pathname: string): Response {
+  answer(request: Request, pathname: string, query: URLSearchParams): Response {
     if (pathname === "/v2" || pathname === "/v2/") return Response.json({}, { headers: VERSION_HEADER });
     if (pathname === "/v2/_catalog") return Response.json({ repositories: [...this.#tags.keys()].sort() });
     const match = /^\/v2\/(.+)\/(manifests|blobs|tags)\/([^/]+)$/.exec(pathname);
     const [, name = "", kind, reference = ""] = match ?? [];
-    const tags = this.#tags.get(name);
+    // containerd tells a mirror which registry it stands for.
+    const tags = this.#tags.get(`${query.get("ns") ?? ""}/${name}`) ?? this.#tags.get(name);
     if (!tags) return problem(404, "NAME_UNKNOWN", `this bundle has no ${name || pathname}`);
     if (kind === "tags") return Response.json({ name, tags: [...tags.keys()].sort() });
     if (kind === "blobs") {
@@ -121,12 +127,14 @@ class ReadOnlyRegistry {
     }
     const manifest = tags.get(reference) ?? this.#manifests.get(reference);
     if (!manifest) return problem(404, "MANIFEST_UNKNOWN", `this bundle has no ${name}:${reference}`);
-    return new Response(request.method === "HEAD" ? null : new Uint8Array(manifest.body), {
+    const { mediaType, digest, size } = manifest;
+    const body = request.method === "HEAD" ? null : (manifest.body ?? readJsonBlob(this.#bundle.store, manifest));
+    return new Response(body && new Uint8Array(body), {
       headers: {
         ...VERSION_HEADER,
-        "content-type": manifest.mediaType,
-        "content-length": String(manifest.body.length),
-        "docker-content-digest": digestOf(manifest.body),
+        "content-type": mediaType,
+        "content-length": String(size),
+        "docker-content-digest": digest,
       },
     });
   }
@@ -134,16 +142,15 @@ class ReadOnlyRegistry {
 
 const VERSION_HEADER = { "docker-distribution-api-version": "registry/2.0" };
 
-function indexOf(manifests: { mediaType: string; digest: string; size: number; arch: string }[]): Buffer {
-  const listed = manifests
-    .filter(({ mediaType }) => [...MANIFEST_TYPES, ...INDEX_TYPES].includes(mediaType))
-    .map(({ mediaType, digest, size, arch }) => ({
-      mediaType,
-      digest,
-      size,
-      platform: { architecture: arch, os: "linux" },
-    }));
-  return Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: listed }));
+function indexOf(images: { manifest: Descriptor; arch: string }[]): Manifest {
+  const manifests = images.map(({ manifest: { mediaType, digest, size }, arch }) => ({
+    mediaType,
+    digest,
+    size,
+    platform: { architecture: arch, os: "linux" },
+  }));
+  const body = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }));
+  return { mediaType: OCI_INDEX, digest: digestOf(body), size: body.length, body };
 }
 
 /** An error as the distribution specification words it. */
@@ -156,14 +163,14 @@ function sendFile(
   request: Request,
   path: string,
   start: number,
-  end: number | undefined,
+  end: number,
   headers: Record<string, string>,
 ): Response {
   const file = Bun.file(path);
-  const total = (end ?? file.size) - start;
-  const range = /^bytes=(\d*)-(\d*)$/.exec(request.headers.get("range") ?? "");
+  const total = end - start;
+  const range = /^bytes=(?=.*\d)(\d*)-(\d*)$/.exec(request.headers.get("range") ?? "");
   let [from, to] = [0, total];
-  if (range && (range[1] || range[2])) {
+  if (range) {
     from = range[1] ? Number(range[1]) : Math.max(0, total - Number(range[2]));
     to = range[1] && range[2] ? Math.min(total, Number(range[2]) + 1) : total;
     if (from >= to) return new Response(null, { status: 416, headers: { "content-range": `bytes */${total}` } });
