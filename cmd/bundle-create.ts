@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { type Contents, compose, layoutTar, writeWhole } from "../lib/bundle/compose.ts";
@@ -18,6 +18,7 @@ import { USER_MANIFEST_YAML } from "../lib/constants/oci.ts";
 import { KUBERNETES_VERSION } from "../lib/constants/versions.ts";
 import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
 import { Files } from "../lib/host/files.ts";
+import { readPlainText } from "../lib/host/plain-file.ts";
 import { progressLine } from "../lib/ui/progress.ts";
 import { formatBytes } from "../lib/ui/table.ts";
 import type { Ui } from "../lib/ui/ui.ts";
@@ -194,7 +195,7 @@ function readLock(file: string): BundleLock {
 
 function readText(file: string): string {
   try {
-    return readFileSync(file, "utf8");
+    return readPlainText(file);
   } catch (error) {
     throw new UsageError(`cannot read ${file}: ${reason(error)}`);
   }

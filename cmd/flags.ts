@@ -1,11 +1,12 @@
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { ArgDef, ArgsDef } from "citty";
 import { Bundle } from "../lib/bundle/bundle.ts";
 import { inspectExecutable } from "../lib/bundle/region.ts";
 import { parseMirrors } from "../lib/bundle/registry.ts";
+import { MAX_CONFIG_BYTES } from "../lib/config/document.ts";
 import { suggest } from "../lib/config/problems.ts";
 import { reason, UsageError } from "../lib/host/errors.ts";
+import { readPlainText } from "../lib/host/plain-file.ts";
 import { isCompiled } from "../lib/services/executable.ts";
 import { consoleUi, type Ui } from "../lib/ui/ui.ts";
 
@@ -177,7 +178,7 @@ export const uiOf = (given: Map<string, string>): Ui =>
 /** The text of the file that --config names. Throws UsageError when it cannot be read. */
 export function readConfigFile(file: string): string {
   try {
-    return readFileSync(file, "utf8");
+    return readPlainText(file, MAX_CONFIG_BYTES);
   } catch (error) {
     throw new UsageError(
       `cannot read the configuration ${file}: ${reason(error)}`,

@@ -1,5 +1,4 @@
 import { X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { renderUnicodeCompact } from "uqr";
 import { ApiClient } from "../lib/api/client.ts";
 import { joinCommand } from "../lib/bootstrap/join-command.ts";
@@ -19,6 +18,7 @@ import type { BootstrapToken } from "../lib/config/types.ts";
 import { ADMIN_KUBECONFIG } from "../lib/constants/paths.ts";
 import { TOKEN_PATTERN } from "../lib/constants/tokens.ts";
 import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
+import { readPlainText } from "../lib/host/plain-file.ts";
 import { readKubeconfig } from "../lib/kubeconfig/kubeconfig.ts";
 import { caPin } from "../lib/pki/certificate.ts";
 import { formatTable } from "../lib/ui/table.ts";
@@ -194,7 +194,7 @@ async function withCluster(given: Given, use: (client: ApiClient) => Promise<voi
   const path = given.get("kubeconfig") ?? process.env["KUBECONFIG"] ?? ADMIN_KUBECONFIG;
   const read = (file: string) => {
     try {
-      return readFileSync(file, "utf8");
+      return readPlainText(file);
     } catch (error) {
       throw new KubestickError(`cannot read ${file}: ${reason(error)}`, {
         hint: "run this on a control plane node as root, or name a kubeconfig with --kubeconfig",

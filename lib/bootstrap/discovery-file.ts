@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { EnvHttpProxyAgent, request } from "undici/index.js";
 import { ApiClient } from "../api/client.ts";
 import { KubestickError, reason, UsageError } from "../host/errors.ts";
+import { readPlainText } from "../host/plain-file.ts";
 import { readKubeconfig } from "../kubeconfig/kubeconfig.ts";
 import type { DiscoveredCluster } from "./discovery.ts";
 
@@ -43,7 +43,7 @@ export async function discoverByFile(
 
 function readLocal(path: string): string {
   try {
-    return readFileSync(path, "utf8");
+    return readPlainText(path, MAX_BYTES);
   } catch (error) {
     throw new UsageError(`cannot read the discovery file ${path}: ${reason(error)}`, "check --discovery-file");
   }

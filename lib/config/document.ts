@@ -12,7 +12,7 @@ import { type Problem, suggest } from "./problems.ts";
 import type { Schema } from "./schema.ts";
 
 /** More than any real configuration needs; a larger file is not one. */
-const MAX_BYTES = 1024 * 1024;
+export const MAX_CONFIG_BYTES = 1024 * 1024;
 const MAX_DEPTH = 64;
 
 /** One document of a configuration file: its values, and the line each of its paths came from. */
@@ -188,8 +188,8 @@ function describe(node: unknown): string {
 export function readDocuments(text: string, file: string): { documents: ConfigDocument[]; problems: Problem[] } {
   const problems: Problem[] = [];
   const at = (line: number, message: string) => problems.push({ file, line, path: "document", message });
-  if (Buffer.byteLength(text) > MAX_BYTES) {
-    at(1, `is larger than ${MAX_BYTES} bytes; this is not a kubeadm configuration`);
+  if (Buffer.byteLength(text) > MAX_CONFIG_BYTES) {
+    at(1, `is larger than ${MAX_CONFIG_BYTES} bytes; this is not a kubeadm configuration`);
     return { documents: [], problems };
   }
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for

@@ -1,9 +1,9 @@
-import * as fs from "node:fs";
 import { join } from "node:path";
 import { ApiClient } from "../api/client.ts";
 import type { KubeObject } from "../api/resources.ts";
 import { API_SERVER_PORT } from "../constants/ports.ts";
 import { reason } from "../host/errors.ts";
+import { Files } from "../host/files.ts";
 import { readKubeconfig, withServer } from "../kubeconfig/kubeconfig.ts";
 import { type LabMember, type LabPlan, labMembers } from "./plan.ts";
 
@@ -54,10 +54,11 @@ async function nodesOf(
   members: LabMember[],
 ): Promise<{ found: SeenNode[]; problem?: string }> {
   const path = labKubeconfig(dir, plan);
-  if (!fs.existsSync(path)) return { found: [], problem: "the first control plane is not set up yet" };
+  const kubeconfig = new Files().readText(path);
+  if (kubeconfig === undefined) return { found: [], problem: "the first control plane is not set up yet" };
   let problem = "no control plane runs";
   for (const { ip } of members.filter((m) => m.controlPlane && m.node.pid !== undefined)) {
-    const text = withServer(fs.readFileSync(path, "utf8"), `https://${ip}:${API_SERVER_PORT}`);
+    const text = withServer(kubeconfig, `https://${ip}:${API_SERVER_PORT}`);
     const client = new ApiClient(
       readKubeconfig(text, path, () => undefined),
       { callTimeoutMs: 3_000 },
