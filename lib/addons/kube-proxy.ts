@@ -9,7 +9,7 @@ import type { HostFacts } from "../host/facts.ts";
 import { parseIp } from "../host/net.ts";
 import type { Adaptation } from "../kubelet/config.ts";
 import { kubernetesImage } from "../manifests/images.ts";
-import { sortedYaml } from "../manifests/patches.ts";
+import { sortedYaml } from "../yaml/write.ts";
 
 /** kube-proxy's configuration (kubeadm componentconfigs/kubeproxy.go), fitted to this host where the user has not decided. */
 export function kubeProxyConfig(

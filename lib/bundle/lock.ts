@@ -4,7 +4,7 @@ import { checked, intBetween, list, map, object, oneOf, type Schema, string } fr
 import { hostBinaryKind } from "../constants/host-binaries.ts";
 import { ARCHITECTURES, MANIFEST_TYPES } from "../constants/oci.ts";
 import { UsageError } from "../host/errors.ts";
-import { sortedYaml } from "../manifests/patches.ts";
+import { sortedYaml } from "../yaml/write.ts";
 import { isDigest } from "./descriptor.ts";
 import { parseReference } from "./reference.ts";
 

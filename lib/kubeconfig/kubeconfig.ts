@@ -1,6 +1,8 @@
 import { X509Certificate } from "node:crypto";
-import { parse, stringify } from "yaml";
-import { KubestickError, reason } from "../host/errors.ts";
+import { KubestickError } from "../host/errors.ts";
+import { isPlain, type Plain } from "../yaml/plain.ts";
+import { readYaml, YamlError } from "../yaml/read.ts";
+import { writeYaml } from "../yaml/write.ts";
 
 /** The parts of a kubeconfig that decide how a client connects. */
 export interface Connection {
@@ -51,23 +53,28 @@ function userOf(credentials: Credentials): Record<string, string> {
   };
 }
 
-/** YAML as Kubernetes' tools write it: no line folding, keys as given. */
-export function toYaml(value: unknown): string {
-  return stringify(value, { lineWidth: 0, indentSeq: false, aliasDuplicateObjects: false });
-}
-
 /** A kubeconfig's text with another server in each of its clusters. Throws KubestickError when it is no kubeconfig. */
 export function withServer(text: string, server: string): string {
-  const config = parse(text, { maxAliasCount: 0 }) as RawKubeconfig;
-  for (const { cluster } of config.clusters ?? []) if (cluster) cluster["server"] = server;
-  return toYaml(config);
+  const config = parse(text, "the kubeconfig");
+  for (const { cluster } of named(config, "clusters")) if (isPlain(cluster)) cluster["server"] = server;
+  return writeYaml(config);
 }
 
-interface RawKubeconfig {
-  clusters?: { name?: string; cluster?: Record<string, string> }[];
-  contexts?: { name?: string; context?: { cluster?: string; user?: string } }[];
-  users?: { name?: string; user?: Record<string, string> }[];
-  "current-context"?: string;
+function parse(text: string, path: string): Plain {
+  try {
+    const config = readYaml(text) ?? {};
+    if (isPlain(config)) return config;
+  } catch (error) {
+    if (!(error instanceof YamlError)) throw error;
+    throw new KubestickError(`${path}:${error.line} is not YAML: ${error.message}`);
+  }
+  throw new KubestickError(`${path} is not a kubeconfig: it holds no mapping`);
+}
+
+/** The entries of one of a kubeconfig's lists, what is none of them left out. */
+function named(config: Plain, list: "clusters" | "contexts" | "users"): Plain[] {
+  const entries = config[list];
+  return Array.isArray(entries) ? entries.filter(isPlain) : [];
 }
 
 /**
@@ -75,30 +82,34 @@ interface RawKubeconfig {
  * names the file and what is missing, never any of its contents.
  */
 export function readKubeconfig(text: string, path: string, readFile: (path: string) => string | undefined): Connection {
-  let config: RawKubeconfig;
-  try {
-    config = (parse(text, { maxAliasCount: 0 }) ?? {}) as RawKubeconfig;
-  } catch (error) {
-    throw new KubestickError(`${path} is not YAML: ${reason(error).split("\n")[0]}`);
-  }
+  const config = parse(text, path);
   const fail = (what: string): never => {
     throw new KubestickError(`${path} is not a usable kubeconfig: ${what}`, {
       hint: `make it again: mv ${path} ${path}.old, then kubestick init phase kubeconfig all`,
     });
   };
-  if (typeof config !== "object" || !Array.isArray(config.clusters)) fail("it has no clusters");
-  const context = config.contexts?.find((c) => c?.name === config["current-context"])?.context;
-  const cluster = context
-    ? config.clusters?.find((c) => c?.name === context.cluster)?.cluster
-    : config.clusters?.[0]?.cluster;
-  const user = config.users?.find((u) => u?.name === context?.user)?.user ?? {};
-  if (typeof cluster?.["server"] !== "string") return fail("its current context names no cluster with a server");
-  const pem = (owner: Record<string, string>, field: string): string | undefined => {
-    const inline = owner[`${field}-data`];
-    if (inline !== undefined) return Buffer.from(String(inline), "base64").toString("utf8");
-    const file = owner[field];
-    if (file === undefined) return undefined;
-    return readFile(String(file)) ?? fail(`the file ${file} that it names is not there`);
+  const find = (list: "clusters" | "contexts" | "users", field: string, name: unknown): Plain | undefined => {
+    const value = named(config, list).find((entry) => entry["name"] === name)?.[field];
+    return isPlain(value) ? value : undefined;
+  };
+  /** An empty text is no text, as to client-go. */
+  const textOf = (owner: Plain, field: string): string | undefined => {
+    const value = owner[field];
+    if (value === undefined || value === null || value === "") return undefined;
+    return typeof value === "string" ? value : fail(`its ${field} is not a string; put quotes around it`);
+  };
+  if (!Array.isArray(config["clusters"])) fail("it has no clusters");
+  const context = find("contexts", "context", config["current-context"]);
+  const first = named(config, "clusters")[0]?.["cluster"];
+  const cluster = context ? find("clusters", "cluster", context["cluster"]) : isPlain(first) ? first : undefined;
+  const user = find("users", "user", context?.["user"]) ?? {};
+  const server = cluster && textOf(cluster, "server");
+  if (!cluster || server === undefined) return fail("its current context names no cluster with a server");
+  const pem = (owner: Plain, field: string): string | undefined => {
+    const inline = textOf(owner, `${field}-data`);
+    if (inline !== undefined) return Buffer.from(inline, "base64").toString("utf8");
+    const file = textOf(owner, field);
+    return file && (readFile(file) ?? fail(`the file ${file} that it names is not there`));
   };
   const ca = pem(cluster, "certificate-authority") ?? fail("it has no certificate authority");
   try {
@@ -107,11 +118,11 @@ export function readKubeconfig(text: string, path: string, readFile: (path: stri
     fail("its certificate authority is not a certificate in PEM");
   }
   return {
-    server: cluster["server"],
+    server,
     ca,
-    tlsServerName: cluster["tls-server-name"],
+    tlsServerName: textOf(cluster, "tls-server-name"),
     clientCertificate: pem(user, "client-certificate"),
     clientKey: pem(user, "client-key"),
-    token: user["token"],
+    token: textOf(user, "token"),
   };
 }

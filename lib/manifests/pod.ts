@@ -1,6 +1,6 @@
-import { parse } from "yaml";
 import type { Arg, EnvVar, HostPathMount } from "../config/types.ts";
 import { NAMESPACE_SYSTEM } from "../constants/names.ts";
+import { readYaml } from "../yaml/read.ts";
 
 /** What differs between the static pods of a control plane. */
 export interface StaticPod {
@@ -114,7 +114,7 @@ function probe(pod: StaticPod, path: string, timing: Record<string, number>): ob
 /** The value of a flag in the command of a static pod's first container; undefined where the text has none. */
 export function commandFlag(manifest: string, flag: string): string | undefined {
   try {
-    const pod = parse(manifest, { maxAliasCount: 0 }) as { spec?: { containers?: { command?: unknown[] }[] } } | null;
+    const pod = readYaml(manifest) as { spec?: { containers?: { command?: unknown[] }[] } } | null;
     const words = (pod?.spec?.containers?.[0]?.command ?? []).filter((word) => typeof word === "string");
     return words.find((word) => word.startsWith(`--${flag}=`))?.slice(flag.length + 3);
   } catch {

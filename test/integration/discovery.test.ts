@@ -7,8 +7,9 @@ import { type ClockSkew, discoverByToken, type TokenDiscovery } from "../../lib/
 import { discoverByFile } from "../../lib/bootstrap/discovery-file.ts";
 import { verifiedTime } from "../../lib/bootstrap/server-time.ts";
 import { CERTIFICATE_BACKDATE } from "../../lib/constants/durations.ts";
-import { kubeconfig, toYaml } from "../../lib/kubeconfig/kubeconfig.ts";
+import { kubeconfig } from "../../lib/kubeconfig/kubeconfig.ts";
 import { caPin } from "../../lib/pki/certificate.ts";
+import { writeYaml } from "../../lib/yaml/write.ts";
 import { apiDouble, type Handler, json, testCa } from "../support/api-double.ts";
 
 const closing: (() => unknown)[] = [];
@@ -122,7 +123,7 @@ describe("discovery by token", () => {
 describe("discovery by file", () => {
   const file = join(mkdtempSync("/tmp/kubestick-discovery-"), "cluster.conf");
   const written = (server: string, ca: string, user: Parameters<typeof kubeconfig>[4]) => {
-    writeFileSync(file, toYaml(kubeconfig("kubernetes", "u", server, ca, user)));
+    writeFileSync(file, writeYaml(kubeconfig("kubernetes", "u", server, ca, user)));
     return file;
   };
 

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { Files } from "../../lib/host/files.ts";
 import { mountsBelow } from "../../lib/host/mounts.ts";
-import { kubeconfig, readKubeconfig, toYaml, withServer } from "../../lib/kubeconfig/kubeconfig.ts";
+import { kubeconfig, readKubeconfig, withServer } from "../../lib/kubeconfig/kubeconfig.ts";
 import { cniConfig, masqueradeRules, type NodeNetwork, nodeNetwork, routesTo } from "../../lib/network/flat.ts";
 import { foreignCniConfig } from "../../lib/node/agent.ts";
 import { lastTime, neverInThePast, noteTime } from "../../lib/node/clock.ts";
 import { networkObjects, providerObjects } from "../../lib/phases/network.ts";
+import { writeYaml } from "../../lib/yaml/write.ts";
 import { testCa } from "../support/api-double.ts";
 
 const node = (i: number, dual = false): NodeNetwork => ({
@@ -120,7 +121,7 @@ describe("reset", () => {
 
 test("a kubeconfig is pointed to another server and stays the same otherwise", async () => {
   const ca = await testCa();
-  const text = toYaml(kubeconfig("kubernetes", "u", "https://a:6443", ca.ca, { token: "t" }));
+  const text = writeYaml(kubeconfig("kubernetes", "u", "https://a:6443", ca.ca, { token: "t" }));
   const moved = withServer(text, "https://b:6443");
   expect(readKubeconfig(moved, "f", () => undefined)).toEqual({
     ...readKubeconfig(text, "f", () => undefined),

@@ -11,12 +11,12 @@ import { API_CALL_TIMEOUT } from "../../constants/durations.ts";
 import { KUBERNETES_DIR } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
 import type { HostFacts } from "../../host/facts.ts";
-import { Files } from "../../host/files.ts";
+import type { Files } from "../../host/files.ts";
 import { Ledger } from "../../host/ledger.ts";
 import { familiesOf, joinHostPort, splitHostPort } from "../../host/net.ts";
 import { type Connection, readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
 import { type Adaptation, kubeletConfig } from "../../kubelet/config.ts";
-import { readPatches } from "../../manifests/patches.ts";
+import type { Patch } from "../../manifests/patches.ts";
 import { CertificateStore } from "../../pki/store.ts";
 import { usesSystemdCgroup } from "../../runtime/containerd-config.ts";
 import { Cri } from "../../runtime/cri.ts";
@@ -24,6 +24,7 @@ import { serviceManager } from "../../services/manager.ts";
 import type { ServiceManagerControl } from "../../services/service.ts";
 import type { Ui } from "../../ui/ui.ts";
 import { decideBinaries } from "../bundle.ts";
+import { userPatches } from "../patches.ts";
 
 /** What `init` was asked to do besides its configuration. */
 export interface InitOptions {
@@ -54,7 +55,7 @@ export class InitContext {
   #client: ApiClient | undefined;
   #cluster: Promise<Cluster> | undefined;
   #driver: Promise<"systemd" | "cgroupfs" | undefined> | undefined;
-  #patches: ReturnType<typeof readPatches> | undefined;
+  #patches: Patch[] | undefined;
   readonly #told = new Set<string>();
 
   constructor(
@@ -99,10 +100,9 @@ export class InitContext {
     return this.#cri;
   }
 
-  /** The user's patches; none where no directory is given. Patches are read from this machine, not from `--rootfs`. */
-  get patches(): ReturnType<typeof readPatches> {
-    const directory = this.config.patches?.directory;
-    this.#patches ??= directory ? readPatches(new Files("/"), directory) : [];
+  /** The user's patches; none where no directory is given. They are read once, from this machine, not from `--rootfs`. */
+  get patches(): Patch[] {
+    this.#patches ??= userPatches(this.config.patches?.directory, this.ui);
     return this.#patches;
   }
 

@@ -2,17 +2,18 @@ import { X509Certificate } from "node:crypto";
 import { GROUP_MASTERS, GROUP_NODES, USER_NODE_PREFIX } from "../../constants/names.ts";
 import { KUBERNETES_DIR, MANIFESTS_DIR } from "../../constants/paths.ts";
 import { KubestickError, moveAway } from "../../host/errors.ts";
-import { kubeconfig, readKubeconfig, toYaml } from "../../kubeconfig/kubeconfig.ts";
+import { kubeconfig, readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
 import {
   CA_CERTIFICATE_DIRS,
   CONTROL_PLANE_COMPONENTS,
   type ComponentName,
   componentPod,
 } from "../../manifests/control-plane.ts";
-import { applyPatches, sortedYaml } from "../../manifests/patches.ts";
+import { applyPatches } from "../../manifests/patches.ts";
 import { certificatePem } from "../../pki/certificate.ts";
 import { ADMIN_IDENTITY, CERTIFICATES, type ClientIdentity } from "../../pki/kubeadm-certs.ts";
 import type { Outcome } from "../../pki/store.ts";
+import { sortedYaml, writeYaml } from "../../yaml/write.ts";
 import type { Phase } from "../runner.ts";
 import type { InitContext } from "./context.ts";
 
@@ -213,7 +214,7 @@ async function writeKubeconfig(ctx: InitContext, spec: KubeconfigSpec): Promise<
     certificatePem(ca),
     credentials,
   );
-  ctx.ledger.write(path, toYaml(content), { mode: 0o600, secret: true });
+  ctx.ledger.write(path, writeYaml(content), { mode: 0o600, secret: true });
   ctx.ui.step("kubeconfig", `Writing "${spec.file}" kubeconfig file`);
 }
 

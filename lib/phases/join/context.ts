@@ -14,7 +14,7 @@ import { type HostFacts, requireAdvertiseAddress } from "../../host/facts.ts";
 import type { Files } from "../../host/files.ts";
 import { Ledger } from "../../host/ledger.ts";
 import { joinHostPort, splitHostPort } from "../../host/net.ts";
-import { readPatches } from "../../manifests/patches.ts";
+import type { Patch } from "../../manifests/patches.ts";
 import { setClock } from "../../node/clock.ts";
 import { Cri } from "../../runtime/cri.ts";
 import { serviceManager } from "../../services/manager.ts";
@@ -22,6 +22,7 @@ import type { ServiceManagerControl } from "../../services/service.ts";
 import type { Ui } from "../../ui/ui.ts";
 import { decideBinaries } from "../bundle.ts";
 import type { InitContext } from "../init/context.ts";
+import { userPatches } from "../patches.ts";
 import { controlPlaneContext } from "./control-plane.ts";
 import { sharedKubeletConfig } from "./uploaded-config.ts";
 
@@ -48,6 +49,7 @@ export class JoinContext {
   #kubelet: Promise<ComponentConfig> | undefined;
   #controlPlane: Promise<InitContext> | undefined;
   #decisions: Decision[] | undefined;
+  #patches: Patch[] | undefined;
 
   constructor(
     readonly config: JoinConfiguration,
@@ -113,10 +115,10 @@ export class JoinContext {
     return this.#cri;
   }
 
-  /** The user's patches; none where no directory is given. */
-  get patches(): ReturnType<typeof readPatches> {
-    const directory = this.config.patches?.directory;
-    return directory ? readPatches(this.files, directory) : [];
+  /** The user's patches, read once; none where no directory is given. */
+  get patches(): Patch[] {
+    this.#patches ??= userPatches(this.config.patches?.directory, this.ui);
+    return this.#patches;
   }
 
   /** A timeout of the configuration in milliseconds, or a default. */

@@ -1,9 +1,8 @@
-import { parse } from "yaml";
 import { openCertificate, sharedCertificates } from "../../bootstrap/upload-certs.ts";
 import { defaultCluster } from "../../config/defaults.ts";
 import { parseConfig } from "../../config/load.ts";
 import { ConfigError } from "../../config/problems.ts";
-import type { ComponentConfig, InitConfig } from "../../config/types.ts";
+import type { InitConfig } from "../../config/types.ts";
 import { CM_KUBEADM_CONFIG, NAMESPACE_SYSTEM, SECRET_CERTS } from "../../constants/names.ts";
 import { KUBELET_KUBECONFIG } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
@@ -51,7 +50,7 @@ export async function controlPlaneContext(ctx: JoinContext): Promise<InitContext
     ...(ctx.config.timeouts ? { timeouts: ctx.config.timeouts } : {}),
     ...(ctx.config.patches ? { patches: ctx.config.patches } : {}),
     cluster,
-    kubelet: parse(JSON.stringify(kubelet)) as ComponentConfig,
+    kubelet: structuredClone(kubelet),
   };
   const options = {
     ...ctx.options,

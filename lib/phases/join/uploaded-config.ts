@@ -1,9 +1,10 @@
-import { parse } from "yaml";
 import type { ApiClient } from "../../api/client.ts";
 import { objectPath } from "../../api/resources.ts";
 import type { ComponentConfig } from "../../config/types.ts";
 import { CM_KUBEADM_CONFIG, CM_KUBELET_CONFIG, NAMESPACE_SYSTEM } from "../../constants/names.ts";
 import { KubestickError } from "../../host/errors.ts";
+import { isPlain } from "../../yaml/plain.ts";
+import { readYaml, YamlError } from "../../yaml/read.ts";
 
 /** The kubelet configuration that a cluster keeps for its nodes. Throws KubestickError when it keeps none. */
 export async function sharedKubeletConfig(client: ApiClient): Promise<ComponentConfig> {
@@ -13,10 +14,16 @@ export async function sharedKubeletConfig(client: ApiClient): Promise<ComponentC
     CM_KUBELET_CONFIG,
     NAMESPACE_SYSTEM,
   );
-  const config: unknown = parse(map?.data?.["kubelet"] ?? "", { maxAliasCount: 0 });
-  if (config !== null && typeof config === "object" && !Array.isArray(config)) return config as ComponentConfig;
+  let why = "";
+  try {
+    const config = readYaml(map?.data?.["kubelet"] ?? "");
+    if (isPlain(config)) return config;
+  } catch (error) {
+    if (!(error instanceof YamlError)) throw error;
+    why = `: line ${error.line}: ${error.message}`;
+  }
   throw new KubestickError(
-    `the cluster's ConfigMap ${NAMESPACE_SYSTEM}/${CM_KUBELET_CONFIG} holds no kubelet configuration`,
+    `the cluster's ConfigMap ${NAMESPACE_SYSTEM}/${CM_KUBELET_CONFIG} holds no kubelet configuration${why}`,
     {
       hint: "on a control plane: kubestick init phase upload-config kubelet",
     },
@@ -29,7 +36,7 @@ export async function podNetworks(client: ApiClient): Promise<string> {
   const map = await client.callIfAllowed<{ data?: Record<string, string> }>("GET", path);
   try {
     // Not read as a configuration: a worker joins clusters whose configuration this version does not know.
-    const cluster = parse(map?.data?.["ClusterConfiguration"] ?? "", { maxAliasCount: 0 }) as {
+    const cluster = readYaml(map?.data?.["ClusterConfiguration"] ?? "") as {
       networking?: { podSubnet?: unknown; serviceSubnet?: unknown };
     } | null;
     return String(cluster?.networking?.podSubnet ?? cluster?.networking?.serviceSubnet ?? "");
