@@ -2,13 +2,14 @@ import { createHash } from "node:crypto";
 import { clusterRoleBinding, role, roleBinding, serviceAccount } from "../api/rbac.ts";
 import { kubeProxySchema } from "../config/kube-proxy-schema.ts";
 import { withZeros } from "../config/schema.ts";
-import type { ComponentConfig, InitConfig } from "../config/types.ts";
+import type { ComponentConfig, EnvVar, InitConfig } from "../config/types.ts";
 import { ANNOTATION_CONFIG_HASH, CM_KUBE_PROXY, GROUP_BOOTSTRAPPERS, NAMESPACE_SYSTEM } from "../constants/names.ts";
 import { XTABLES_LOCK } from "../constants/paths.ts";
 import type { HostFacts } from "../host/facts.ts";
 import { parseIp } from "../host/net.ts";
 import type { Adaptation } from "../kubelet/config.ts";
 import { kubernetesImage } from "../manifests/images.ts";
+import { proxyVariables } from "../manifests/pod.ts";
 import { sortedYaml } from "../yaml/write.ts";
 
 /** kube-proxy's configuration (kubeadm componentconfigs/kubeproxy.go), fitted to this host where the user has not decided. */
@@ -37,15 +38,23 @@ export function kubeProxyConfig(
     kind: "KubeProxyConfiguration",
     bindAddress: parseIp(config.localAPIEndpoint.advertiseAddress)?.family === 6 ? "::" : "0.0.0.0",
     clusterCIDR: config.cluster.networking.podSubnet ?? "",
-    clientConnection: { kubeconfig: "/var/lib/kube-proxy/kubeconfig.conf" },
     ...user,
+    clientConnection: {
+      kubeconfig: "/var/lib/kube-proxy/kubeconfig.conf",
+      ...(user["clientConnection"] as ComponentConfig | undefined),
+    },
     ...(Object.keys(own).length > 0 ? { conntrack: { ...own, ...given } } : {}),
   };
   return { config: withZeros(merged, kubeProxySchema) as ComponentConfig, adaptations };
 }
 
 /** Everything that kube-proxy needs in the cluster, in the order of creation (kubeadm addons/proxy). */
-export function kubeProxyObjects(config: InitConfig, server: string, proxyConfig: ComponentConfig): object[] {
+export function kubeProxyObjects(
+  config: InitConfig,
+  server: string,
+  proxyConfig: ComponentConfig,
+  environment: Record<string, string | undefined>,
+): object[] {
   const data = { "config.conf": sortedYaml(proxyConfig).trimEnd(), "kubeconfig.conf": KUBECONFIG(server) };
   return [
     serviceAccount("kube-proxy"),
@@ -68,7 +77,11 @@ export function kubeProxyObjects(config: InitConfig, server: string, proxyConfig
       },
       data,
     },
-    daemonSet(kubernetesImage(config.cluster, "kube-proxy"), config.nodeRegistration.imagePullPolicy ?? "IfNotPresent"),
+    daemonSet(
+      kubernetesImage(config.cluster, "kube-proxy"),
+      config.nodeRegistration.imagePullPolicy ?? "IfNotPresent",
+      proxyVariables(environment),
+    ),
   ];
 }
 
@@ -98,7 +111,7 @@ users:
   user:
     tokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token`;
 
-function daemonSet(image: string, imagePullPolicy: string): object {
+function daemonSet(image: string, imagePullPolicy: string, proxies: EnvVar[]): object {
   const labels = { "k8s-app": "kube-proxy" };
   return {
     apiVersion: "apps/v1",
@@ -116,7 +129,7 @@ function daemonSet(image: string, imagePullPolicy: string): object {
                 "--config=/var/lib/kube-proxy/config.conf",
                 "--hostname-override=$(NODE_NAME)",
               ],
-              env: [{ name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } }],
+              env: [{ name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } }, ...proxies],
               image,
               imagePullPolicy,
               name: "kube-proxy",

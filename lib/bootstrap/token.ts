@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto";
-import { parseDuration } from "../config/schema.ts";
+import { parseDuration, toTime } from "../config/schema.ts";
 import type { BootstrapToken } from "../config/types.ts";
 import { NAMESPACE_SYSTEM, SECRET_TOKEN_PREFIX, SECRET_TOKEN_TYPE } from "../constants/names.ts";
 import { TOKEN_PATTERN } from "../constants/tokens.ts";
@@ -23,12 +23,11 @@ export function splitToken(token: string): { id: string; secret: string } {
 export function tokenSecret(token: BootstrapToken, now: Date): Record<string, unknown> {
   const { id, secret } = splitToken(token.token);
   const ttl = token.ttl === undefined ? 0 : parseDuration(token.ttl);
-  const expires =
-    token.expires !== undefined ? new Date(token.expires) : ttl > 0 ? new Date(now.getTime() + ttl) : undefined;
+  const expires = token.expires ?? (ttl > 0 ? new Date(now.getTime() + ttl) : undefined);
   const data: Record<string, string> = {
     ...(token.groups.length > 0 ? { "auth-extra-groups": token.groups.join(",") } : {}),
     ...(token.description ? { description: token.description } : {}),
-    ...(expires ? { expiration: expires.toISOString().replace(/\.\d+Z$/, "Z") } : {}),
+    ...(expires ? { expiration: toTime(expires) } : {}),
     "token-id": id,
     "token-secret": secret,
   };

@@ -6,6 +6,8 @@ import type { Schema } from "./schema.ts";
 /** More than any real configuration needs; a larger file is not one. */
 export const MAX_CONFIG_BYTES = 1024 * 1024;
 const MAX_DEPTH = 64;
+/** How much of a key stands in a path, which each of its values has anew. */
+const MAX_NAME = 100;
 
 /** One document of a configuration file: its values, and the line each of its paths came from. */
 export class ConfigDocument {
@@ -53,6 +55,11 @@ export class ConfigDocument {
       if (line !== undefined) return line;
     }
     return this.startLine;
+  }
+
+  /** Whether the document says something at a path. */
+  has(path: string): boolean {
+    return this.#lineOf.has(path);
   }
 
   /** Notes a problem at a path of this document. */
@@ -131,7 +138,7 @@ export class ConfigDocument {
         this.#reportAt(this.#yaml.line(keyNode), path, "has a key that is not a string; put quotes around it");
         continue;
       }
-      const at = join(path, key);
+      const at = join(path, key.slice(0, MAX_NAME));
       if (seen.has(key)) {
         if (!merged) this.#reportAt(this.#yaml.line(keyNode), at, "duplicate key; keep one of the two");
         continue;
@@ -152,6 +159,7 @@ export class ConfigDocument {
           const fix = isScalar(node) ? `; put quotes around it: "${node.value}"` : "";
           return this.#reject(path, `must be a string, not ${this.#describe(node)}${fix}`);
         }
+        if (value === schema.unset) return undefined;
         const wrong = schema.check?.(value);
         return wrong === undefined ? value : this.#reject(path, `${JSON.stringify(value)} ${wrong}`);
       }
@@ -163,6 +171,7 @@ export class ConfigDocument {
         if (typeof value !== "number" || !Number.isInteger(value)) {
           return this.#reject(path, `must be a whole number without quotes, not ${this.#describe(node)}`);
         }
+        if (value === schema.unset) return undefined;
         const { min = -(2 ** 31), max = 2 ** 31 - 1 } = schema;
         return value >= min && value <= max ? value : this.#reject(path, `${value} must be between ${min} and ${max}`);
       }

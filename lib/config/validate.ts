@@ -2,12 +2,14 @@ import { isAbsolute } from "node:path";
 import { SERVICE_SUBNET } from "../constants/names.ts";
 import { TOKEN_GROUP_PATTERN, TOKEN_PATTERN } from "../constants/tokens.ts";
 import * as net from "../host/net.ts";
+import { own } from "../yaml/plain.ts";
 import { parseDuration } from "./schema.ts";
 import type {
   Arg,
   ClusterConfiguration,
   ComponentConfig,
   ControlPlaneComponent,
+  InitConfig,
   InitConfiguration,
   JoinConfiguration,
   NodeRegistration,
@@ -76,7 +78,7 @@ export function validateCluster(c: Deep<ClusterConfiguration>, report: Report): 
     if (tag && !IMAGE_TAG.test(tag)) report(path, `${JSON.stringify(tag)} must be an image tag such as v1.2.3`);
   }
   for (const [gate, on] of Object.entries((c.featureGates ?? {}) as Record<string, boolean>)) {
-    const known = FEATURE_GATES[gate];
+    const known = own(FEATURE_GATES, gate);
     const wrong = known
       ? known(on)
       : `is not a feature gate of kubeadm v1.36; known: ${Object.keys(FEATURE_GATES).join(", ")}`;
@@ -90,6 +92,24 @@ export function validateCluster(c: Deep<ClusterConfiguration>, report: Report): 
   if (leaf !== undefined && ca !== undefined && leaf > ca) {
     report("certificateValidityPeriod", "must not be longer than caCertificateValidityPeriod; shorten it");
   }
+}
+
+/**
+ * Checks that the API server can advertise its address: the first service network and it are of one IP family, or the
+ * server ends with "service IP family must match public address family" (kube-apiserver options/validation.go).
+ */
+export function validateFamilies(config: InitConfig, report: Report): void {
+  const { extraArgs } = config.cluster.apiServer;
+  const flag = (name: string) => extraArgs?.findLast((arg) => arg.name === name)?.value;
+  const subnet = flag("service-cluster-ip-range") ?? config.cluster.networking.serviceSubnet;
+  const address = flag("advertise-address") ?? config.localAPIEndpoint.advertiseAddress;
+  const [services] = net.familiesOf(subnet);
+  const family = net.parseIp(address)?.family;
+  if (services === undefined || family === undefined || services === family) return;
+  report(
+    "networking.serviceSubnet",
+    `its first network ${subnet.split(",")[0]} is IPv${services}, and the API server's address ${address} is IPv${family}; they must be of one family: put an IPv${family} network first, or give an IPv${services} localAPIEndpoint.advertiseAddress`,
+  );
 }
 
 /** Pod networks are cut into one block a node: kube-controller-manager's default node mask by family. */
@@ -236,12 +256,6 @@ export function validateInit(c: Deep<InitConfiguration>, report: Report): void {
     if (token.ttl !== undefined && token.expires !== undefined) report(at, "has both ttl and expires; keep one");
     if (token.ttl !== undefined && parseDuration(token.ttl) < 0)
       report(`${at}.ttl`, "must not be negative; 0s means never");
-    if (
-      token.expires !== undefined &&
-      !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(token.expires)
-    ) {
-      report(`${at}.expires`, "must be a time such as 2026-12-31T12:00:00Z");
-    }
     for (const [j, group] of (token.groups ?? []).entries()) {
       if (!TOKEN_GROUP_PATTERN.test(group))
         report(
@@ -261,10 +275,12 @@ export function validateInit(c: Deep<InitConfiguration>, report: Report): void {
 export function validateJoin(c: JoinConfiguration, report: Report): void {
   validateNode(c.nodeRegistration, report);
   absolute(c.caCertPath, "caCertPath", report);
+  if (c.caCertPath && !c.caCertPath.endsWith(".crt")) report("caCertPath", "must end with .crt");
   const token = c.discovery?.bootstrapToken;
   const file = c.discovery?.file;
   if (!token && !file) report("discovery", "needs bootstrapToken or file");
   if (token && file) report("discovery", "has both bootstrapToken and file; keep one");
+  if (file && !file.kubeConfigPath) report("discovery.file", 'needs the field "kubeConfigPath"');
   if (token) {
     if (token.token !== undefined) validateToken(token.token, "discovery.bootstrapToken.token", report);
     else if (!c.discovery?.tlsBootstrapToken) report("discovery.bootstrapToken", 'needs the field "token"');
@@ -308,9 +324,7 @@ function validateNode(node: Partial<NodeRegistration> | undefined, report: Repor
     );
   }
   if (node?.criSocket !== undefined && node.criSocket !== "" && !/^unix:\/\/\/[^\s]+$/.test(node.criSocket)) {
-    const fix = node.criSocket.startsWith("/")
-      ? `write unix://${node.criSocket}`
-      : "such as unix:///run/containerd/containerd.sock";
+    const fix = "such as unix:///run/containerd/containerd.sock";
     report("nodeRegistration.criSocket", `${JSON.stringify(node.criSocket)} must be a unix:// address; ${fix}`);
   }
   for (const [i, taint] of (node?.taints ?? []).entries()) {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { parseConfig } from "../../lib/config/load.ts";
 import { type ConfigError, suggest } from "../../lib/config/problems.ts";
 import { formatDuration, parseDuration } from "../../lib/config/schema.ts";
 import { compareVersions, parseVersion } from "../../lib/config/version.ts";
@@ -98,7 +99,10 @@ nodeRegistration:
   });
 
   test("a JoinConfiguration is checked too", () => {
-    const join = (body: string) => problems(`apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\n${body}`);
+    const join = (body: string) =>
+      parseConfig(`apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\n${body}`, "f", "join").problems.map(
+        (p) => `${p.line} ${p.path}`,
+      );
     expect(
       join(
         "discovery: {bootstrapToken: {token: abcdef.0123456789abcdef, apiServerEndpoint: '10.0.0.1:6443', unsafeSkipCAVerification: true}}\n",
@@ -107,7 +111,7 @@ nodeRegistration:
     expect(
       join("discovery: {bootstrapToken: {token: abcdef.0123456789abcdef, apiServerEndpoint: '10.0.0.1:6443'}}\n"),
     ).toEqual(["3 JoinConfiguration.discovery.bootstrapToken"]);
-    expect(join("caCertPath: /x\n")).toEqual(["1 JoinConfiguration.discovery"]);
+    expect(join("caCertPath: /x.crt\n")).toEqual(["1 JoinConfiguration.discovery"]);
   });
 });
 

@@ -140,8 +140,8 @@ describe("static pods", () => {
       spec: { containers: { env: object[]; volumeMounts: object[] }[] };
     };
     expect(pod.spec.containers[0]!.env).toEqual([
-      { name: "HTTPS_PROXY", value: "http://p:3128" },
       { name: "GOMAXPROCS", value: "1" },
+      { name: "HTTPS_PROXY", value: "http://p:3128" },
     ]);
     expect(pod.spec.containers[0]!.volumeMounts).toContainEqual({ mountPath: "/b", name: "x", readOnly: true });
   });
@@ -238,8 +238,8 @@ test("kubelet flags survive being written to a file and read back", () => {
   expect(parseKubeletFlags(env)).toEqual([
     "--hostname-override=other",
     "--node-ip=10.0.0.7",
-    '--node-labels=a="b",c=$d',
     "--register-with-taints=k=v:NoSchedule",
+    '--node-labels=a="b",c=$d',
   ]);
   expect(kubeletFlags({ name: "cp1", criSocket: "" }, "cp1")).toBe('KUBELET_KUBEADM_ARGS=""\n');
   expect(parseKubeletFlags("nonsense")).toEqual([]);

@@ -221,7 +221,7 @@ export const addonPhase: InitPhase = {
       ],
       skipIf: (ctx) => (ctx.config.cluster.proxy.disabled ? "proxy.disabled is set" : undefined),
       run: async (ctx) => {
-        await ctx.apply(kubeProxyObjects(ctx.config, ctx.clusterServer, ctx.kubeProxy()));
+        await ctx.apply(kubeProxyObjects(ctx.config, ctx.clusterServer, ctx.kubeProxy(), process.env));
         ctx.ui.step("addon", "Applied essential addon: kube-proxy");
       },
     },

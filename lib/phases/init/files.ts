@@ -268,6 +268,7 @@ export function writeManifest(
     initialCluster,
     caDirs: CA_CERTIFICATE_DIRS.filter((dir) => ctx.files.exists(dir)),
     environment: process.env,
+    externalCa: ctx.files.exists(ctx.pki.path("ca.crt")) && !ctx.files.exists(ctx.pki.path("ca.key")),
   });
   const path = `${MANIFESTS_DIR}/${component}.yaml`;
   const changed = ctx.ledger.write(path, sortedYaml(applyPatches(pod, component, ctx.patches)), { mode: 0o600 });

@@ -3,9 +3,10 @@ import { type ClockSkew, type DiscoveredCluster, discoverByToken } from "../../b
 import { type Credentials, discoverByFile } from "../../bootstrap/discovery-file.ts";
 import type { Bundle } from "../../bundle/bundle.ts";
 import type { Decision } from "../../bundle/install.ts";
+import { isUnspecified, serviceFamily } from "../../config/defaults.ts";
 import { parseDuration } from "../../config/schema.ts";
 import type { ComponentConfig, JoinConfiguration, LocalApiEndpoint, NodeRegistration } from "../../config/types.ts";
-import { DISCOVERY_TIMEOUT } from "../../constants/durations.ts";
+import { API_CALL_TIMEOUT, DISCOVERY_TIMEOUT } from "../../constants/durations.ts";
 import { DEFAULT_CRI_SOCKET } from "../../constants/paths.ts";
 import { API_SERVER_PORT } from "../../constants/ports.ts";
 import { KUBERNETES_VERSION } from "../../constants/versions.ts";
@@ -122,7 +123,7 @@ export class JoinContext {
   }
 
   /** A timeout of the configuration in milliseconds, or a default. */
-  timeout(name: "discovery" | "tlsBootstrap", fallback: number): number {
+  timeout(name: "discovery" | "tlsBootstrap" | "kubernetesAPICall", fallback: number): number {
     const text = this.config.timeouts?.[name];
     return text ? parseDuration(text) : fallback;
   }
@@ -170,6 +171,7 @@ export class JoinContext {
     const own = await this.credentials();
     this.#client ??= new ApiClient(
       "token" in own ? { server, ca, ...own } : { server, ca, clientCertificate: own.certificate, clientKey: own.key },
+      { callTimeoutMs: this.timeout("kubernetesAPICall", API_CALL_TIMEOUT) },
     );
     return this.#client;
   }
@@ -186,12 +188,13 @@ export class JoinContext {
     return this.#controlPlane;
   }
 
-  /** The address of this node's own API server. Throws UsageError when it cannot be told. */
-  localEndpoint(): LocalApiEndpoint {
+  /** The address of this node's own API server, of the family of the cluster's Services. Throws UsageError when it cannot be told. */
+  localEndpoint(serviceSubnet: string): LocalApiEndpoint {
     const given = this.config.controlPlane?.localAPIEndpoint ?? {};
-    const unset = !given.advertiseAddress || given.advertiseAddress === "0.0.0.0";
     return {
-      advertiseAddress: unset ? requireAdvertiseAddress(this.facts) : given.advertiseAddress!,
+      advertiseAddress: isUnspecified(given.advertiseAddress)
+        ? requireAdvertiseAddress(this.facts, serviceFamily(serviceSubnet))
+        : given.advertiseAddress!,
       bindPort: given.bindPort ?? API_SERVER_PORT,
     };
   }

@@ -3,9 +3,10 @@ import { defaultCluster } from "../../config/defaults.ts";
 import { parseConfig } from "../../config/load.ts";
 import { ConfigError } from "../../config/problems.ts";
 import type { InitConfig } from "../../config/types.ts";
+import { validateFamilies } from "../../config/validate.ts";
 import { CM_KUBEADM_CONFIG, NAMESPACE_SYSTEM, SECRET_CERTS } from "../../constants/names.ts";
 import { KUBELET_KUBECONFIG } from "../../constants/paths.ts";
-import { KubestickError } from "../../host/errors.ts";
+import { KubestickError, UsageError } from "../../host/errors.ts";
 import { readKubeconfig, withServer } from "../../kubeconfig/kubeconfig.ts";
 import { markControlPlanePhase } from "../init/cluster.ts";
 import { InitContext } from "../init/context.ts";
@@ -45,13 +46,16 @@ export async function controlPlaneContext(ctx: JoinContext): Promise<InitContext
   const kubelet = await ctx.sharedKubeletConfig();
   const config: InitConfig = {
     bootstrapTokens: [],
-    localAPIEndpoint: ctx.localEndpoint(),
+    localAPIEndpoint: ctx.localEndpoint(cluster.networking.serviceSubnet),
     nodeRegistration: { imagePullPolicy: "IfNotPresent", ...ctx.node },
     ...(ctx.config.timeouts ? { timeouts: ctx.config.timeouts } : {}),
     ...(ctx.config.patches ? { patches: ctx.config.patches } : {}),
     cluster,
     kubelet: structuredClone(kubelet),
   };
+  validateFamilies(config, (_path, message) => {
+    throw new UsageError(`the cluster's networking.serviceSubnet: ${message}`);
+  });
   const options = {
     ...ctx.options,
     rootfs: "/",

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeObject } from "../../api/resources.ts";
+import { parseDuration } from "../../config/schema.ts";
 import { MINUTE } from "../../constants/durations.ts";
 import { ANNOTATION_ETCD_CLIENT_URLS, NAMESPACE_SYSTEM } from "../../constants/names.ts";
 import { MANIFESTS_DIR } from "../../constants/paths.ts";
@@ -13,10 +14,18 @@ import { writeManifest } from "../init/files.ts";
 
 const ETCD_MANIFEST = `${MANIFESTS_DIR}/etcd.yaml`;
 const POLL_MS = 500;
-/** As long as kubeadm (timeouts.etcdAPICall). */
+/** As long as kubeadm. */
 const ENDPOINTS_TIMEOUT_MS = 2 * MINUTE;
+/** An election takes seconds, thirty boards that join one after the other a minute. */
+const ADD_TIMEOUT_MS = 1 * MINUTE;
 /** A learner on a slow card takes its time to catch up. */
 const PROMOTE_TIMEOUT_MS = 4 * MINUTE;
+
+/** timeouts.etcdAPICall, or a default. */
+function timeout(ctx: InitContext, fallback: number): number {
+  const given = ctx.config.timeouts?.etcdAPICall;
+  return given ? parseDuration(given) : fallback;
+}
 
 type Pod = KubeObject & { metadata: { annotations?: Record<string, string> } };
 
@@ -33,7 +42,7 @@ export async function etcdEndpoints(ctx: InitContext): Promise<string[]> {
 
 /** As etcdEndpoints, but waits for the first: the pod of a control plane made just now is perhaps not in the API yet. */
 async function knownEndpoints(ctx: InitContext): Promise<string[]> {
-  for (const deadline = Date.now() + ENDPOINTS_TIMEOUT_MS; ; await sleep(POLL_MS)) {
+  for (const deadline = Date.now() + timeout(ctx, ENDPOINTS_TIMEOUT_MS); ; await sleep(POLL_MS)) {
     const endpoints = await etcdEndpoints(ctx);
     if (endpoints.length > 0) return endpoints;
     if (Date.now() > deadline)
@@ -85,7 +94,7 @@ export async function joinEtcd(ctx: InitContext): Promise<void> {
     let added = false;
     if (!members.some((m) => m.peerUrls.includes(own))) {
       refuseForeignData(ctx, dataDir);
-      await retryOnLeaderChange(() => etcd.addLearner(own));
+      await retryOnLeaderChange(timeout(ctx, ADD_TIMEOUT_MS), () => etcd.addLearner(own));
       added = true;
       ui.step("etcd", `Added this node to etcd as a learner (${own})`);
       members = await etcd.list();
@@ -125,7 +134,7 @@ function refuseForeignData(ctx: InitContext, dataDir: string): void {
 
 /** Promotes as soon as etcd finds the learner in sync. */
 async function promote(ctx: InitContext, etcd: EtcdMembers, id: string): Promise<void> {
-  const deadline = Date.now() + PROMOTE_TIMEOUT_MS;
+  const deadline = Date.now() + timeout(ctx, PROMOTE_TIMEOUT_MS);
   for (;;) {
     try {
       await etcd.promote(id);
@@ -147,8 +156,8 @@ async function promote(ctx: InitContext, etcd: EtcdMembers, id: string): Promise
 }
 
 /** While etcd elects a leader, it refuses; the cluster is well again in a moment. */
-async function retryOnLeaderChange<T>(attempt: () => Promise<T>): Promise<T> {
-  for (let tries = 0; ; tries++) {
+async function retryOnLeaderChange<T>(limitMs: number, attempt: () => Promise<T>): Promise<T> {
+  for (const deadline = Date.now() + limitMs; ; ) {
     try {
       return await attempt();
     } catch (error) {
@@ -156,7 +165,7 @@ async function retryOnLeaderChange<T>(attempt: () => Promise<T>): Promise<T> {
       const passing = /leader|unhealthy cluster|too many learner|timed out|no member of etcd answers/i.test(
         reason(error),
       );
-      if (!passing || tries >= 60) throw error;
+      if (!passing || Date.now() > deadline) throw error;
       await sleep(1_000);
     }
   }

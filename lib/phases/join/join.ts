@@ -72,7 +72,9 @@ const kubeletStartPhase: Phase<JoinContext> = {
       (shared["authentication"] as { x509?: { clientCAFile?: string } })?.x509?.clientCAFile ??
       `${CERTIFICATES_DIR}/ca.crt`;
     ledger.claim(KUBELET_KUBECONFIG);
-    ledger.write(caFile, cluster.ca, { mode: 0o644 });
+    // kubeadm writes the CA where caCertPath says; the kubelet looks for it where the cluster's configuration says.
+    for (const path of new Set([caFile, ctx.config.caCertPath || `${CERTIFICATES_DIR}/ca.crt`]))
+      ledger.write(path, cluster.ca, { mode: 0o644 });
     if (!joined && ctx.options.dryRun) ui.step("kubelet-start", "Would ask the cluster for the kubelet's certificate");
     else if (!joined) {
       ui.step("kubelet-start", "Asking the cluster for the kubelet's certificate (TLS bootstrap)");
@@ -104,7 +106,7 @@ const kubeletStartPhase: Phase<JoinContext> = {
 
 /** The address that the cluster reaches this node by, where the default route does not tell: the one that reaches the cluster. */
 async function ownAddress(ctx: JoinContext, server: string): Promise<string | undefined> {
-  if (ctx.config.controlPlane) return ctx.localEndpoint().advertiseAddress;
+  if (ctx.config.controlPlane) return (await ctx.controlPlane()).config.localAPIEndpoint.advertiseAddress;
   if (ctx.facts.defaultInterface !== undefined) return undefined;
   const { hostname, port } = new URL(server);
   return addressTowards(hostname.replace(/^\[|\]$/g, ""), Number(port) || 443);
