@@ -16,15 +16,20 @@ export interface HostDefaults {
   newToken(): string;
 }
 
+/** kubeadm's default is RSA-2048; a small board makes P-256 keys in milliseconds instead of seconds. */
+const DEFAULT_ALGORITHM = "ECDSA-P256";
+
 /** A ClusterConfiguration with every field that the user left out filled in (kubeadm v1beta4 defaults.go). */
 export function defaultCluster(c: Partial<ClusterConfiguration>): ClusterConfiguration {
   const etcd = c.etcd?.external
     ? { external: c.etcd.external }
     : { local: { ...c.etcd?.local, dataDir: c.etcd?.local?.dataDir || paths.ETCD_DATA_DIR } };
   const version = c.kubernetesVersion || KUBERNETES_VERSION;
+  const { certSANs } = c.apiServer ?? {};
   return {
     ...c,
-    apiServer: c.apiServer ?? {},
+    // Names of load balancers are often told with capitals.
+    apiServer: { ...c.apiServer, ...(certSANs ? { certSANs: certSANs.map((name) => name.toLowerCase()) } : {}) },
     controllerManager: c.controllerManager ?? {},
     scheduler: c.scheduler ?? {},
     etcd,
@@ -39,8 +44,10 @@ export function defaultCluster(c: Partial<ClusterConfiguration>): ClusterConfigu
     certificatesDir: c.certificatesDir || paths.CERTIFICATES_DIR,
     imageRepository: c.imageRepository || DEFAULT_IMAGE_REPOSITORY,
     clusterName: c.clusterName || names.CLUSTER_NAME,
-    // kubeadm's default is RSA-2048; a small board makes P-256 keys in milliseconds instead of seconds.
-    encryptionAlgorithm: c.encryptionAlgorithm ?? "ECDSA-P256",
+    // The feature gate is how v1beta3 asked for it, and goes before what is written.
+    encryptionAlgorithm: c.featureGates?.["PublicKeysECDSA"]
+      ? DEFAULT_ALGORITHM
+      : (c.encryptionAlgorithm ?? DEFAULT_ALGORITHM),
     certificateValidityPeriod: asPrinted(c.certificateValidityPeriod) ?? formatDuration(CERTIFICATE_VALIDITY),
     caCertificateValidityPeriod: asPrinted(c.caCertificateValidityPeriod) ?? formatDuration(CA_VALIDITY),
   };

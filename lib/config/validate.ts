@@ -29,6 +29,7 @@ type Deep<T> = {
 
 /** kubeadm's feature gates; value: why it cannot be set to the given value, or undefined when it can. */
 const FEATURE_GATES: Record<string, (on: boolean) => string | undefined> = {
+  PublicKeysECDSA: () => undefined,
   ControlPlaneKubeletLocalMode: (on) => (on ? undefined : "is always on in kubestick; remove the line"),
   NodeLocalCRISocket: (on) => (on ? undefined : "is always on in kubestick; remove the line"),
   RootlessControlPlane: (on) => (on ? "is not supported by kubestick; remove the line" : undefined),
@@ -53,7 +54,11 @@ export function validateCluster(c: Deep<ClusterConfiguration>, report: Report): 
     );
   }
   if (c.controlPlaneEndpoint) validateEndpoint(c.controlPlaneEndpoint, "controlPlaneEndpoint", report);
-  validateSans(c.apiServer?.certSANs, "apiServer.certSANs", report);
+  validateSans(
+    c.apiServer?.certSANs?.map((name) => name.toLowerCase()),
+    "apiServer.certSANs",
+    report,
+  );
   for (const name of ["apiServer", "controllerManager", "scheduler"] as const) {
     validateComponent(c[name] as ControlPlaneComponent | undefined, name, report);
   }
@@ -84,8 +89,8 @@ export function validateCluster(c: Deep<ClusterConfiguration>, report: Report): 
       : `is not a feature gate of kubeadm v1.36; known: ${Object.keys(FEATURE_GATES).join(", ")}`;
     if (wrong) report(`featureGates.${gate}`, wrong);
   }
-  if (c.clusterName !== undefined && !/^[A-Za-z0-9][-.\w]{0,252}$/.test(c.clusterName)) {
-    report("clusterName", "must begin with a letter or digit and hold only letters, digits, '-', '_' and '.'");
+  if (c.clusterName !== undefined && !/^\P{C}{1,253}$/u.test(c.clusterName)) {
+    report("clusterName", "must be a name of at most 253 characters, none of them a control character");
   }
   const leaf = positive(c.certificateValidityPeriod, "certificateValidityPeriod", report);
   const ca = positive(c.caCertificateValidityPeriod, "caCertificateValidityPeriod", report);

@@ -4,6 +4,7 @@ import { KubestickError, reason, UsageError } from "../host/errors.ts";
 import { readPlainFile } from "../host/plain-file.ts";
 import { isPlain, type Plain } from "../yaml/plain.ts";
 import { readYamlDocuments, YamlError, yamlText } from "../yaml/read.ts";
+import { brokenKubeletConfiguration, notAString } from "./check.ts";
 import { applyJsonPatch, applyMergePatch, type JsonPatchOperation, MAX_SIZE, size } from "./patch-json.ts";
 import { applyStrategicPatch } from "./patch-strategic.ts";
 
@@ -122,6 +123,9 @@ export function applyPatches(object: Plain, target: PatchTarget, patches: Patch[
       const patched = applyPatch(result, patch);
       if (!isPlain(patched)) throw new Error("it leaves no object");
       if (size(patched) > MAX_SIZE) throw new Error(`it makes an object of more than ${MAX_SIZE} characters`);
+      const wrong =
+        target === "kubeletconfiguration" ? brokenKubeletConfiguration(result, patched) : notAString(patched);
+      if (wrong) throw new Error(wrong);
       result = patched;
     } catch (error) {
       throw new KubestickError(`cannot apply the patch ${patch.file}: ${reason(error)}`, { cause: error });

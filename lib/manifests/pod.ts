@@ -36,10 +36,12 @@ export function proxyVariables(environment: Record<string, string | undefined>):
   return names.sort().map((name) => ({ name, value: environment[name]! }));
 }
 
-/** Variables in the order of their names, the last of a name (kubeadm util/env.go MergeKubeadmEnvVars). */
+/** Variables in the order of their names, the last of a name (kubeadm util/env.go MergeKubeadmEnvVars); no value is none. */
 function mergeEnv(...lists: EnvVar[][]): EnvVar[] {
   const merged = new Map(lists.flat().map((variable) => [variable.name, variable]));
-  return [...merged.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return [...merged.values()]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map(({ value, ...variable }) => (value ? { ...variable, value } : variable));
 }
 
 /** A control plane's static pod as a plain object, in the shape that kubeadm writes (kubeadm controlplane/manifests.go). */

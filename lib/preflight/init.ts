@@ -1,3 +1,4 @@
+import { inParallel } from "../bundle/pool.ts";
 import type { InitConfig } from "../config/types.ts";
 import { compareVersions, parseVersion } from "../config/version.ts";
 import { MANIFESTS_DIR } from "../constants/paths.ts";
@@ -157,6 +158,9 @@ function checkKubelet({ config, options, bundle, facts }: PreflightContext): Fin
   return [];
 }
 
+/** With nodeRegistration.imagePullSerial: false. */
+const PULLS_AT_ONCE = 4;
+
 async function checkImages({ config, cri, options, ui, bundle, facts }: PreflightContext): Promise<Finding[]> {
   if (bundle) {
     const brought = new Set(bundle.images.filter((i) => i.arch === facts.arch).map((i) => i.name));
@@ -169,10 +173,10 @@ async function checkImages({ config, cri, options, ui, bundle, facts }: Prefligh
     );
   }
   if (options.dryRun) return [];
-  const policy = config.nodeRegistration.imagePullPolicy;
+  const { imagePullPolicy: policy, imagePullSerial: serial = true } = config.nodeRegistration;
   const findings: Finding[] = [];
-  for (const image of requiredImages(config.cluster)) {
-    if (policy !== "Always" && (await cri.hasImage(image))) continue;
+  await inParallel(requiredImages(config.cluster), serial ? 1 : PULLS_AT_ONCE, async (image) => {
+    if (policy !== "Always" && (await cri.hasImage(image))) return;
     if (policy === "Never") {
       findings.push(
         ...error(
@@ -180,7 +184,7 @@ async function checkImages({ config, cri, options, ui, bundle, facts }: Prefligh
           `import it: ctr -n k8s.io images import FILE`,
         ),
       );
-      continue;
+      return;
     }
     ui.step("preflight", `Pulling ${image}`);
     try {
@@ -193,6 +197,6 @@ async function checkImages({ config, cri, options, ui, bundle, facts }: Prefligh
         ),
       );
     }
-  }
+  });
   return findings;
 }
