@@ -6,6 +6,9 @@ import { parseReference } from "./reference.ts";
 /** More than any network provider's manifest needs; the largest have some two megabytes. */
 const MAX_BYTES = 4 * 1024 * 1024;
 
+/** What the largest CustomResourceDefinitions come to (see yamlDocuments), twice. */
+const MAX_LEXEMES = 200_000;
+
 /**
  * The objects of a file of Kubernetes manifests, those of a `List` one by one. Throws KubestickError when the text is
  * no YAML, or holds something that is no object.
@@ -23,7 +26,7 @@ export function manifestObjects(text: string, file: string): Plain[] {
     else objects.push(value);
   };
   try {
-    for (const value of readYamlDocuments(text)) add(value);
+    for (const value of readYamlDocuments(text, MAX_LEXEMES)) add(value);
   } catch (error) {
     if (!(error instanceof YamlError)) throw error;
     throw bad(`is no YAML: line ${error.line}: ${error.message}`);

@@ -4,8 +4,10 @@ import { type Problem, suggest } from "./problems.ts";
 import type { Schema } from "./schema.ts";
 
 /** More than any real configuration needs; a larger file is not one. */
-export const MAX_CONFIG_BYTES = 1024 * 1024;
+export const MAX_CONFIG_BYTES = 256 * 1024;
 const MAX_DEPTH = 64;
+/** No argument or variable of a program can be longer (execve(2), MAX_ARG_STRLEN). */
+const MAX_STRING = 128 * 1024;
 /** How much of a key stands in a path, which each of its values has anew. */
 const MAX_NAME = 100;
 
@@ -160,6 +162,7 @@ export class ConfigDocument {
           return this.#reject(path, `must be a string, not ${this.#describe(node)}${fix}`);
         }
         if (value === schema.unset) return undefined;
+        if (value.length > MAX_STRING) return this.#reject(path, `is longer than ${MAX_STRING} characters`);
         const wrong = schema.check?.(value);
         return wrong === undefined ? value : this.#reject(path, `${JSON.stringify(value)} ${wrong}`);
       }
@@ -215,7 +218,7 @@ export function readDocuments(text: string, file: string): { documents: ConfigDo
   const documents: ConfigDocument[] = [];
   const at = (line: number, message: string) => problems.push({ file, line, path: "document", message });
   if (Buffer.byteLength(text) > MAX_CONFIG_BYTES) {
-    at(1, `is larger than ${MAX_CONFIG_BYTES} bytes; this is not a kubeadm configuration`);
+    at(1, `is larger than ${MAX_CONFIG_BYTES / 1024} KiB; this is not a kubeadm configuration`);
     return { documents, problems };
   }
   try {

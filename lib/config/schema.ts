@@ -52,10 +52,13 @@ export const optional = (schema: Schema): Schema => {
 const DURATION = /^[+-]?(0|((\d+(\.\d*)?|\.\d+)(ns|us|[µμ]s|ms|s|m|h))+)$/;
 /** Go counts a duration in nanoseconds of 64 bits. */
 const LONGEST_MS = 2 ** 63 / 1e6;
+/** More characters than any duration needs. */
+const LONGEST_TEXT = 100;
 
 /** A Go duration (time.ParseDuration), such as 1h30m. */
 export const duration = checked((v) => {
-  if (!DURATION.test(v)) return "must be a duration such as 30s, 4m0s or 8760h; a unit is needed (ns, us, ms, s, m, h)";
+  if (v.length > LONGEST_TEXT || !DURATION.test(v))
+    return "must be a duration such as 30s, 4m0s or 8760h; a unit is needed (ns, us, ms, s, m, h)";
   return Math.abs(milliseconds(v)) < LONGEST_MS
     ? undefined
     : "is longer than a duration can be (2562047h, some 292 years)";
@@ -74,7 +77,7 @@ const UNIT_MS: Record<string, number> = {
 
 /** Milliseconds of a Go duration. Throws RangeError when the text is not one, or longer than one can be. */
 export function parseDuration(text: string): number {
-  const total = DURATION.test(text) ? milliseconds(text) : Number.NaN;
+  const total = text.length <= LONGEST_TEXT && DURATION.test(text) ? milliseconds(text) : Number.NaN;
   if (!(Math.abs(total) < LONGEST_MS)) throw new RangeError(`not a duration: ${text}`);
   return total;
 }

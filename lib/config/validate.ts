@@ -69,7 +69,7 @@ export function validateCluster(c: Deep<ClusterConfiguration>, report: Report): 
     ["dns.imageRepository", c.dns?.imageRepository],
     ["etcd.local.imageRepository", c.etcd?.local?.imageRepository],
   ] as const) {
-    if (repository && !IMAGE_REPOSITORY.test(repository)) {
+    if (repository && (repository.length > 255 || !IMAGE_REPOSITORY.test(repository))) {
       report(
         path,
         `${JSON.stringify(repository)} must be a registry with an optional path, such as registry.k8s.io or 10.0.0.1:5000/k8s`,

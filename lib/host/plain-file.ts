@@ -54,5 +54,5 @@ function kindOf(stat: fs.Stats): string {
 
 const tooLarge = (limit: number) =>
   new PlainFileError(
-    `it is larger than ${limit % (1024 * 1024) === 0 ? `${limit / (1024 * 1024)} MiB` : `${limit} bytes`}`,
+    `it is larger than ${limit < 1024 * 1024 ? `${limit / 1024} KiB` : `${limit / (1024 * 1024)} MiB`}`,
   );

@@ -18,11 +18,9 @@ export { isMap, isScalar, isSeq, type Node, type YAMLMap };
 
 /** Nesting that no Kubernetes object comes near: an OpenAPI schema in a CustomResourceDefinition has some forty levels. */
 const MAX_DEPTH = 200;
-/**
- * Words, indicators and line ends of one document: what the largest CustomResourceDefinitions have, and some 40 MB of
- * memory while they are read.
- */
-const MAX_LEXEMES = 200_000;
+/** Words, indicators and line ends of one document: far more than any configuration has, and some 20 MB of memory. */
+const MAX_LEXEMES = 100_000;
+const MAX_DOCUMENTS = 1_000;
 /** Values of one document, aliases counted each time they stand for something. */
 const MAX_VALUES = 100_000;
 
@@ -193,7 +191,7 @@ function refuseCharacters(text: string): void {
  * noted in each; throws YamlError where the text cannot be read on: characters that YAML does not have, a document
  * larger or deeper than any real one.
  */
-export function* yamlDocuments(text: string): Generator<YamlDocument> {
+export function* yamlDocuments(text: string, maxLexemes = MAX_LEXEMES): Generator<YamlDocument> {
   refuseCharacters(text);
   const lines = new LineCounter();
   // Every scalar as text: what it stands for is Kubernetes' to say, not YAML 1.2's.
@@ -205,7 +203,7 @@ export function* yamlDocuments(text: string): Generator<YamlDocument> {
     merge: false,
     lineCounter: lines,
   });
-  for (const document of composer.compose(boundedTokens(text, lines)))
+  for (const document of composer.compose(boundedTokens(text, lines, maxLexemes)))
     if (document.contents !== null || document.errors.length > 0) yield new YamlDocument(document, lines);
   // What stands in no document.
   const [error] = composer.streamInfo().errors;
@@ -222,8 +220,8 @@ export function readYaml(text: string): unknown {
 }
 
 /** Every document of a YAML text as plain data, empty ones left out. Throws YamlError as readYaml. */
-export function* readYamlDocuments(text: string): Generator<unknown> {
-  for (const document of yamlDocuments(text)) {
+export function* readYamlDocuments(text: string, maxLexemes?: number): Generator<unknown> {
+  for (const document of yamlDocuments(text, maxLexemes)) {
     const [problem] = document.problems;
     if (problem) throw new YamlError(problem.message, problem.line);
     const value = document.toPlain();
@@ -242,19 +240,25 @@ export function yamlText(bytes: Buffer): string {
   }
 }
 
-function* boundedTokens(text: string, lines: LineCounter) {
+function* boundedTokens(text: string, lines: LineCounter, maxLexemes: number) {
   const parser = new Parser(lines.addNewLine);
   lines.addNewLine(0);
-  let [lexemes, at] = [0, 0];
-  const lineHere = () => Math.max(1, lines.linePos(at).line);
+  let [lexemes, documents, at] = [0, 0, 0];
+  const refuse = (why: string) => new YamlError(why, Math.max(1, lines.linePos(at).line));
   for (const lexeme of new Lexer().lex(text)) {
     for (const token of parser.next(lexeme)) {
-      if (token.type === "document") lexemes = 0;
+      if (token.type === "document") {
+        lexemes = 0;
+        documents++;
+      }
       yield token;
     }
     at = parser.offset;
-    if (parser.stack.length > MAX_DEPTH) throw new YamlError(TOO_DEEP, lineHere());
-    if (++lexemes > MAX_LEXEMES) throw new YamlError("it holds more values than any Kubernetes object", lineHere());
+    // A block of text is one lexeme, but each of its lines is looked at.
+    lexemes += lexeme.length < 2 ? 1 : lexeme.split("\n").length;
+    if (parser.stack.length > MAX_DEPTH) throw refuse(TOO_DEEP);
+    if (lexemes > maxLexemes) throw refuse("it holds more values than any Kubernetes object");
+    if (documents > MAX_DOCUMENTS) throw refuse(`it holds more than ${MAX_DOCUMENTS} documents`);
   }
   yield* parser.end();
 }

@@ -40,8 +40,8 @@ describe("plain files", () => {
     writeFileSync(at("large"), Buffer.alloc(2 * 1024 * 1024));
     expect(readPlainFile(at("large"), 2 * 1024 * 1024).length).toBe(2 * 1024 * 1024);
     refused(at("large"), "it is larger than 1 MiB", 1024 * 1024);
-    refused(at("large"), "it is larger than 100 bytes", 100);
-    refused("/proc/self/status", "it is larger than 10 bytes", 10);
+    refused(at("large"), "it is larger than 256 KiB", 256 * 1024);
+    refused("/proc/self/status", "it is larger than 0.0625 KiB", 64);
   });
 
   test("are all that is read: no device, FIFO, socket or directory, and none of them is waited for", async () => {
