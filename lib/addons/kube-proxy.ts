@@ -8,7 +8,7 @@ import { XTABLES_LOCK } from "../constants/paths.ts";
 import type { HostFacts } from "../host/facts.ts";
 import { parseIp } from "../host/net.ts";
 import type { Adaptation } from "../kubelet/config.ts";
-import { kubernetesImage } from "../manifests/images.ts";
+import { kubernetesImage, podPullPolicy } from "../manifests/images.ts";
 import { proxyVariables } from "../manifests/pod.ts";
 import { sortedYaml } from "../yaml/write.ts";
 
@@ -79,7 +79,7 @@ export function kubeProxyObjects(
     },
     daemonSet(
       kubernetesImage(config.cluster, "kube-proxy"),
-      config.nodeRegistration.imagePullPolicy ?? "IfNotPresent",
+      podPullPolicy(config.nodeRegistration),
       proxyVariables(environment),
     ),
   ];

@@ -14,7 +14,7 @@ import {
 } from "../constants/ports.ts";
 import { ETCD_STABLE_FLAGS_VERSION } from "../constants/versions.ts";
 import { joinHostPort, parseIp } from "../host/net.ts";
-import { etcdImage, etcdImageTag, kubernetesImage } from "./images.ts";
+import { etcdImage, etcdImageTag, kubernetesImage, podPullPolicy } from "./images.ts";
 import { type StaticPod, staticPod } from "./pod.ts";
 
 /** What the builders must know of the host. */
@@ -118,7 +118,7 @@ function apiServer(config: InitConfig, facts: ManifestFacts): Component {
   return {
     component: "kube-apiserver",
     image: kubernetesImage(cluster, "kube-apiserver"),
-    imagePullPolicy: config.nodeRegistration.imagePullPolicy ?? "IfNotPresent",
+    imagePullPolicy: podPullPolicy(config.nodeRegistration),
     annotations: { [ANNOTATION_APISERVER_ENDPOINT]: joinHostPort(address, endpoint.bindPort) },
     args: [
       ["advertise-address", address],
@@ -190,7 +190,7 @@ function controllerManager(config: InitConfig, facts: ManifestFacts): Component 
   return {
     component: "kube-controller-manager",
     image: kubernetesImage(cluster, "kube-controller-manager"),
-    imagePullPolicy: config.nodeRegistration.imagePullPolicy ?? "IfNotPresent",
+    imagePullPolicy: podPullPolicy(config.nodeRegistration),
     args: [
       ["authentication-kubeconfig", conf],
       ["authorization-kubeconfig", conf],
@@ -231,7 +231,7 @@ function scheduler(config: InitConfig): Component {
   return {
     component: "kube-scheduler",
     image: kubernetesImage(cluster, "kube-scheduler"),
-    imagePullPolicy: config.nodeRegistration.imagePullPolicy ?? "IfNotPresent",
+    imagePullPolicy: podPullPolicy(config.nodeRegistration),
     args: [
       ["authentication-kubeconfig", conf],
       ["authorization-kubeconfig", conf],
@@ -272,7 +272,7 @@ function etcd(config: InitConfig, facts: ManifestFacts): Component {
   return {
     component: "etcd",
     image: etcdImage(cluster),
-    imagePullPolicy: node.imagePullPolicy ?? "IfNotPresent",
+    imagePullPolicy: podPullPolicy(node),
     annotations: { [ANNOTATION_ETCD_CLIENT_URLS]: client },
     args: [
       ["advertise-client-urls", client],

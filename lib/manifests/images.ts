@@ -1,4 +1,4 @@
-import type { ClusterConfiguration } from "../config/types.ts";
+import type { ClusterConfiguration, NodeRegistration } from "../config/types.ts";
 import { COREDNS_IMAGE_TAG, DEFAULT_IMAGE_REPOSITORY, ETCD_IMAGE_TAG } from "../constants/versions.ts";
 
 /** The image of a control plane component or kube-proxy, tagged with the Kubernetes version (kubeadm images.go). */
@@ -22,6 +22,14 @@ export function corednsImage(c: ClusterConfiguration): string {
   const repository = c.dns.imageRepository || c.imageRepository;
   const path = repository === DEFAULT_IMAGE_REPOSITORY ? "coredns/coredns" : "coredns";
   return `${repository}/${path}:${c.dns.imageTag || COREDNS_IMAGE_TAG}`;
+}
+
+/**
+ * The pull policy of pods that kubestick makes: kubeadm's IfNotPresent whatever the node's is, for an image that is here
+ * must do when there is no network; but a node that never pulls does not pull for them either.
+ */
+export function podPullPolicy(node: NodeRegistration): string {
+  return node.imagePullPolicy === "Never" ? "Never" : "IfNotPresent";
 }
 
 /** Every image that a control plane node needs. */

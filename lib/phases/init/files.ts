@@ -196,7 +196,7 @@ async function writeKubeconfig(ctx: InitContext, spec: KubeconfigSpec): Promise<
         hint: moveAway(path),
       });
     }
-    const expiry = expiryOf(found.clientCertificate);
+    const expiry = expiryOf(found.clientCertificate, path);
     if (expiry && expiry < ctx.facts.now) {
       throw new KubestickError(`the client certificate in ${path} expired on ${expiry.toISOString()}`, {
         hint: moveAway(path, "to have it made anew"),
@@ -219,8 +219,15 @@ async function writeKubeconfig(ctx: InitContext, spec: KubeconfigSpec): Promise<
 }
 
 /** The kubelet's certificate may not be there yet; then there is nothing to expire. */
-function expiryOf(pem: string | undefined): Date | undefined {
-  return pem ? new X509Certificate(pem).validToDate : undefined;
+function expiryOf(pem: string | undefined, path: string): Date | undefined {
+  if (!pem) return undefined;
+  try {
+    return new X509Certificate(pem).validToDate;
+  } catch {
+    throw new KubestickError(`the client certificate in ${path} is not a certificate in PEM`, {
+      hint: moveAway(path, "to have it made anew"),
+    });
+  }
 }
 
 /** init's phase `etcd`: the static pod of a local etcd. */
