@@ -3,6 +3,7 @@ import { API_CALL_TIMEOUT } from "../constants/durations.ts";
 import { FIELD_MANAGER, USER_AGENT } from "../constants/names.ts";
 import type { Connection } from "../kubeconfig/kubeconfig.ts";
 import { ApiError, ConnectError } from "./errors.ts";
+import { pathOf } from "./kinds.ts";
 import { collectionPath, describeObject, type KubeObject, objectPath } from "./resources.ts";
 import { retry } from "./retry.ts";
 
@@ -140,8 +141,7 @@ export class ApiClient {
    * Server-side apply (KEP-555) as the owner of what the object says; `force` takes fields over from other managers.
    */
   async apply(object: KubeObject, force = true): Promise<KubeObject> {
-    const { name, namespace } = object.metadata;
-    return this.call("PATCH", objectPath(object.apiVersion, object.kind, name, namespace), {
+    return this.call("PATCH", await pathOf(this, object), {
       body: object,
       contentType: "application/apply-patch+yaml",
       query: { fieldManager: FIELD_MANAGER, force: String(force) },

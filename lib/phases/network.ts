@@ -11,7 +11,7 @@ import { foreignCniConfig } from "../node/agent.ts";
 import { stableExecutable } from "../services/executable.ts";
 import type { ServiceManagerControl } from "../services/service.ts";
 import type { Ui } from "../ui/ui.ts";
-import { isPlain } from "../yaml/plain.ts";
+import { isPlain, type Plain } from "../yaml/plain.ts";
 
 /** The node that the agent is started on: init's and join's contexts both are one. */
 export interface AgentHost {
@@ -69,8 +69,17 @@ export async function startNodeAgent(ctx: AgentHost): Promise<void> {
   ui.step("network", `Starting the node agent under ${services.name}`);
 }
 
+/** What others of a manifest need to be there: their namespaces, and the definitions of their kinds. */
+const FIRST = ["Namespace", "CustomResourceDefinition"];
+
+/** Applies a provider's objects, several at a time, those first that others need. */
+export async function applyProvider(apply: (objects: object[]) => Promise<void>, objects: Plain[]): Promise<void> {
+  for (const kind of FIRST) await apply(objects.filter((object) => object["kind"] === kind));
+  await apply(objects.filter((object) => !FIRST.includes(String(object["kind"]))));
+}
+
 /** The objects of a network provider's manifest: a file, or one that the bundle carries. Throws UsageError for neither. */
-export function providerObjects(name: string, text: string | undefined, bundle: Bundle | undefined): object[] {
+export function providerObjects(name: string, text: string | undefined, bundle: Bundle | undefined): Plain[] {
   const carried = bundle?.manifests.find((m) => m.title === name);
   const source = text ?? (carried && bundle ? readJsonBlob(bundle.store, carried.blob).toString("utf8") : undefined);
   if (source === undefined)

@@ -22,7 +22,7 @@ import { Files } from "../../host/files.ts";
 import { CONTROL_PLANE_TAINT } from "../../kubelet/flags.ts";
 import { applyPatches } from "../../manifests/patches.ts";
 import { certificatePem } from "../../pki/certificate.ts";
-import { networkObjects, providerObjects, startNodeAgent } from "../network.ts";
+import { applyProvider, networkObjects, providerObjects, startNodeAgent } from "../network.ts";
 import type { Phase } from "../runner.ts";
 import type { InitContext } from "./context.ts";
 
@@ -239,7 +239,8 @@ export const addonPhase: InitPhase = {
           return;
         }
         // The user's file lies on this machine, not below --rootfs.
-        await ctx.apply(providerObjects(network, new Files("/").readText(resolve(network)), ctx.bundle));
+        const objects = providerObjects(network, new Files("/").readText(resolve(network)), ctx.bundle);
+        await applyProvider((some) => ctx.apply(some), objects);
         ctx.ui.step("network", `Applied the network provider of ${network}`);
       },
     },
