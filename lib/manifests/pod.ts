@@ -126,11 +126,19 @@ function probe(pod: StaticPod, path: string, timing: Record<string, number>): ob
   return { httpGet, timeoutSeconds: 15, ...timing };
 }
 
-/** The value of a flag in the command of a static pod's first container; undefined where the text has none. */
+/** The container of a static pod that its component runs in: a patch may have put others before it. */
+export function mainContainer<C extends { name?: unknown }>(
+  pod: { metadata?: { name?: unknown }; spec?: { containers?: C[] } } | undefined,
+): C | undefined {
+  const containers = pod?.spec?.containers;
+  return containers?.find(({ name }) => name === pod?.metadata?.name) ?? containers?.[0];
+}
+
+/** The value of a flag in the command of a static pod's component; undefined where the text has none. */
 export function commandFlag(manifest: string, flag: string): string | undefined {
   try {
-    const pod = readYaml(manifest) as { spec?: { containers?: { command?: unknown[] }[] } } | null;
-    const words = (pod?.spec?.containers?.[0]?.command ?? []).filter((word) => typeof word === "string");
+    const pod = readYaml(manifest) as Parameters<typeof mainContainer<{ name?: unknown; command?: unknown[] }>>[0];
+    const words = (mainContainer(pod)?.command ?? []).filter((word) => typeof word === "string");
     return words.find((word) => word.startsWith(`--${flag}=`))?.slice(flag.length + 3);
   } catch {
     return undefined;

@@ -2,10 +2,13 @@ import { MANIFESTS_DIR } from "../constants/paths.ts";
 import type { Files } from "../host/files.ts";
 import { joinHostPort } from "../host/net.ts";
 import { readYaml } from "../yaml/read.ts";
+import { mainContainer } from "./pod.ts";
 
 interface ProbedPod {
+  metadata?: { name?: unknown };
   spec?: {
     containers?: {
+      name?: unknown;
       ports?: { name?: string; containerPort?: number }[];
       livenessProbe?: { httpGet?: { host?: string; path?: string; scheme?: string; port?: number | string } };
     }[];
@@ -17,7 +20,7 @@ export function probeOf(files: Files, component: string): string | undefined {
   const text = files.readText(`${MANIFESTS_DIR}/${component}.yaml`) ?? "";
   try {
     const pod = readYaml(text) as ProbedPod | undefined;
-    const container = pod?.spec?.containers?.[0];
+    const container = mainContainer(pod);
     const get = container?.livenessProbe?.httpGet;
     if (!get) return undefined;
     const port =

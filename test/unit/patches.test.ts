@@ -53,6 +53,26 @@ describe("strategic merge", () => {
   });
 });
 
+test("what a patch adds to a list comes before what it does not name, as kubeadm's strategic merge has it", () => {
+  const names = (list: string[]) => list.map((name) => ({ name }));
+  const merged = (target: string[], patch: object[]) =>
+    (
+      applyStrategicPatch({ containers: names(target) }, { containers: patch }) as { containers: { name: string }[] }
+    ).containers
+      .map(({ name }) => name)
+      .join("");
+  expect(merged(["a", "b", "c"], names(["x"]))).toBe("xabc");
+  expect(merged(["a", "b", "c"], names(["c", "x", "a"]))).toBe("bcxa");
+  expect(merged(["a", "b", "c"], [...names(["x", "b"]), { name: "a", $patch: "delete" }])).toBe("xbc");
+  expect(merged(["a", "b"], [{ $patch: "replace" }, ...names(["z", "y"])])).toBe("zy");
+  for (const [patch, message] of [
+    [[{ image: "x" }], "an item of containers has no name"],
+    [["text"], "an item of containers has no name"],
+    [[{ name: "a", $patch: "swap" }], 'unknown $patch directive "swap"'],
+  ] as const)
+    expect(() => merged(["a"], patch as never)).toThrow(message);
+});
+
 test("the examples of RFC 7386", () => {
   for (const [target, patch, result] of [
     [{ a: "b" }, { a: "c" }, { a: "c" }],
