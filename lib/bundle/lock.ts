@@ -35,6 +35,9 @@ export interface BundleLock {
   binaries: LockedBinary[];
 }
 
+/** A lock of hundreds of images for every architecture. */
+const MAX_BYTES = 1024 * 1024;
+
 const API_VERSION = "bundle.kubestick.dev/v1alpha1";
 const KIND = "BundleLock";
 
@@ -94,7 +97,7 @@ const SCHEMA = object(
 
 /** Reads a lock file's text, strictly. Throws ConfigError with every problem, its line and path. */
 export function parseLock(text: string, file: string): BundleLock {
-  const { documents, problems } = readDocuments(text, file);
+  const { documents, problems } = readDocuments(text, file, MAX_BYTES);
   const document = documents[0];
   if (!document || documents.length > 1 || document.apiVersion !== API_VERSION || document.kind !== KIND) {
     problems.push({

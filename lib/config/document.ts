@@ -213,12 +213,16 @@ function describe(node: Node, value: unknown): string {
  * Splits a YAML text into its documents. Syntax errors, a text too large and anything but a mapping at the top are
  * problems with their line; empty documents are left out, as kubectl and kubeadm do.
  */
-export function readDocuments(text: string, file: string): { documents: ConfigDocument[]; problems: Problem[] } {
+export function readDocuments(
+  text: string,
+  file: string,
+  maxBytes = MAX_CONFIG_BYTES,
+): { documents: ConfigDocument[]; problems: Problem[] } {
   const problems: Problem[] = [];
   const documents: ConfigDocument[] = [];
   const at = (line: number, message: string) => problems.push({ file, line, path: "document", message });
-  if (Buffer.byteLength(text) > MAX_CONFIG_BYTES) {
-    at(1, `is larger than ${MAX_CONFIG_BYTES / 1024} KiB; this is not a kubeadm configuration`);
+  if (Buffer.byteLength(text) > maxBytes) {
+    at(1, `is larger than ${maxBytes / 1024} KiB`);
     return { documents, problems };
   }
   try {

@@ -199,12 +199,6 @@ export function parseFlags(flags: FlagConfig): ParsedConfig {
   return parsed;
 }
 
-/** An endpoint with the port that the control planes which join later will use too (kubeadm SetClusterDynamicDefaults). */
-function withPort(endpoint: string | undefined, port: number): string | undefined {
-  const parts = endpoint ? net.splitHostPort(endpoint) : undefined;
-  return parts ? net.joinHostPort(parts.host, parts.port ?? port) : undefined;
-}
-
 /**
  * The configuration that `init` runs with: what was parsed, with kubeadm's defaults for the rest. Throws ConfigError
  * with every problem when there is any.
@@ -213,8 +207,10 @@ export function initConfig(parsed: ParsedConfig, host: HostDefaults): InitConfig
   if (parsed.problems.length > 0) throw new ConfigError(parsed.problems);
   const cluster = defaultCluster(parsed.cluster ?? {});
   const init = defaultInit(parsed.init ?? {}, host, cluster.networking.serviceSubnet);
-  cluster.controlPlaneEndpoint = withPort(cluster.controlPlaneEndpoint, init.localAPIEndpoint.bindPort);
-  if (cluster.controlPlaneEndpoint === undefined) delete cluster.controlPlaneEndpoint;
+  const endpoint = cluster.controlPlaneEndpoint ? net.splitHostPort(cluster.controlPlaneEndpoint) : undefined;
+  // With the port in it, so that control planes which join later use the same (kubeadm SetClusterDynamicDefaults).
+  if (endpoint)
+    cluster.controlPlaneEndpoint = net.joinHostPort(endpoint.host, endpoint.port ?? init.localAPIEndpoint.bindPort);
   const config: InitConfig = { ...init, cluster };
   if (parsed.kubelet) config.kubelet = parsed.kubelet;
   if (parsed.kubeProxy) config.kubeProxy = parsed.kubeProxy;

@@ -41,7 +41,7 @@ export function notAString(value: unknown, field = "", path = ""): string | unde
  */
 export function brokenKubeletConfiguration(before: Plain, patched: Plain): string | undefined {
   const problems = (value: Plain) => {
-    const read = readDocuments(writeYaml(value), "");
+    const read = readDocuments(writeYaml(value), "", Number.POSITIVE_INFINITY);
     read.documents[0]?.read(kubeletSchema);
     return read.problems.map(({ path, message }) => `${path}: ${message}`);
   };

@@ -85,7 +85,8 @@ function mergeList(target: unknown[], patch: unknown[], mergeKey: string, field:
   };
   const directives = patch.map((item) => (isPlain(item) ? own(item, "$patch") : undefined));
   const plain = patch.filter((_, i) => directives[i] === undefined);
-  if (directives.includes("replace")) return plain.map((item) => keyOf(item) && mergeObject({}, item as Plain));
+  if (directives.includes("replace"))
+    return plain.map((item) => mergeObject({ [mergeKey]: keyOf(item) }, item as Plain));
   const strange = directives.find((d) => d !== undefined && d !== "delete");
   if (strange !== undefined) throw new Error(`unknown $patch directive ${JSON.stringify(strange)}`);
   const gone = new Set(patch.filter((_, i) => directives[i] === "delete").map(keyOf));

@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join, relative } from "node:path";
 import { KubestickError, reason, UsageError } from "../host/errors.ts";
 import { readPlainFile } from "../host/plain-file.ts";
 import { isPlain, type Plain } from "../yaml/plain.ts";
@@ -51,20 +51,20 @@ export function readPatches(directory: string): Patches {
   const found: Patches = { patches: [], ignored: [] };
   let bytes = 0;
   for (const path of filesBelow(directory)) {
-    const name = path.slice(path.lastIndexOf("/") + 1);
-    const ignore = (why: string) => found.ignored.push(`Ignoring file ${path.slice(directory.length + 1)}: ${why}`);
-    const [, target, plus, type = "strategic"] = NAME.exec(name) ?? [];
+    const name = basename(path);
+    const ignore = (why: string) => found.ignored.push(`Ignoring file ${relative(directory, path)}: ${why}`);
+    const [, target, plus, type] = NAME.exec(name) ?? [];
     if (!/.\.(json|yaml)$/s.test(name)) ignore("the extension must be json or yaml");
     else if (target === undefined) ignore(`its name begins with none of ${PATCH_TARGETS.join(", ")}`);
-    else if (plus && NAME.exec(name)![3] === undefined)
+    else if (plus && type === undefined)
       throw new UsageError(`${path}: what follows + in its name is no patch type`, `known: ${TYPES.join(", ")}`);
     else {
       const data = read(path);
       bytes += data.length;
       if (bytes > MAX_BYTES) throw new UsageError(`the patches in ${directory} are larger than ${MAX_BYTES} bytes`);
       if (data.length === 0) ignore("it is empty");
-      for (const value of documents(path, data))
-        found.patches.push(checked({ file: path, target: target as PatchTarget, type: type as Patch["type"], value }));
+      const kind = { file: path, target: target as PatchTarget, type: (type ?? "strategic") as Patch["type"] };
+      for (const value of documents(path, data)) found.patches.push(checked({ ...kind, value }));
     }
   }
   return found;

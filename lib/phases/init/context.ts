@@ -67,7 +67,10 @@ export class InitContext {
     readonly bundle: Bundle | undefined = undefined,
     /** One account of this host's files: a join hands its own on. */
     readonly ledger: Ledger = new Ledger(files),
+    /** The user's patches, where they have been read already. */
+    patches: Patch[] | undefined = undefined,
   ) {
+    this.#patches = patches;
     this.pki = new CertificateStore(files, config, facts.now);
     this.services = serviceManager(facts.serviceManager, files);
     this.certificateKey = config.certificateKey || undefined;

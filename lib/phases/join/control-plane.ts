@@ -49,7 +49,6 @@ export async function controlPlaneContext(ctx: JoinContext): Promise<InitContext
     localAPIEndpoint: ctx.localEndpoint(cluster.networking.serviceSubnet),
     nodeRegistration: { imagePullPolicy: "IfNotPresent", ...ctx.node },
     ...(ctx.config.timeouts ? { timeouts: ctx.config.timeouts } : {}),
-    ...(ctx.config.patches ? { patches: ctx.config.patches } : {}),
     cluster,
     kubelet: structuredClone(kubelet),
   };
@@ -65,7 +64,7 @@ export async function controlPlaneContext(ctx: JoinContext): Promise<InitContext
     joining: true,
     network: "none",
   };
-  return new InitContext(config, ctx.facts, ctx.files, ctx.ui, options, ctx.bundle, ctx.ledger);
+  return new InitContext(config, ctx.facts, ctx.files, ctx.ui, options, ctx.bundle, ctx.ledger, ctx.patches);
 }
 
 /** A control plane with a CA of its own would be another cluster. */
