@@ -1,4 +1,7 @@
 import { spyOn } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { main } from "../../cmd/main.ts";
 
@@ -22,22 +25,30 @@ export async function kubestick(...args: string[]): Promise<{ code: number; stdo
 }
 
 /** Runs a command line in a process of its own; gives its exit code, what it printed, and the most memory it had, in MB. */
-export function measured(...args: string[]): {
-  code: number | null;
-  stderr: string;
-  megabytes: number;
-  seconds: number;
-} {
+export function measured(...args: string[]): { code: number; stderr: string; megabytes: number; seconds: number } {
   const started = performance.now();
-  const child = Bun.spawnSync([process.execPath, join(import.meta.dir, "../../cmd/kubestick.ts"), ...args], {
-    timeout: 60_000,
-  });
-  return {
-    code: child.exitCode,
-    stderr: child.stderr.toString(),
-    megabytes: Math.round(child.resourceUsage!.maxRSS / 1024 / 1024),
-    seconds: (performance.now() - started) / 1000,
-  };
+  const dir = mkdtempSync(join(tmpdir(), "kubestick-peak-"));
+  const peak = join(dir, "kilobytes");
+  const program = join(import.meta.dir, "../../cmd/kubestick.ts");
+  try {
+    const child = spawnSync(
+      process.execPath,
+      ["--preload", join(import.meta.dir, "peak-memory.ts"), program, ...args],
+      {
+        encoding: "utf8",
+        timeout: 60_000,
+        env: { ...process.env, KUBESTICK_TEST_PEAK: peak },
+      },
+    );
+    return {
+      code: child.status ?? -1,
+      stderr: child.stderr,
+      megabytes: Number(readFileSync(peak, "utf8")) / 1024,
+      seconds: (performance.now() - started) / 1000,
+    };
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 }
 
 /** Whether a command said that it broke itself: a stack trace, or the words that are for that alone. */
