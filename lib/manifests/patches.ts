@@ -128,7 +128,9 @@ export function applyPatches(object: Plain, target: PatchTarget, patches: Patch[
       if (wrong) throw new Error(wrong);
       result = patched;
     } catch (error) {
-      throw new KubestickError(`cannot apply the patch ${patch.file}: ${reason(error)}`, { cause: error });
+      // A path can be as long as the patch.
+      const why = reason(error).slice(0, 500);
+      throw new KubestickError(`cannot apply the patch ${patch.file}: ${why}`, { cause: error });
     }
   }
   return result;
