@@ -77,6 +77,7 @@ export async function labUp(plan: LabPlan, how: LabRun, ui: Ui): Promise<void> {
   const config = withServer(
     new Files().readText(first.node.path(ADMIN_KUBECONFIG)) ?? "",
     `https://${first.ip}:${API_SERVER_PORT}`,
+    first.node.path(ADMIN_KUBECONFIG),
   );
   new Files().write(labKubeconfig(how.dir, plan), config, { mode: 0o600, secret: true });
   if (others.length > 0) await joinAll(first, others, how, key, ui);

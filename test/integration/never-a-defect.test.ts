@@ -205,7 +205,7 @@ describe("no input ends in the words for a defect", () => {
     );
     return tryMutants(60, text, (mutant) =>
       thrown(async () => {
-        withServer(mutant, "https://10.0.0.1:6443");
+        withServer(mutant, "https://10.0.0.1:6443", "f");
         const client = new ApiClient(
           readKubeconfig(mutant, "f", () => undefined),
           { callTimeoutMs: 20 },

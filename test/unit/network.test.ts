@@ -122,7 +122,7 @@ describe("reset", () => {
 test("a kubeconfig is pointed to another server and stays the same otherwise", async () => {
   const ca = await testCa();
   const text = writeYaml(kubeconfig("kubernetes", "u", "https://a:6443", ca.ca, { token: "t" }));
-  const moved = withServer(text, "https://b:6443");
+  const moved = withServer(text, "https://b:6443", "x.conf");
   expect(readKubeconfig(moved, "f", () => undefined)).toEqual({
     ...readKubeconfig(text, "f", () => undefined),
     server: "https://b:6443",

@@ -1,4 +1,3 @@
-import { X509Certificate } from "node:crypto";
 import { GROUP_MASTERS, GROUP_NODES, USER_NODE_PREFIX } from "../../constants/names.ts";
 import { KUBERNETES_DIR, MANIFESTS_DIR } from "../../constants/paths.ts";
 import { KubestickError, moveAway } from "../../host/errors.ts";
@@ -12,6 +11,7 @@ import {
 import { applyPatches } from "../../manifests/patches.ts";
 import { certificatePem } from "../../pki/certificate.ts";
 import { ADMIN_IDENTITY, CERTIFICATES, type ClientIdentity } from "../../pki/kubeadm-certs.ts";
+import { readCertificates } from "../../pki/pem.ts";
 import type { Outcome } from "../../pki/store.ts";
 import { sortedYaml, writeYaml } from "../../yaml/write.ts";
 import type { Phase } from "../runner.ts";
@@ -184,24 +184,7 @@ async function writeKubeconfig(ctx: InitContext, spec: KubeconfigSpec): Promise<
     });
   const existing = ctx.files.readText(path);
   if (existing !== undefined) {
-    // The kubelet's own file names a certificate that appears only once the kubelet has run.
-    const found = readKubeconfig(existing, path, (file) => ctx.files.readText(file) ?? "");
-    if (found.ca.trim() !== certificatePem(ca).trim()) {
-      throw new KubestickError(`${path} belongs to another cluster: its CA is not ${ctx.pki.path("ca.crt")}`, {
-        hint: moveAway(path),
-      });
-    }
-    if (found.server !== server) {
-      throw new KubestickError(`${path} points to ${found.server}, but this control plane is at ${server}`, {
-        hint: moveAway(path),
-      });
-    }
-    const expiry = expiryOf(found.clientCertificate, path);
-    if (expiry && expiry < ctx.facts.now) {
-      throw new KubestickError(`the client certificate in ${path} expired on ${expiry.toISOString()}`, {
-        hint: moveAway(path, "to have it made anew"),
-      });
-    }
+    checkKubeconfig(ctx, path, existing, server);
     ctx.ui.step("kubeconfig", `Using the existing "${spec.file}" kubeconfig file`);
     return;
   }
@@ -218,16 +201,26 @@ async function writeKubeconfig(ctx: InitContext, spec: KubeconfigSpec): Promise<
   ctx.ui.step("kubeconfig", `Writing "${spec.file}" kubeconfig file`);
 }
 
-/** The kubelet's certificate may not be there yet; then there is nothing to expire. */
-function expiryOf(pem: string | undefined, path: string): Date | undefined {
-  if (!pem) return undefined;
-  try {
-    return new X509Certificate(pem).validToDate;
-  } catch {
-    throw new KubestickError(`the client certificate in ${path} is not a certificate in PEM`, {
+/** What kubeadm asks of a kubeconfig that is there (kubeadm phases/kubeconfig validateKubeConfig), and that its certificate has not expired. */
+function checkKubeconfig(ctx: InitContext, path: string, text: string, server: string): void {
+  // The kubelet's own file names a certificate that appears only once the kubelet has run.
+  const found = readKubeconfig(text, path, (file) => ctx.files.readText(file) ?? "");
+  const [first] = readCertificates(found.ca, `the certificate authority of ${path}`);
+  if (!ctx.pki.certificates("ca").some(({ raw }) => raw.equals(first!.raw)))
+    throw new KubestickError(`${path} belongs to another cluster: its CA is not ${ctx.pki.path("ca.crt")}`, {
+      hint: moveAway(path),
+    });
+  // It may lead to a balancer, or by a name, and with an external CA it cannot be made anew.
+  if (found.server !== server)
+    ctx.ui.warn(`${path} points to ${found.server}, and this control plane is at ${server}; it is used as it is`);
+  const [certificate] = found.clientCertificate
+    ? readCertificates(found.clientCertificate, `the client certificate of ${path}`)
+    : [];
+  const { now } = ctx.facts;
+  if (certificate && certificate.validToDate < now)
+    throw new KubestickError(`the client certificate in ${path} expired on ${certificate.validToDate.toISOString()}`, {
       hint: moveAway(path, "to have it made anew"),
     });
-  }
 }
 
 /** init's phase `etcd`: the static pod of a local etcd. */

@@ -1,3 +1,4 @@
+import { textsOf } from "../../api/fields.ts";
 import { openCertificate, sharedCertificates } from "../../bootstrap/upload-certs.ts";
 import { defaultCluster } from "../../config/defaults.ts";
 import { parseConfig } from "../../config/load.ts";
@@ -26,14 +27,9 @@ const workersOnly = (ctx: JoinContext) => (ctx.config.controlPlane ? undefined :
 /** Reads the cluster's configuration and makes of it what `init` would work from on this node. Throws KubestickError. */
 export async function controlPlaneContext(ctx: JoinContext): Promise<InitContext> {
   const client = await ctx.client();
-  const map = await client.get<{ data?: Record<string, string> }>(
-    "v1",
-    "ConfigMap",
-    CM_KUBEADM_CONFIG,
-    NAMESPACE_SYSTEM,
-  );
+  const map = await client.get("v1", "ConfigMap", CM_KUBEADM_CONFIG, NAMESPACE_SYSTEM);
   const source = `${NAMESPACE_SYSTEM}/${CM_KUBEADM_CONFIG}`;
-  const parsed = parseConfig(map?.data?.["ClusterConfiguration"] ?? "", source);
+  const parsed = parseConfig(textsOf(map?.["data"])["ClusterConfiguration"] ?? "", source);
   if (parsed.problems.length > 0) throw new ConfigError(parsed.problems);
   if (!parsed.cluster) throw new KubestickError(`the ConfigMap ${source} holds no ClusterConfiguration`);
   // A cluster of kubeadm's that says nothing has RSA keys.
@@ -91,7 +87,7 @@ async function downloadCerts(ctx: JoinContext): Promise<void> {
   );
   const again = "upload them again on the first control plane: kubestick init phase upload-certs --upload-certs";
   const client = await ctx.client();
-  const secret = await client.get<{ data?: Record<string, string> }>("v1", "Secret", SECRET_CERTS, NAMESPACE_SYSTEM);
+  const secret = await client.get("v1", "Secret", SECRET_CERTS, NAMESPACE_SYSTEM);
   if (!secret)
     throw new KubestickError(
       `the Secret ${NAMESPACE_SYSTEM}/${SECRET_CERTS} is not there: it is kept for two hours only`,
@@ -100,7 +96,7 @@ async function downloadCerts(ctx: JoinContext): Promise<void> {
       },
     );
   for (const [name, path] of wanted) {
-    const sealed = secret.data?.[name];
+    const sealed = textsOf(secret["data"])[name];
     if (sealed === undefined) throw new KubestickError(`the Secret ${SECRET_CERTS} lacks ${name}`, { hint: again });
     let data: Buffer;
     try {
@@ -124,7 +120,10 @@ async function useLocalServer(ctx: JoinContext): Promise<void> {
   if (text === undefined) return;
   if (readKubeconfig(text, KUBELET_KUBECONFIG, (file) => ctx.files.readText(file) ?? "").server === cp.localServer)
     return;
-  ctx.files.write(KUBELET_KUBECONFIG, withServer(text, cp.localServer), { mode: 0o600, secret: true });
+  ctx.files.write(KUBELET_KUBECONFIG, withServer(text, cp.localServer, KUBELET_KUBECONFIG), {
+    mode: 0o600,
+    secret: true,
+  });
   await ctx.services.restart("kubelet");
   ctx.ui.step("kubelet-wait-bootstrap", `The kubelet now uses this node's own API server, ${cp.localServer}`);
 }
