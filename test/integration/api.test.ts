@@ -53,7 +53,7 @@ describe("TLS", () => {
     closing.push(() => other.close());
     const refused = (await other.text("/").catch((e) => e)) as ConnectError;
     expect(refused).toBeInstanceOf(ConnectError);
-    expect(refused.tls).toBe(true);
+    expect(refused.failure).toBe("identity");
     expect(refused.message).toContain("is not the server it should be");
     const wrongName = new ApiClient({ server: double.server.replace("127.0.0.1", "127.0.0.2"), ca: double.ca });
     closing.push(() => wrongName.close());
@@ -71,7 +71,7 @@ describe("TLS", () => {
     closing.push(() => closed.close());
     const failure = (await closed.get("v1", "Node", "n").catch((e) => e)) as ConnectError;
     expect(failure.message).toContain("cannot reach the API server at https://127.0.0.1:1");
-    expect(failure.tls).toBe(false);
+    expect(failure.failure).toBe("unreachable");
   });
 
   test("the compiled executable keeps both", async () => {
@@ -158,12 +158,12 @@ describe("requests", () => {
       if (request.url.pathname.endsWith("/none")) return json(response, 404, {});
       const page = Number(request.url.searchParams.get("continue") ?? 0);
       json(response, 200, {
-        items: [{ n: page }],
+        items: [{ metadata: { name: `n${page}` } }],
         metadata: { resourceVersion: "7", ...(page < 2 ? { continue: String(page + 1) } : {}) },
       });
     });
     expect(await client.list<never>("v1", "Node")).toEqual({
-      items: [{ n: 0 }, { n: 1 }, { n: 2 }] as never[],
+      items: ["n0", "n1", "n2"].map((name) => ({ metadata: { name } })) as never[],
       resourceVersion: "7",
     });
     expect(await client.get("v1", "Node", "none")).toBeUndefined();

@@ -81,7 +81,7 @@ describe("the kubelet's certificate", () => {
       signerName: "kubernetes.io/kube-apiserver-client-kubelet",
       usages: ["digital signature", "key encipherment", "client auth"],
     });
-    expect(waited).toEqual([csr.metadata.name, csr.metadata.name, csr.metadata.name]);
+    expect(waited).toEqual(Array(3).fill(`${csr.metadata.name} waits to be approved and signed`));
     expect(hasNodeCertificate(files)).toBe(true);
     expect(fs.readlinkSync(join(root, CURRENT))).toMatch(
       /^\/var\/lib\/kubelet\/pki\/kubelet-client-\d{4}(-\d\d){5}\.pem$/,

@@ -8,7 +8,7 @@ import { discoverByFile } from "../../lib/bootstrap/discovery-file.ts";
 import { verifiedTime } from "../../lib/bootstrap/server-time.ts";
 import { CERTIFICATE_BACKDATE } from "../../lib/constants/durations.ts";
 import { kubeconfig } from "../../lib/kubeconfig/kubeconfig.ts";
-import { caPin } from "../../lib/pki/certificate.ts";
+import { caPin, certificatePem } from "../../lib/pki/certificate.ts";
 import { writeYaml } from "../../lib/yaml/write.ts";
 import { apiDouble, type Handler, json, testCa } from "../support/api-double.ts";
 
@@ -175,13 +175,14 @@ describe("a clock that TLS cannot do with", () => {
     expect(asked).toEqual([
       { serverTime: new Date(future + 60_000), caNotBefore: new Date(future - CERTIFICATE_BACKDATE) },
     ]);
-    expect(await verifiedTime(double.server.slice("https://".length), double.ca)).toEqual(new Date(future + 60_000));
+    const shown = await verifiedTime(double.server.slice("https://".length), double.ca, 5_000);
+    expect([shown.time, certificatePem(shown.authority)]).toEqual([new Date(future + 60_000), double.ca]);
   });
 
   test("is not set by a server that the cluster's CA does not vouch for", async () => {
     const { double } = await controlPlane(undefined, future);
     const other = await testCa("kubernetes", future);
-    await expect(verifiedTime(double.server.slice("https://".length), other.ca)).rejects.toThrow(
+    await expect(verifiedTime(double.server.slice("https://".length), other.ca, 5_000)).rejects.toThrow(
       "is not the server it should be",
     );
   });

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { corednsConfigMap, corednsDeployment, corednsRbac, corednsService } from "../../addons/coredns.ts";
 import { kubeProxyObjects } from "../../addons/kube-proxy.ts";
 import { ApiError } from "../../api/errors.ts";
+import { mapOf, mapsOf } from "../../api/fields.ts";
 import { serviceAccount } from "../../api/rbac.ts";
 import type { KubeObject } from "../../api/resources.ts";
 import { clusterInfoRbac, discoveryKubeconfig } from "../../bootstrap/cluster-info.ts";
@@ -127,8 +128,7 @@ export const markControlPlanePhase: InitPhase = {
       const current = ctx.options.dryRun ? (node as unknown as KubeObject) : await cluster.get("v1", "Node", name);
       try {
         if (current) {
-          const spec = (current["spec"] ?? {}) as { taints?: Taint[] };
-          const kept = (spec.taints ?? []).filter(
+          const kept = (mapsOf(mapOf(current["spec"])?.["taints"]) as unknown as Taint[]).filter(
             (t) => !taints.some((ours) => ours.key === t.key && ours.effect === t.effect),
           );
           // The resource version makes the API server refuse if the node's taints changed in between.

@@ -174,9 +174,9 @@ export class InitContext {
   get client(): ApiClient {
     const name = this.files.exists(`${KUBERNETES_DIR}/super-admin.conf`) ? "super-admin.conf" : "admin.conf";
     const timeout = this.config.timeouts?.kubernetesAPICall;
-    this.#client ??= new ApiClient(this.connection(name), {
-      callTimeoutMs: timeout ? parseDuration(timeout) : API_CALL_TIMEOUT,
-    });
+    const callTimeoutMs = timeout ? parseDuration(timeout) : API_CALL_TIMEOUT;
+    // An API server that has just started does not know its RBAC roles yet, and forbids everything.
+    this.#client ??= new ApiClient(this.connection(name), { callTimeoutMs, refusalsPassMs: callTimeoutMs });
     return this.#client;
   }
 

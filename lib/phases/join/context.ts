@@ -27,6 +27,8 @@ import { userPatches } from "../patches.ts";
 import { controlPlaneContext } from "./control-plane.ts";
 import { sharedKubeletConfig } from "./uploaded-config.ts";
 
+const NEW_TOKEN_MS = 5_000;
+
 /** What `join` was asked to do besides its configuration. */
 export interface JoinOptions {
   dryRun: boolean;
@@ -143,6 +145,7 @@ export class JoinContext {
       pins: caCertHashes ?? [],
       unsafeSkipCaVerification: unsafeSkipCAVerification ?? false,
       timeoutMs,
+      waiting: (why) => this.ui.live("preflight", [`discovery: ${why}`]),
       setClock: (skew) => this.#setClock(skew),
     });
     return this.#discovered;
@@ -171,7 +174,11 @@ export class JoinContext {
     const own = await this.credentials();
     this.#client ??= new ApiClient(
       "token" in own ? { server, ca, ...own } : { server, ca, clientCertificate: own.certificate, clientKey: own.key },
-      { callTimeoutMs: this.timeout("kubernetesAPICall", API_CALL_TIMEOUT) },
+      {
+        callTimeoutMs: this.timeout("kubernetesAPICall", API_CALL_TIMEOUT),
+        // A token made just now is in the cluster before every API server knows it.
+        refusalsPassMs: NEW_TOKEN_MS,
+      },
     );
     return this.#client;
   }
