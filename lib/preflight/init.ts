@@ -20,6 +20,7 @@ import type { Ui } from "../ui/ui.ts";
 import { brings } from "./bundle.ts";
 import { type Check, error, type Finding } from "./check.ts";
 import { foreignListeners, HOST_CHECKS, type HostCheckContext } from "./host.ts";
+import { proxiedNetworks } from "./proxy.ts";
 
 const MINIMUM_MEMORY_MB = 1700;
 const MB = 1024 * 1024;
@@ -83,6 +84,14 @@ export const INIT_CHECKS: InitCheck[] = [
       facts.swap && config.kubelet?.["failSwapOn"] === true
         ? error("swap is on and failSwapOn: true is set", "swapoff -a, or remove failSwapOn")
         : [],
+  },
+  {
+    name: "HTTPProxyCIDR",
+    why: "the API server asks Services, such as webhooks, and pods itself",
+    run: ({ config }) => {
+      const { serviceSubnet, podSubnet = "" } = config.cluster.networking;
+      return [serviceSubnet, podSubnet].flatMap((networks) => proxiedNetworks(networks));
+    },
   },
   {
     name: "Port",

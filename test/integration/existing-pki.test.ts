@@ -305,3 +305,28 @@ describe("a kubeconfig that is there", () => {
     for (const [text, said] of damaged) expect(await keep("admin", text)).toEqual(refused(said));
   });
 });
+
+test("an external CA: what is there is used, what is missing is named, and it is said that nobody signs for kubelets", async () => {
+  for (const words of [
+    ["certs", "all"],
+    ["kubeconfig", "all"],
+  ])
+    expect(await phase(...words)).toEqual(done);
+  fs.rmSync(pki("ca.key"));
+  const ended = await phase("certs", "all");
+  expect(ended).toEqual({ code: 0, printed: expect.stringContaining("so the cluster signs no kubelet's certificate") });
+  write("config.yaml", `${config()}controllerManager: {extraArgs: [{name: cluster-signing-key-file, value: /k}]}\n`);
+  expect((await phase("certs", "ca")).printed).not.toContain("signs no kubelet's certificate");
+  fs.rmSync(join(root, "etc/kubernetes/super-admin.conf"));
+  expect(await phase("kubeconfig", "all")).toEqual({
+    code: 0,
+    printed: expect.stringContaining('No "super-admin.conf": the CA\'s key is not on this host'),
+  });
+  fs.rmSync(join(root, "etc/kubernetes/scheduler.conf"));
+  expect(await phase("kubeconfig", "all")).toEqual(
+    refused(
+      "scheduler\\.conf is missing, and the CA's key .*ca\\.key is not on this host",
+      "make .*scheduler\\.conf elsewhere",
+    ),
+  );
+});

@@ -5,6 +5,7 @@ import { type AddressInfo, connect } from "node:net";
 import { request } from "undici/index.js";
 import { KubestickError, UsageError } from "../../lib/host/errors.ts";
 import { environmentAgent, proxyFor } from "../../lib/host/proxy.ts";
+import { proxiedAddresses, proxiedNetworks } from "../../lib/preflight/proxy.ts";
 import { forged } from "../support/forge.ts";
 
 const PROXY = "http://proxy.example.test:3128";
@@ -85,6 +86,26 @@ describe("the proxy for a URL is the one that Go's programs take", () => {
         expect(proxied.map((url) => through(url, environment))).toEqual(proxied.map(() => `${PROXY}/`));
       }
     });
+});
+
+test("preflight warns of what is the cluster's own and would be asked through a proxy", () => {
+  const environment = { HTTPS_PROXY: "http://u:secret@proxy.test:3128", NO_PROXY: "10.96.0.0/12" };
+  const said = (findings: { level: string; message: string; fix?: string }[]) =>
+    findings.map(({ level, message, fix }) => [level, message.slice(0, 54), fix]);
+  const fix = (what: string) => `put it into NO_PROXY, as a network: NO_PROXY=10.96.0.0/12,${what}`;
+  expect(said(proxiedAddresses(["192.168.7.11", "fd00::11"], environment))).toEqual([
+    ["warning", "connections to 192.168.7.11 go through the proxy proxy", fix("192.168.7.11")],
+  ]);
+  expect(said(proxiedNetworks("10.96.0.0/12", environment))).toEqual([]);
+  expect(said(proxiedNetworks("10.244.0.0/16,fd00::/56", environment))).toEqual([
+    ["warning", "connections to 10.244.0.0/16 go through the proxy prox", fix("10.244.0.0/16")],
+    ["warning", "connections to fd00::/56 go through the proxy proxy.te", fix("fd00::/56")],
+  ]);
+  expect(proxiedAddresses(["127.0.0.1"], environment)).toEqual([]);
+  expect(proxiedAddresses(["192.168.7.11"], {})).toEqual([]);
+  expect(proxiedAddresses(["192.168.7.11"], { HTTPS_PROXY: "socks5://p:1" })).toEqual([
+    { level: "warning", message: expect.stringContaining("HTTPS_PROXY is not the URL"), fix: expect.any(String) },
+  ]);
 });
 
 describe("a dispatcher that goes by the environment", () => {

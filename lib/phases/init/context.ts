@@ -1,6 +1,7 @@
 import { kubeProxyConfig } from "../../addons/kube-proxy.ts";
 import { ApiClient } from "../../api/client.ts";
 import { type Cluster, DryRunCluster } from "../../api/cluster.ts";
+import { ApiError } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/resources.ts";
 import { clusterAdmins } from "../../bootstrap/rbac.ts";
 import type { Bundle } from "../../bundle/bundle.ts";
@@ -8,6 +9,7 @@ import type { Decision } from "../../bundle/install.ts";
 import { parseDuration } from "../../config/schema.ts";
 import type { ComponentConfig, InitConfig } from "../../config/types.ts";
 import { API_CALL_TIMEOUT } from "../../constants/durations.ts";
+import { GROUP_MASTERS } from "../../constants/names.ts";
 import { KUBERNETES_DIR } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
 import type { HostFacts } from "../../host/facts.ts";
@@ -25,6 +27,8 @@ import type { ServiceManagerControl } from "../../services/service.ts";
 import type { Ui } from "../../ui/ui.ts";
 import { decideBinaries } from "../bundle.ts";
 import { userPatches } from "../patches.ts";
+
+const SUPER_ADMIN_KUBECONFIG = `${KUBERNETES_DIR}/super-admin.conf`;
 
 /** What `init` was asked to do besides its configuration. */
 export interface InitOptions {
@@ -172,7 +176,7 @@ export class InitContext {
 
   /** A client with the rights of `system:masters`, or of admin.conf where super-admin.conf has been put away. */
   get client(): ApiClient {
-    const name = this.files.exists(`${KUBERNETES_DIR}/super-admin.conf`) ? "super-admin.conf" : "admin.conf";
+    const name = this.files.exists(SUPER_ADMIN_KUBECONFIG) ? "super-admin.conf" : "admin.conf";
     const timeout = this.config.timeouts?.kubernetesAPICall;
     const callTimeoutMs = timeout ? parseDuration(timeout) : API_CALL_TIMEOUT;
     // An API server that has just started does not know its RBAC roles yet, and forbids everything.
@@ -188,7 +192,14 @@ export class InitContext {
 
   async #connect(): Promise<Cluster> {
     const cluster = this.options.dryRun ? this.dryRunCluster : this.client;
-    await cluster.apply(clusterAdmins() as KubeObject);
+    await cluster.apply(clusterAdmins() as KubeObject).catch((error: unknown) => {
+      if (!(error instanceof ApiError && error.status === 403) || this.files.exists(SUPER_ADMIN_KUBECONFIG))
+        throw error;
+      throw new KubestickError(error.message, {
+        hint: `nobody has more rights yet: put ${SUPER_ADMIN_KUBECONFIG} there, whose user is in the group ${GROUP_MASTERS}, then run the same command again`,
+        cause: error,
+      });
+    });
     return cluster;
   }
 

@@ -126,6 +126,7 @@ export const certsPhase: InitPhase = {
           const outcome = await ctx.pki.ensure(spec);
           const names = spec.altNames?.(ctx.config);
           ctx.ui.step("certs", `${SAID[outcome]} "${spec.base}" certificate and key`);
+          if (spec.name === "ca" && outcome === "external") warnOfUnsigned(ctx);
           if (names && outcome === "created") {
             ctx.ui.step(
               "certs",
@@ -146,6 +147,15 @@ export const certsPhase: InitPhase = {
     },
   ],
 };
+
+/** Said before a node waits for what never comes. */
+function warnOfUnsigned({ config, pki, ui, options }: InitContext): void {
+  const signer = config.cluster.controllerManager.extraArgs?.some(({ name }) => name === "cluster-signing-key-file");
+  if (signer || options.joining) return;
+  ui.warn(
+    `the CA's key ${pki.path("ca.key")} is not on this host (external CA), so the cluster signs no kubelet's certificate: each join waits until whoever has the key signs its request (kubectl get csr)`,
+  );
+}
 
 const pairOf = (ctx: InitContext, base: string) => [ctx.pki.path(`${base}.crt`), ctx.pki.path(`${base}.key`)];
 const serviceAccountPair = (ctx: InitContext) => [ctx.pki.path("sa.key"), ctx.pki.path("sa.pub")];
@@ -187,6 +197,16 @@ async function writeKubeconfig(ctx: InitContext, spec: KubeconfigSpec): Promise<
     checkKubeconfig(ctx, path, existing, server);
     ctx.ui.step("kubeconfig", `Using the existing "${spec.file}" kubeconfig file`);
     return;
+  }
+  const key = ctx.pki.path("ca.key");
+  if (!ctx.files.exists(key)) {
+    if (spec.name === "super-admin") {
+      ctx.ui.step("kubeconfig", `No "${spec.file}": the CA's key is not on this host, and "admin.conf" is used`);
+      return;
+    }
+    throw new KubestickError(`${path} is missing, and the CA's key ${key} is not on this host to make it`, {
+      hint: `external CA mode: make ${path} elsewhere and copy it here, then run the same command again`,
+    });
   }
   const identity = spec.identity(ctx);
   const credentials = await ctx.pki.clientCertificate(identity, spec.file);

@@ -63,9 +63,10 @@ export async function controlPlaneContext(ctx: JoinContext): Promise<InitContext
   return new InitContext(config, ctx.facts, ctx.files, ctx.ui, options, ctx.bundle, ctx.ledger, ctx.patches);
 }
 
-/** A control plane with a CA of its own would be another cluster. */
+/** A control plane with a CA of its own would be another cluster. A CA's key may be elsewhere, where what it signs is here. */
 function requireShared(cp: InitContext): void {
-  const missing = Object.values(sharedCertificates(cp.config)).filter((path) => !cp.files.exists(path));
+  const needed = Object.values(sharedCertificates(cp.config)).filter((path) => !path.endsWith("ca.key"));
+  const missing = needed.filter((path) => !cp.files.exists(path));
   if (missing.length === 0) return;
   throw new KubestickError(`these files of the first control plane are not here: ${missing.join(", ")}`, {
     hint: "give the key with --certificate-key (on the first: kubestick init phase upload-certs --upload-certs), or copy them by hand",
