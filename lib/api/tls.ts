@@ -1,6 +1,8 @@
 import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import { buildConnector } from "undici/index.js";
+import { errno } from "../host/errors.ts";
+import { certificatePem } from "../pki/certificate.ts";
 import { chainFault } from "../pki/chain.ts";
 import { isFor } from "../pki/names.ts";
 import { readCertificates } from "../pki/pem.ts";
@@ -35,27 +37,48 @@ export function clusterConnector({
   timeoutMs,
 }: ClusterTls): buildConnector.connector {
   const anchors = readCertificates(ca, "the cluster's CA");
-  const connect = buildConnector({
-    ca,
-    cert: certificate,
-    key,
-    allowPartialTrustChain: true,
-    minVersion: "TLSv1.2",
-    rejectUnauthorized: true,
-    allowH2: false,
-    // A session that is taken up again shows no chain.
-    maxCachedSessions: 0,
-    timeout: timeoutMs,
-    ...(serverName ? { servername: serverName } : {}),
-  });
-  return (options, done) =>
-    connect(options, (error, socket) => {
+  const connectors = namesakes(anchors).map((some) =>
+    buildConnector({
+      ca: some.map(certificatePem).join(""),
+      cert: certificate,
+      key,
+      allowPartialTrustChain: true,
+      minVersion: "TLSv1.2",
+      rejectUnauthorized: true,
+      allowH2: false,
+      // A session that is taken up again shows no chain.
+      maxCachedSessions: 0,
+      timeout: timeoutMs,
+      ...(serverName ? { servername: serverName } : {}),
+    }),
+  );
+  const connect = (options: buildConnector.Options, done: buildConnector.Callback, at = 0): void =>
+    connectors[at]!(options, (error, socket) => {
+      if (error && connectors[at + 1] && IDENTITY.test(errno(error) ?? "")) return connect(options, done, at + 1);
       if (error || !socket) return done(error as Error, null);
       const fault = serverFault(socket as TLSSocket, serverName ?? options.hostname, anchors);
       if (!fault) return done(null, socket);
       socket.destroy();
       done(fault, null);
     });
+  return (options, done) => connect(options, done);
+}
+
+/** The runtime's codes for a certificate that it does not believe (X509_V_ERR_…). */
+const IDENTITY = /^(CERT_|UNABLE_|SELF_SIGNED|DEPTH_ZERO|INVALID_|PATH_LENGTH|UNSPECIFIED|ERR_TLS_CERT)/;
+
+/**
+ * CAs in groups in which no two have one name: of such, as there are while a CA is changed for a new one, the runtime
+ * looks at one only, and Go at each.
+ */
+function namesakes(anchors: X509Certificate[]): X509Certificate[][] {
+  const groups: X509Certificate[][] = [];
+  for (const anchor of anchors) {
+    const group = groups.find((some) => some.every(({ subject }) => subject !== anchor.subject));
+    if (group) group.push(anchor);
+    else groups.push([anchor]);
+  }
+  return groups;
 }
 
 function serverFault(socket: TLSSocket, name: string, anchors: X509Certificate[]): Error | undefined {

@@ -79,6 +79,20 @@ describe("a server is trusted for the CA of a kubeconfig as Go has it", () => {
       return { shown: [forged(SERVER, low), low], trusted: [between] };
     })(),
     "one of several CAs": { shown: [forged(SERVER, between)], trusted: [forged({ ...CA, subject: "other" }), between] },
+    ...Object.fromEntries(
+      [0, 1, 2].map((which) => {
+        const same = [0, 1, 2].map(() => forged({ ...CA, subject: "renewed" }));
+        return [
+          `one of three CAs of one name, the ${which + 1}.`,
+          { shown: [forged(SERVER, same[which]!)], trusted: same },
+        ];
+      }),
+    ),
+    "one of two of one name, the other expired": (() => {
+      const past = forged({ ...CA, subject: "renewed", from: hours(-48), to: hours(-24) });
+      const now = forged({ ...CA, subject: "renewed" });
+      return { shown: [forged(SERVER, now)], trusted: [past, now] };
+    })(),
     "a certificate without usages": { shown: [forged({ ...SERVER, extKeyUsage: undefined }, root)], trusted: [root] },
     RSA: (() => {
       const ca = forged({ ...CA, subject: "rsa" }, undefined, 2048);
