@@ -22,12 +22,7 @@ const LONGEST_PAUSE_MS = 1_000;
 const USAGES = ["digital signature", "key encipherment", "client auth"];
 
 /** How long an approved request may lie unsigned before it is said that perhaps nobody signs here. */
-const SIGNING_MS = 5_000;
-
-const SIGN_BY_HAND =
-  "kubectl get csr NAME -o jsonpath='{.spec.request}' | base64 -d, sign it, put the certificate in PEM into status.certificate";
-const EXTERNAL_CA =
-  "a control plane without ca.key (external CA) signs no kubelet's certificate; whoever has the key must";
+const SIGNING_MS = 3_000;
 
 /** A node that gets its kubelet's certificate. */
 export interface BootstrapHost {
@@ -38,8 +33,10 @@ export interface BootstrapHost {
   /** What the kubelet is to connect to. */
   cluster: { server: string; ca: string };
   timeoutMs: number;
-  /** Told what the request waits for. */
-  waiting: (why: string) => void;
+  /** Told the name of the request while it waits to be approved and signed. */
+  waiting: (request: string) => void;
+  /** Told once, where a request is approved and yet nobody signs it. */
+  unsigned: (request: string) => void;
 }
 
 /** Whether this node's kubelet has a certificate and knows the cluster. */
@@ -96,6 +93,7 @@ async function signedCertificate(host: BootstrapHost, name: string, request: str
   const deadline = Date.now() + timeoutMs;
   let seen: KubeObject | undefined = await client.createIfAbsent(sent);
   let approved: number | undefined;
+  let told = false;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     const conditions = conditionsOf(seen);
     const refusal = conditions.find(({ type }) => type === "Denied" || type === "Failed");
@@ -110,15 +108,15 @@ async function signedCertificate(host: BootstrapHost, name: string, request: str
     if (certificate) return Buffer.from(certificate, "base64").toString("utf8");
     if (conditions.some(({ type }) => type === "Approved")) approved ??= Date.now();
     const unsigned = approved !== undefined && Date.now() - approved > SIGNING_MS;
+    if (unsigned && !told) host.unsigned(name);
+    told ||= unsigned;
     if (Date.now() > deadline)
       throw new KubestickError(`the cluster did not sign this node's certificate within ${timeoutMs / 1000} s`, {
         hint: unsigned
-          ? `it was approved, and nobody signs: with an external CA (a control plane without ca.key) whoever has its key does it by hand (${SIGN_BY_HAND}); then run the same command again`
-          : `on a control plane: kubectl get csr; kubectl certificate approve ${name} approves it by hand; then run the same command again`,
+          ? "it was approved, and nobody signed it; with an external CA whoever has its key does; then run the same command again"
+          : `on a control plane, see whether the controller manager runs (crictl ps --name kube-controller-manager); kubectl certificate approve ${name} approves it by hand; then run the same command again`,
       });
-    waiting(
-      unsigned ? `${name} is approved, and nobody signs it: ${EXTERNAL_CA}` : `${name} waits to be approved and signed`,
-    );
+    waiting(name);
     await sleep(pause);
     seen = await client.get(apiVersion, kind, name);
   }

@@ -24,6 +24,8 @@ export interface ManifestFacts {
   environment: Record<string, string | undefined>;
   /** Whether the cluster's CA signs elsewhere: its certificate is here, and its key is not. */
   externalCa?: boolean;
+  /** The file with the CA's certificate alone, where others stand behind it in ca.crt. */
+  signingCertificate?: string;
   /** etcd's members so far as `name=peerURL`, when this one joins them. */
   initialCluster?: string[];
 }
@@ -198,7 +200,7 @@ function controllerManager(config: InitConfig, facts: ManifestFacts): Component 
       ["client-ca-file", `${pki}/ca.crt`],
       ["cluster-name", cluster.clusterName],
       // Empty, so that the signing controllers do not run: without the key they would end the whole program.
-      ["cluster-signing-cert-file", facts.externalCa ? "" : `${pki}/ca.crt`],
+      ["cluster-signing-cert-file", facts.externalCa ? "" : (facts.signingCertificate ?? `${pki}/ca.crt`)],
       ["cluster-signing-key-file", facts.externalCa ? "" : `${pki}/ca.key`],
       ["controllers", "*,bootstrapsigner,tokencleaner"],
       ["kubeconfig", conf],

@@ -190,7 +190,7 @@ describe("a CA whose key is elsewhere", () => {
       "/etc/kubernetes/join.yaml",
       worker.file("/etc/kubernetes/join.yaml").replace('caCertHashes: [""]', "unsafeSkipCAVerification: true"),
     );
-    const { output, status } = await worker.runAnd([...command, ...ignoredChecks()], "nobody signs it", sign);
+    const { output, status } = await worker.runAnd([...command, ...ignoredChecks()], "nobody signs it.", sign);
     console.log(output);
     expect({ status, output: status === 0 ? "" : output }).toEqual({ status: 0, output: "" });
     expect(first.exec(["pgrep", "-fx", "kube-controller-manager.*"]).status).toBe(0);
@@ -209,7 +209,7 @@ describe("a CA whose key is elsewhere", () => {
       "/etc/kubernetes/join.yaml",
       second.file("/etc/kubernetes/join.yaml").replace('caCertHashes: [""]', "unsafeSkipCAVerification: true"),
     );
-    const { output, status } = await second.runAnd([...command, ...ignoredChecks()], "nobody signs it", sign);
+    const { output, status } = await second.runAnd([...command, ...ignoredChecks()], "nobody signs it.", sign);
     console.log(output);
     expect({ status, output: status === 0 ? "" : output }).toEqual({ status: 0, output: "" });
     for (const node of nodes) await until(ready(first, node.name), 90_000, `${node.name} is Ready`);

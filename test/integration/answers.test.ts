@@ -216,6 +216,7 @@ const QUESTIONS: Record<string, Question> = {
       cluster: { server: double.server, ca: double.ca },
       timeoutMs: 30,
       waiting: () => undefined,
+      unsigned: () => undefined,
     }),
   ),
   "discovery by token": (double) => discoverByToken(tokenDiscovery(double, 300)),

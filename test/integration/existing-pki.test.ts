@@ -306,6 +306,21 @@ describe("a kubeconfig that is there", () => {
   });
 });
 
+test("a controller manager signs with the CA alone, where its root stands behind it in ca.crt", async () => {
+  const top = forged({ ...CA, subject: "root" });
+  const ca = forged(CA, top);
+  const flag = () =>
+    /--cluster-signing-cert-file=(\S*)/.exec(
+      fs.readFileSync(join(root, "etc/kubernetes/manifests/kube-controller-manager.yaml"), "utf8"),
+    )![1]!;
+  put("ca", ca, top);
+  expect(await phase("control-plane", "controller-manager")).toEqual(done);
+  expect(fs.readFileSync(join(root, flag()), "utf8")).toBe(ca.cert);
+  put("ca", ca);
+  expect(await phase("control-plane", "controller-manager")).toEqual(done);
+  expect(flag()).toBe("/etc/kubernetes/pki/ca.crt");
+});
+
 test("an external CA: what is there is used, what is missing is named, and it is said that nobody signs for kubelets", async () => {
   for (const words of [
     ["certs", "all"],

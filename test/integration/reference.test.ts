@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import type { KubeObject } from "../../lib/api/resources.ts";
 import { verifyDetached } from "../../lib/bootstrap/jws.ts";
+import { CERTIFICATE_BACKDATE, MINUTE } from "../../lib/constants/durations.ts";
 import { Files } from "../../lib/host/files.ts";
 import { run } from "../../lib/host/process.ts";
 import { InitContext } from "../../lib/phases/init/context.ts";
@@ -70,17 +71,19 @@ function opensslFields(path: string): CertificateFields {
     .split("\n")
     .filter((line) => /Public-Key:|Signature Algorithm/.test(line))
     .join("\n");
-  return fields(`${text}\n${algorithm}`);
+  return fields(`${text}\n${algorithm}`, CERTIFICATE_BACKDATE);
 }
 
-function fields(text: string): CertificateFields {
+/** `backdate`: how long before they were made certificates start, with kubeadm five minutes. */
+function fields(text: string, backdate = 5 * MINUTE): CertificateFields {
   const value = (pattern: RegExp) => pattern.exec(text)?.[1]?.trim() ?? "";
   const day = (date: string) => (date === "" ? 0 : Date.parse(date));
   const [from, to] = [day(value(/notBefore=(.*)/)), day(value(/notAfter=(.*)/))];
   return {
     subject: value(/subject=(.*)/).replaceAll(" ", ""),
     issuer: value(/issuer=(.*)/).replaceAll(" ", ""),
-    "validity in minutes": String((to - from) / 60_000),
+    "minutes before": String(backdate / MINUTE),
+    "validity in minutes": String((to - from - backdate) / MINUTE),
     "key usage": value(/Key Usage: critical\n\s+(.*)/),
     "extended key usage": value(/Extended Key Usage: ?\n\s+(.*)/),
     "basic constraints": value(/Basic Constraints: critical\n\s+(.*)/),

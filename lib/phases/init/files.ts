@@ -277,6 +277,18 @@ export const controlPlanePhase: InitPhase = {
   })),
 };
 
+/**
+ * A file with the CA's certificate alone, where ca.crt has more, such as the root of an intermediate: the controller
+ * manager signs with no other (it ends with "expected 1 certificate, found 2").
+ */
+function signingCertificate(ctx: InitContext): { signingCertificate?: string } {
+  const [ca, ...behind] = ctx.pki.certificates("ca");
+  if (!ca || behind.length === 0 || !ctx.files.exists(ctx.pki.path("ca.key"))) return {};
+  const path = ctx.pki.path("cluster-signing.crt");
+  ctx.ledger.replace(path, certificatePem(ca), { mode: 0o644 });
+  return { signingCertificate: path };
+}
+
 /** Writes a component's static pod; `initialCluster` names etcd's members when this one joins them. */
 export function writeManifest(
   ctx: InitContext,
@@ -289,6 +301,7 @@ export function writeManifest(
     caDirs: CA_CERTIFICATE_DIRS.filter((dir) => ctx.files.exists(dir)),
     environment: process.env,
     externalCa: ctx.files.exists(ctx.pki.path("ca.crt")) && !ctx.files.exists(ctx.pki.path("ca.key")),
+    ...(component === "kube-controller-manager" ? signingCertificate(ctx) : {}),
   });
   const path = `${MANIFESTS_DIR}/${component}.yaml`;
   const changed = ctx.ledger.write(path, sortedYaml(applyPatches(pod, component, ctx.patches)), { mode: 0o600 });

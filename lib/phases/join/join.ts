@@ -101,7 +101,11 @@ const kubeletStartPhase: Phase<JoinContext> = {
         client,
         cluster,
         timeoutMs: ctx.timeout("tlsBootstrap", TLS_BOOTSTRAP_TIMEOUT),
-        waiting: (why) => ui.live("kubelet-start", [`kubelet: ${why}`]),
+        waiting: (request) => ui.live("kubelet-start", [`kubelet: waits for the certificate of ${request}`]),
+        unsigned: (request) =>
+          ui.warn(
+            `${request} is approved, and nobody signs it. A control plane without ca.key (external CA) signs no kubelet's certificate; whoever has the key takes the request (kubectl get csr ${request} -o jsonpath='{.spec.request}'), signs it as a client's, and puts the certificate into the object's status.certificate`,
+          ),
       });
     }
     // A control plane is tainted when it is marked as one.
