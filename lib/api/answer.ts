@@ -3,6 +3,7 @@ import { BodyLimitError, readBody } from "../host/body.ts";
 import { KubestickError, reason } from "../host/errors.ts";
 import { AnswerError, ApiError, ConnectError } from "./errors.ts";
 import { mapOf } from "./fields.ts";
+import { jsonExcess } from "./shape.ts";
 
 /** The largest answer that is read of a server that refuses. */
 const MAX_REFUSAL = 64 * 1024;
@@ -21,14 +22,17 @@ const NO_HTTP =
 export function failureOf(what: string, server: string, error: unknown): KubestickError {
   if (error instanceof KubestickError) return error;
   const name = (error as { name?: unknown } | null)?.name;
-  if (error instanceof BodyLimitError) return new AnswerError(what, server, error.message, error);
+  if (error instanceof BodyLimitError)
+    return new AnswerError(what, server, error.message, { tooLarge: true, cause: error });
   if (NO_HTTP.test(String(name)) || NO_HTTP.test(reason(error)))
-    return new AnswerError(what, server, `it sends what is no HTTP (${reason(error)})`, error);
+    return new AnswerError(what, server, `it sends what is no HTTP (${reason(error)})`, { cause: error });
   return new ConnectError(what, server, error);
 }
 
 /** An answer's JSON object. Throws AnswerError when it is anything else. */
 export function objectOf({ data, type }: Answer, what: string, server: string): Record<string, unknown> {
+  const excess = jsonExcess(data);
+  if (excess) throw new AnswerError(what, server, excess, { tooLarge: true });
   let value: unknown;
   try {
     value = JSON.parse(data.toString("utf8"));

@@ -12,11 +12,11 @@ import { collectionPath, describeObject, type KubeObject, objectPath } from "./r
 import { retry } from "./retry.ts";
 import { clusterConnector } from "./tls.ts";
 
-/** The largest object that etcd keeps is 1.5 MiB; a page of a list has many small ones. */
+/** The largest object that etcd keeps is 1.5 MiB. */
 const MAX_OBJECT = 4 * 1024 * 1024;
-const MAX_PAGE = 8 * 1024 * 1024;
-const PAGE = 100;
-const MAX_ITEMS = 100_000;
+/** Objects of a page; where they are too large together, the next try is for a fifth. */
+const PAGE = 50;
+const MAX_ITEMS = 20_000;
 const MAX_TEXT = 64 * 1024;
 const CONNECT_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 10_000;
@@ -247,18 +247,26 @@ export class ApiClient {
     const items: T[] = [];
     let next = "";
     let resourceVersion = "";
-    do {
-      const query = { limit: String(PAGE), ...options.query, ...(next ? { continue: next } : {}) };
-      const page = pageOf(await this.call<unknown>("GET", path, { query, what, limit: MAX_PAGE }));
+    for (let limit = PAGE; ; ) {
+      const query = { limit: String(limit), ...options.query, ...(next ? { continue: next } : {}) };
+      let answer: unknown;
+      try {
+        answer = await this.call<unknown>("GET", path, { query, what });
+      } catch (error) {
+        if (!(error instanceof AnswerError && error.tooLarge) || limit === 1) throw error;
+        limit = Math.ceil(limit / 5);
+        continue;
+      }
+      const page = pageOf(answer);
       if (!page) throw new AnswerError(what, this.server, "what it sends is no list of objects");
       items.push(...(page.items as T[]));
+      resourceVersion = page.resourceVersion || resourceVersion;
+      if (page.next === "") return { items, resourceVersion };
       // One that goes round in circles would fill the memory.
-      if (items.length > MAX_ITEMS || (page.next !== "" && page.next === next))
+      if (items.length > MAX_ITEMS || page.next === next)
         throw new AnswerError(what, this.server, "its list does not end");
       next = page.next;
-      resourceVersion = page.resourceVersion || resourceVersion;
-    } while (next !== "");
-    return { items, resourceVersion };
+    }
   }
 
   /** The plain text of a path such as /livez, asked once. */

@@ -19,9 +19,15 @@ export class ApiError extends KubestickError {
 /** An answer that no API server gives, however often it is asked: a web page, other fields, more than there can be. */
 export class AnswerError extends KubestickError {
   override name = "AnswerError";
+  /** Whether there is only too much of it. */
+  readonly tooLarge: boolean;
 
-  constructor(what: string, server: string, why: string, cause?: unknown) {
-    super(`${what}: ${server} does not answer as a Kubernetes API server does: ${why}`, { hint: NO_API_SERVER, cause });
+  constructor(what: string, server: string, why: string, options: { tooLarge?: boolean; cause?: unknown } = {}) {
+    super(`${what}: ${server} does not answer as a Kubernetes API server does: ${why}`, {
+      hint: NO_API_SERVER,
+      cause: options.cause,
+    });
+    this.tooLarge = options.tooLarge ?? false;
   }
 }
 

@@ -1,5 +1,6 @@
 import { Agent, request } from "undici/index.js";
 import { mapOf, mapsOf, textOf } from "../api/fields.ts";
+import { jsonExcess } from "../api/shape.ts";
 import { clusterConnector } from "../api/tls.ts";
 import { readBody } from "../host/body.ts";
 import { KubestickError, reason } from "../host/errors.ts";
@@ -120,7 +121,7 @@ const toMember = (m: Record<string, unknown>): EtcdMember => ({
 
 function parsed(text: string): Record<string, unknown> | undefined {
   try {
-    return mapOf(JSON.parse(text));
+    return jsonExcess(Buffer.from(text)) === undefined ? mapOf(JSON.parse(text)) : undefined;
   } catch {
     return undefined;
   }

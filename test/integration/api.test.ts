@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ApiClient } from "../../lib/api/client.ts";
 import { ApiError, ConnectError } from "../../lib/api/errors.ts";
+import { jsonExcess } from "../../lib/api/shape.ts";
 import { watch } from "../../lib/api/watch.ts";
 import { apiDouble, type Handler, json, testCa } from "../support/api-double.ts";
 
@@ -168,6 +169,43 @@ describe("requests", () => {
     });
     expect(await client.get("v1", "Node", "none")).toBeUndefined();
   });
+});
+
+test("a page that is too large is asked for in smaller ones; one object that is, or a list without an end, is an error", async () => {
+  const asked: (string | null)[] = [];
+  const padding = "x".repeat(200_000);
+  const { client } = await pair((request, response) => {
+    const { searchParams, pathname } = request.url;
+    asked.push(searchParams.get("limit"));
+    const from = Number(searchParams.get("continue") ?? 0);
+    const size = pathname.endsWith("/nodes") ? Math.min(30 - from, Number(searchParams.get("limit"))) : 30;
+    const items = Array.from({ length: size }, (_, i) => ({ metadata: { name: `n${from + i}`, padding } }));
+    const more = pathname.endsWith("/pods") ? String(from + 1) : from + size < 30 ? String(from + size) : "";
+    json(response, 200, { items: pathname.endsWith("/pods") ? [] : items, metadata: { continue: more } });
+  });
+  const { items } = await client.list<{ metadata: { name: string } }>("v1", "Node");
+  expect(items.map(({ metadata }) => metadata.name)).toEqual(Array.from({ length: 30 }, (_, i) => `n${i}`));
+  expect(asked.splice(0)).toEqual(["50", "10", "10", "10"]);
+  await expect(client.list("v1", "Secret")).rejects.toThrow("it sends more than 4 MiB");
+  expect(asked.splice(0)).toEqual(["50", "10", "2", "1"]);
+  const circle = await pair((_request, response) => json(response, 200, { items: [], metadata: { continue: "a" } }));
+  await expect(circle.client.list("v1", "Pod")).rejects.toThrow("its list does not end");
+});
+
+test("JSON that would fill the memory is refused before it is parsed, and no other", async () => {
+  const excess: [json: string, said: string | undefined][] = [
+    ["[".repeat(101), "nested more than 100 levels"],
+    [`${"[".repeat(100)}${"]".repeat(100)}`, undefined],
+    [`[${"{},".repeat(150_000)}{}]`, "more than 200000 values"],
+    [`[${"1,".repeat(199_000)}1]`, undefined],
+    [JSON.stringify({ text: `${"[{,".repeat(500_000)}\\"` }), undefined],
+    [JSON.stringify({ 'a"[': '\\"[[[' }).repeat(3), undefined],
+  ];
+  for (const [text, said] of excess) {
+    const found = jsonExcess(Buffer.from(text));
+    if (said === undefined) expect(found).toBeUndefined();
+    else expect(found).toContain(said);
+  }
 });
 
 test("a watch resumes where it broke off, follows bookmarks and starts over after 410", async () => {
