@@ -213,10 +213,10 @@ async function withCluster(given: Given, use: (client: ApiClient) => Promise<voi
 }
 
 /** The kubeconfig where none is named, found as kubeadm finds it: of KUBECONFIG's list, the user's own, the administrator's. */
-function defaultKubeconfig({ KUBECONFIG = "" }: NodeJS.ProcessEnv): string {
+function defaultKubeconfig({ KUBECONFIG = "", HOME = homedir() }: NodeJS.ProcessEnv): string {
   const listed = KUBECONFIG.split(delimiter).filter(Boolean);
   if (listed.length > 0) return listed.find((path) => existsSync(path)) ?? listed[0]!;
-  const own = join(homedir(), ".kube/config");
+  const own = join(HOME, ".kube/config");
   return existsSync(own) ? own : ADMIN_KUBECONFIG;
 }
 

@@ -15,7 +15,7 @@ afterEach(async () => {
 
 async function pair(
   handler: Handler,
-  options: { callTimeoutMs?: number; anyClient?: boolean } = { callTimeoutMs: 3_000 },
+  options: { callTimeoutMs?: number; refusalsPassMs?: number; anyClient?: boolean } = { callTimeoutMs: 3_000 },
 ) {
   const double = await apiDouble(handler, options);
   const client = new ApiClient(
@@ -68,6 +68,15 @@ describe("TLS", () => {
     const started = Date.now();
     await expect(wrong.get("v1", "Node", "n")).rejects.toThrow(ConnectError);
     expect(Date.now() - started).toBeLessThan(2_000);
+    const nameless = new ApiClient(
+      { server: "https://lb.kubestick.invalid:6443", ca: double.ca },
+      { callTimeoutMs: 600 },
+    );
+    closing.push(() => nameless.close());
+    const unknown = (await nameless.get("v1", "Node", "n").catch((e) => e)) as ConnectError;
+    expect([unknown.failure, unknown.passing]).toEqual(["name", true]);
+    expect(unknown.message).toContain("the name lb.kubestick.invalid does not resolve on this host");
+    expect(unknown.hint).toContain('echo "ADDRESS lb.kubestick.invalid" >> /etc/hosts');
     const closed = new ApiClient({ server: "https://127.0.0.1:1", ca: double.ca }, { callTimeoutMs: 600 });
     closing.push(() => closed.close());
     const failure = (await closed.get("v1", "Node", "n").catch((e) => e)) as ConnectError;
@@ -135,10 +144,19 @@ describe("requests", () => {
       expect(failure.message).toContain(words);
       expect(failure.message).toContain("the detail");
     }
-    const { client } = await pair((_request, response) => json(response, 403, { message: "no" }), {
-      callTimeoutMs: 300,
-    });
-    await expect(client.apply(configMap)).rejects.toThrow("forbids this (403)");
+    for (const status of [401, 403]) {
+      let asked = 0;
+      const refuse: Handler = (_request, response) => json(response, ++asked < 4 ? status : 200, configMap);
+      const { client } = await pair(refuse);
+      await expect(client.apply(configMap)).rejects.toThrow(`(${status})`);
+      expect(asked).toBe(1);
+      const begun = await pair(refuse, { callTimeoutMs: 3_000, refusalsPassMs: 3_000 });
+      expect(await begun.client.apply(configMap)).toEqual(configMap);
+      expect(asked).toBe(4);
+      asked = 0;
+      const patient = await pair(refuse, { callTimeoutMs: 3_000, refusalsPassMs: 1 });
+      await expect(patient.client.apply(configMap)).rejects.toThrow(`(${status})`);
+    }
   });
 
   test("a server that is starting is asked again, with one deadline for all", async () => {

@@ -12,8 +12,9 @@ export const INTENDED_DIFFERENCES: { where: string; reason: string }[] = [
     reason: "follows from the CA's key",
   },
   {
-    where: "certificates: minutes before",
-    reason: "they start a day before, so that a clock that ran ahead when they were made can be put right at once",
+    where: "certificates: validity in minutes",
+    reason:
+      "they begin a day ago, not five minutes, so that they hold when a clock that ran ahead by hours is put right",
   },
   {
     where: "ConfigMap kubeadm-config: encryptionAlgorithm",
