@@ -33,17 +33,26 @@ const MAX_BYTES = 1024 * 1024;
  * one answers. Throws EtcdError for etcd's own refusals, KubestickError when no endpoint answers.
  */
 export class EtcdMembers {
-  readonly #agent: Agent;
+  readonly #tls: { ca: string; certificate: string; key: string };
+  #agent: Agent | undefined;
   readonly #endpoints: string[];
 
-  constructor(endpoints: string[], { ca, certificate, key }: { ca: string; certificate: string; key: string }) {
+  constructor(endpoints: string[], tls: { ca: string; certificate: string; key: string }) {
     this.#endpoints = endpoints;
-    const connect = clusterConnector({ ca, certificate, key, timeoutMs: CONNECT_TIMEOUT_MS });
-    this.#agent = new Agent({ allowH2: false, connect });
+    this.#tls = tls;
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await this.#agent?.destroy();
+  }
+
+  /** Made when it is needed: on a half-made node there is perhaps no CA yet, and that is one more reason for no answer. */
+  #dispatcher(): Agent {
+    this.#agent ??= new Agent({
+      allowH2: false,
+      connect: clusterConnector({ ...this.#tls, timeoutMs: CONNECT_TIMEOUT_MS }),
+    });
+    return this.#agent;
   }
 
   /** Every member, learners too. Asks for a linearizable answer, so that a member just removed is not shown. */
@@ -101,7 +110,7 @@ export class EtcdMembers {
         method: "POST",
         body: JSON.stringify(question),
         headers: { "content-type": "application/json" },
-        dispatcher: this.#agent,
+        dispatcher: this.#dispatcher(),
         signal,
       });
       return { status: statusCode, text: (await readBody(body, MAX_BYTES)).toString("utf8") };

@@ -200,6 +200,18 @@ test("etcd's client goes by the same rules", async () => {
   );
 });
 
+test("etcd's client says so where its own files are not there or damaged", async () => {
+  await serving({ shown: [forged(SERVER, between)], trusted: [between] }, async (server) => {
+    const good = { ca: between.cert, certificate: between.cert, key: between.keyPem };
+    const bad = [{ ca: "" }, { ca: "words" }, { certificate: "words" }, { key: "words" }, { key: root.keyPem }];
+    for (const damaged of bad) {
+      const members = new EtcdMembers([server], { ...good, ...damaged });
+      await expect(members.list()).rejects.toThrow("no member of etcd answers");
+      await members.close();
+    }
+  });
+});
+
 test(`whatever is trusted, kubectl trusts: ${ROUNDS} chains of random make`, async () => {
   const pick = <T>(...choices: T[]): T => choices[Math.floor(Math.random() * choices.length)]!;
   const rarely = () => Math.random() < 0.12;
