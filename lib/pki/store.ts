@@ -19,7 +19,7 @@ import { chainFault } from "./chain.ts";
 import { CERTIFICATES, type CertSpec, type ClientIdentity } from "./kubeadm-certs.ts";
 import { missingNames } from "./names.ts";
 import { readCertificates } from "./pem.ts";
-import { certificateKeyWeakness } from "./strength.ts";
+import { certificateKeyWeakness, publicKeyOf } from "./strength.ts";
 
 /** What happened to a certificate or key: made now, or found there and good. */
 export type Outcome = "created" | "existing" | "external";
@@ -270,9 +270,16 @@ export class CertificateStore {
   }
 
   #checkKey(base: string, certificate: X509Certificate, key: KeyObject): void {
-    if (samePublicKey(publicOf(key), certificate.publicKey)) return;
-    throw new KubestickError(`${this.path(`${base}.key`)} is not the key of ${this.path(`${base}.crt`)}`, {
-      hint: "restore the pair that belongs together from a backup",
+    const isKeyOf = (other: X509Certificate) => {
+      const its = publicKeyOf(other);
+      return its !== undefined && samePublicKey(publicOf(key), its);
+    };
+    if (isKeyOf(certificate)) return;
+    const crt = this.path(`${base}.crt`);
+    throw new KubestickError(`${this.path(`${base}.key`)} is not the key of ${crt}`, {
+      hint: this.certificates(base).some(isKeyOf)
+        ? `it is that of a certificate further down in ${crt}, which must come first`
+        : "restore the pair that belongs together from a backup",
     });
   }
 

@@ -118,6 +118,15 @@ describe("a CA that is there and cannot be used is named, and nothing is signed"
       },
       "ca\\.crt is not a certificate in PEM: certificate 2 of 2 in it cannot be read",
     ],
+    "the root before the intermediate whose key it is": [
+      () => {
+        const top = forged({ ...CA, subject: "root" });
+        const ca = forged(CA, top);
+        put("ca", { ...top, keyPem: ca.keyPem }, ca);
+      },
+      "ca\\.key is not the key of .*ca\\.crt",
+      "of a certificate further down in .*ca\\.crt, which must come first",
+    ],
     "an empty file": [() => put("ca", { ...forged(CA), cert: "" }), "ca\\.crt is not a certificate in PEM"],
     "an empty key": [() => put("ca", { ...forged(CA), keyPem: "" }), "ca\\.key is not a private key in PEM"],
   };
