@@ -9,7 +9,7 @@ import { AnswerError, ApiError } from "./errors.ts";
 import { isNamed, pageOf } from "./fields.ts";
 import { pathOf } from "./kinds.ts";
 import { collectionPath, describeObject, type KubeObject, objectPath } from "./resources.ts";
-import { retry } from "./retry.ts";
+import { isRefusal, retry } from "./retry.ts";
 import { clusterConnector } from "./tls.ts";
 
 /** The largest object that etcd keeps is 1.5 MiB. */
@@ -144,20 +144,29 @@ export class ApiClient {
     );
   }
 
-  /** As `call`, for what this client perhaps may not do: undefined at once when it may not, or there is nothing there. */
-  async callIfAllowed<T = KubeObject>(method: Dispatcher.HttpMethod, path: string): Promise<T | undefined> {
+  /**
+   * As `call`, for what this client perhaps may not do: undefined when there is nothing there, or it still may not once
+   * `refusalsPassMs` have passed.
+   */
+  async callIfAllowed<T = KubeObject>(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    refusalsPassMs = 0,
+  ): Promise<T | undefined> {
     const what = `${method} ${path}`;
+    const refusalsUntil = Date.now() + refusalsPassMs;
     return retry(
       async (remaining) => {
         try {
           const timeoutMs = Math.min(REQUEST_TIMEOUT_MS, remaining);
           return objectOf(await this.#ask(method, path, MAX_OBJECT, { timeoutMs }), what, this.server) as T;
         } catch (error) {
-          if (error instanceof ApiError && [401, 403, 404].includes(error.status)) return undefined;
+          const final = isRefusal(error) ? Date.now() >= refusalsUntil : (error as { status?: unknown }).status === 404;
+          if (error instanceof ApiError && final) return undefined;
           throw error;
         }
       },
-      { deadline: Date.now() + this.#callTimeoutMs },
+      { deadline: Date.now() + this.#callTimeoutMs, refusalsUntil: Number.POSITIVE_INFINITY },
     );
   }
 

@@ -65,7 +65,6 @@ describe("a CA that is an intermediate, its root behind it in ca.crt", () => {
         300_000,
       ),
     );
-    for (const node of nodes) await until(ready(first, node.name), 90_000, `${node.name} is Ready`);
   });
 
   test("the node agents follow the cluster, and service accounts have the whole of ca.crt", async () => {
@@ -73,8 +72,10 @@ describe("a CA that is an intermediate, its root behind it in ca.crt", () => {
       await until(
         () => node.exec(["test", "-e", "/etc/cni/net.d/10-kubestick.conflist"]).status === 0,
         60_000,
-        "the agent's network",
+        () =>
+          `the agent's network on ${node.name}\n${node.exec(["tail", "-n", "30", "/var/log/kubestick/kubestick-agent.log"]).stdout}`,
       );
+    for (const node of nodes) await until(ready(first, node.name), 90_000, `${node.name} is Ready`);
     expect(
       first.kubectl("get", "configmap", "-n", "default", "kube-root-ca.crt", "-o", "jsonpath={.data['ca\\.crt']}"),
     ).toBe(ca.cert + top.cert);

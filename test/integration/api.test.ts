@@ -154,6 +154,10 @@ describe("requests", () => {
       expect(await begun.client.apply(configMap)).toEqual(configMap);
       expect(asked).toBe(4);
       asked = 0;
+      expect(await client.callIfAllowed("GET", "/x")).toBeUndefined();
+      asked = 0;
+      expect(await client.callIfAllowed("GET", "/x", 3_000)).toEqual(configMap);
+      asked = 0;
       const patient = await pair(refuse, { callTimeoutMs: 3_000, refusalsPassMs: 1 });
       await expect(patient.client.apply(configMap)).rejects.toThrow(`(${status})`);
     }
