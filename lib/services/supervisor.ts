@@ -156,11 +156,16 @@ function startChild(spec: ServiceSpec): ChildProcess {
     return spawn(spec.program, [...spec.args, ...flags], {
       stdio: ["ignore", log, log],
       cwd: "/",
-      env: { ...process.env, ...spec.env, PATH: `${process.env["PATH"] ?? ""}:${PROGRAM_PATH}` },
+      env: { ...inherited(), ...spec.env, PATH: `${process.env["PATH"] ?? ""}:${PROGRAM_PATH}` },
     });
   } finally {
     fs.closeSync(log);
   }
+}
+
+/** A proxy is for whoever ran the command: under systemd, too, a kubelet is not led to its API server by it. */
+function inherited(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(https?|no|all)_proxy$/i.test(name)));
 }
 
 function ended(child: ChildProcess): Promise<string> {
