@@ -1,13 +1,16 @@
-import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { ArgDef, ArgsDef } from "citty";
 import { Bundle } from "../lib/bundle/bundle.ts";
 import { inspectExecutable } from "../lib/bundle/region.ts";
 import { parseMirrors } from "../lib/bundle/registry.ts";
+import { MAX_CONFIG_BYTES } from "../lib/config/document.ts";
+import { criSocketUrl, nodeName } from "../lib/config/node.ts";
 import { suggest } from "../lib/config/problems.ts";
 import { reason, UsageError } from "../lib/host/errors.ts";
+import { readPlainFile } from "../lib/host/plain-file.ts";
 import { isCompiled } from "../lib/services/executable.ts";
 import { consoleUi, type Ui } from "../lib/ui/ui.ts";
+import { yamlText } from "../lib/yaml/read.ts";
 
 /** A flag of a command. */
 export interface Flag {
@@ -177,7 +180,7 @@ export const uiOf = (given: Map<string, string>): Ui =>
 /** The text of the file that --config names. Throws UsageError when it cannot be read. */
 export function readConfigFile(file: string): string {
   try {
-    return readFileSync(file, "utf8");
+    return yamlText(readPlainFile(file, MAX_CONFIG_BYTES));
   } catch (error) {
     throw new UsageError(
       `cannot read the configuration ${file}: ${reason(error)}`,
@@ -200,8 +203,8 @@ export function rejectMixedFlags(given: Map<string, string>, flags: Flag[]): voi
 export function nodeFlags(given: Map<string, string>): { name?: string; criSocket?: string } {
   const [name, socket] = [given.get("node-name"), given.get("cri-socket")];
   return {
-    ...(name ? { name: name.trim().toLowerCase() } : {}),
-    ...(socket ? { criSocket: socket.startsWith("/") ? `unix://${socket}` : socket } : {}),
+    ...(name ? { name: nodeName(name) } : {}),
+    ...(socket ? { criSocket: criSocketUrl(socket) } : {}),
   };
 }
 

@@ -102,7 +102,7 @@ function hostDefaults(facts: HostFacts) {
   return {
     hostname: () => facts.hostname,
     newToken,
-    advertiseAddress: () => requireAdvertiseAddress(facts),
+    advertiseAddress: (family?: 4 | 6) => requireAdvertiseAddress(facts, family),
   };
 }
 

@@ -143,12 +143,7 @@ function parse(given: Given, endpoint: string | undefined): ParsedConfig {
   if (file === undefined) parsed = parseFlags({ join: fromFlags(given, endpoint), flagOf: FLAG_OF });
   else {
     rejectMixedFlags(given, JOIN_FLAGS);
-    parsed = parseConfig(readConfigFile(file), file);
-    if (parsed.problems.length === 0 && !parsed.join)
-      throw new UsageError(
-        `${file} has no JoinConfiguration`,
-        "add one: apiVersion: kubeadm.k8s.io/v1beta4, kind: JoinConfiguration",
-      );
+    parsed = parseConfig(readConfigFile(file), file, "join");
     const node = nodeFlags(given);
     if (parsed.join && Object.keys(node).length > 0) {
       parsed.join.nodeRegistration = { ...parsed.join.nodeRegistration, ...node };

@@ -1,5 +1,6 @@
-import { X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
+import { homedir } from "node:os";
+import { delimiter, join } from "node:path";
 import { renderUnicodeCompact } from "uqr";
 import { ApiClient } from "../lib/api/client.ts";
 import { joinCommand } from "../lib/bootstrap/join-command.ts";
@@ -19,8 +20,10 @@ import type { BootstrapToken } from "../lib/config/types.ts";
 import { ADMIN_KUBECONFIG } from "../lib/constants/paths.ts";
 import { TOKEN_PATTERN } from "../lib/constants/tokens.ts";
 import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
+import { readPlainText } from "../lib/host/plain-file.ts";
 import { readKubeconfig } from "../lib/kubeconfig/kubeconfig.ts";
 import { caPin } from "../lib/pki/certificate.ts";
+import { readCertificates } from "../lib/pki/pem.ts";
 import { formatTable } from "../lib/ui/table.ts";
 import { type Flag, GLOBAL_FLAGS, listValue } from "./flags.ts";
 import { durationFlag } from "./init-flags.ts";
@@ -191,10 +194,10 @@ export async function deleteTokensCommand(given: Given, names: string[]): Promis
 }
 
 async function withCluster(given: Given, use: (client: ApiClient) => Promise<void>): Promise<void> {
-  const path = given.get("kubeconfig") ?? process.env["KUBECONFIG"] ?? ADMIN_KUBECONFIG;
+  const path = given.get("kubeconfig") ?? defaultKubeconfig(process.env);
   const read = (file: string) => {
     try {
-      return readFileSync(file, "utf8");
+      return readPlainText(file);
     } catch (error) {
       throw new KubestickError(`cannot read ${file}: ${reason(error)}`, {
         hint: "run this on a control plane node as root, or name a kubeconfig with --kubeconfig",
@@ -209,9 +212,17 @@ async function withCluster(given: Given, use: (client: ApiClient) => Promise<voi
   }
 }
 
+/** The kubeconfig where none is named, found as kubeadm finds it: of KUBECONFIG's list, the user's own, the administrator's. */
+function defaultKubeconfig({ KUBECONFIG = "", HOME = homedir() }: NodeJS.ProcessEnv): string {
+  const listed = KUBECONFIG.split(delimiter).filter(Boolean);
+  if (listed.length > 0) return listed.find((path) => existsSync(path)) ?? listed[0]!;
+  const own = join(HOME, ".kube/config");
+  return existsSync(own) ? own : ADMIN_KUBECONFIG;
+}
+
 async function joinCommandFor(client: ApiClient, token: string): Promise<string> {
   const published = readKubeconfig(await publishedKubeconfig(client), "cluster-info", () => undefined);
-  return joinCommand(published.server, token, caPin(new X509Certificate(published.ca)));
+  return joinCommand(published.server, token, readCertificates(published.ca, "the CA of cluster-info").map(caPin));
 }
 
 function timeLeft({ expires }: ListedToken, now: Date): string {
@@ -220,13 +231,18 @@ function timeLeft({ expires }: ListedToken, now: Date): string {
   return left > 0 ? formatDuration(left) : "<invalid>";
 }
 
+function expiry({ expires }: ListedToken): string {
+  if (!expires) return "<never>";
+  return Number.isNaN(expires.getTime()) ? "<invalid>" : expires.toISOString().replace(/\.\d+Z$/, "Z");
+}
+
 function table(tokens: ListedToken[], now: Date): string {
   const rows = [
     ["TOKEN", "TTL", "EXPIRES", "USAGES", "DESCRIPTION", "EXTRA GROUPS"],
     ...tokens.map((t) => [
       t.token,
       timeLeft(t, now),
-      t.expires?.toISOString().replace(/\.\d+Z$/, "Z") ?? "<never>",
+      expiry(t),
       t.usages.join(",") || "<none>",
       t.description || "<none>",
       t.groups.join(",") || "<none>",

@@ -1,8 +1,9 @@
-import { existsSync, openSync, readFileSync } from "node:fs";
+import { existsSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { Bundle } from "../lib/bundle/bundle.ts";
 import { inspectExecutable, Region } from "../lib/bundle/region.ts";
 import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
+import { readPlainText } from "../lib/host/plain-file.ts";
 import { fingerprint, isSigned, PUBLIC_KEY_FILE, parseSums, SIGNATURE_FILE, SUMS_FILE } from "../lib/release/sums.ts";
 import { byName, type Flag, GLOBAL_FLAGS, uiOf } from "./flags.ts";
 
@@ -64,7 +65,7 @@ export function verifyRelease(given: Map<string, string>, [directory = "."]: str
 
 function read(path: string): string {
   try {
-    return readFileSync(path, "utf8");
+    return readPlainText(path);
   } catch (error) {
     throw new UsageError(
       `cannot read ${path}: ${reason(error)}`,

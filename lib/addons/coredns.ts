@@ -3,7 +3,7 @@ import type { InitConfig } from "../config/types.ts";
 import { CM_COREDNS, NAMESPACE_SYSTEM, TAINT_CONTROL_PLANE } from "../constants/names.ts";
 import { COREDNS_METRICS_PORT } from "../constants/ports.ts";
 import { dnsAddresses } from "../kubelet/config.ts";
-import { corednsImage } from "../manifests/images.ts";
+import { corednsImage, podPullPolicy } from "../manifests/images.ts";
 
 const LABELS = { "k8s-app": "kube-dns" };
 
@@ -80,8 +80,7 @@ export function corednsDeployment(config: InitConfig): Record<string, unknown> {
             {
               args: ["-conf", "/etc/coredns/Corefile"],
               image: corednsImage(config.cluster),
-              // kubeadm has IfNotPresent here whatever the node's policy; a bundle's nodes never pull.
-              imagePullPolicy: config.nodeRegistration.imagePullPolicy === "Never" ? "Never" : "IfNotPresent",
+              imagePullPolicy: podPullPolicy(config.nodeRegistration),
               livenessProbe: {
                 failureThreshold: 5,
                 httpGet: { path: "/health", port: "liveness-probe", scheme: "HTTP" },

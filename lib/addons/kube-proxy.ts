@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { clusterRoleBinding, role, roleBinding, serviceAccount } from "../api/rbac.ts";
 import { kubeProxySchema } from "../config/kube-proxy-schema.ts";
 import { withZeros } from "../config/schema.ts";
-import type { ComponentConfig, InitConfig } from "../config/types.ts";
+import type { ComponentConfig, EnvVar, InitConfig } from "../config/types.ts";
 import { isSince } from "../config/version.ts";
 import { ANNOTATION_CONFIG_HASH, CM_KUBE_PROXY, GROUP_BOOTSTRAPPERS, NAMESPACE_SYSTEM } from "../constants/names.ts";
 import { XTABLES_LOCK } from "../constants/paths.ts";
@@ -10,8 +10,10 @@ import { KUBE_PROXY_MODE_VERSION } from "../constants/versions.ts";
 import type { HostFacts } from "../host/facts.ts";
 import { parseIp } from "../host/net.ts";
 import type { Adaptation } from "../kubelet/config.ts";
-import { kubernetesImage } from "../manifests/images.ts";
-import { applyPatches, type Patch, sortedYaml } from "../manifests/patches.ts";
+import { kubernetesImage, podPullPolicy } from "../manifests/images.ts";
+import { applyPatches, type Patch } from "../manifests/patches.ts";
+import { proxyVariables } from "../manifests/pod.ts";
+import { sortedYaml } from "../yaml/write.ts";
 
 /** kube-proxy's configuration (kubeadm componentconfigs/kubeproxy.go), fitted to this host where the user has not decided. */
 export function kubeProxyConfig(
@@ -39,11 +41,14 @@ export function kubeProxyConfig(
     kind: "KubeProxyConfiguration",
     bindAddress: parseIp(config.localAPIEndpoint.advertiseAddress)?.family === 6 ? "::" : "0.0.0.0",
     clusterCIDR: config.cluster.networking.podSubnet ?? "",
-    clientConnection: { kubeconfig: "/var/lib/kube-proxy/kubeconfig.conf" },
     ...user,
     ...(!user["mode"] && isSince(config.cluster.kubernetesVersion, KUBE_PROXY_MODE_VERSION)
       ? { mode: "iptables" }
       : {}),
+    clientConnection: {
+      kubeconfig: "/var/lib/kube-proxy/kubeconfig.conf",
+      ...(user["clientConnection"] as ComponentConfig | undefined),
+    },
     ...(Object.keys(own).length > 0 ? { conntrack: { ...own, ...given } } : {}),
   };
   return { config: withZeros(merged, kubeProxySchema) as ComponentConfig, adaptations };
@@ -57,7 +62,7 @@ export function kubeProxyObjects(
   config: InitConfig,
   server: string,
   proxyConfig: ComponentConfig,
-  patches: Patch[],
+  { patches, environment }: { patches: Patch[]; environment: Record<string, string | undefined> },
 ): object[] {
   const data = { "config.conf": sortedYaml(proxyConfig).trimEnd(), "kubeconfig.conf": KUBECONFIG(server) };
   return [
@@ -84,7 +89,8 @@ export function kubeProxyObjects(
     applyPatches(
       daemonSet(
         kubernetesImage(config.cluster, "kube-proxy"),
-        config.nodeRegistration.imagePullPolicy ?? "IfNotPresent",
+        podPullPolicy(config.nodeRegistration),
+        proxyVariables(environment),
       ),
       "kubeproxydaemonset",
       patches,
@@ -118,7 +124,7 @@ users:
   user:
     tokenFile: /var/run/secrets/kubernetes.io/serviceaccount/token`;
 
-function daemonSet(image: string, imagePullPolicy: string): Record<string, unknown> {
+function daemonSet(image: string, imagePullPolicy: string, proxies: EnvVar[]): Record<string, unknown> {
   const labels = { "k8s-app": "kube-proxy" };
   return {
     apiVersion: "apps/v1",
@@ -136,7 +142,7 @@ function daemonSet(image: string, imagePullPolicy: string): Record<string, unkno
                 "--config=/var/lib/kube-proxy/config.conf",
                 "--hostname-override=$(NODE_NAME)",
               ],
-              env: [{ name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } }],
+              env: [{ name: "NODE_NAME", valueFrom: { fieldRef: { fieldPath: "spec.nodeName" } } }, ...proxies],
               image,
               imagePullPolicy,
               name: "kube-proxy",

@@ -1,13 +1,25 @@
 import { Agent, type Dispatcher, request } from "undici/index.js";
 import { API_CALL_TIMEOUT } from "../constants/durations.ts";
 import { FIELD_MANAGER, USER_AGENT } from "../constants/names.ts";
+import { readBody } from "../host/body.ts";
+import { within } from "../host/within.ts";
 import type { Connection } from "../kubeconfig/kubeconfig.ts";
-import { ApiError, ConnectError } from "./errors.ts";
+import { type Answer, failureOf, objectOf, refusalOf } from "./answer.ts";
+import { AnswerError, ApiError } from "./errors.ts";
+import { isNamed, pageOf } from "./fields.ts";
+import { pathOf } from "./kinds.ts";
 import { collectionPath, describeObject, type KubeObject, objectPath } from "./resources.ts";
-import { retry } from "./retry.ts";
+import { isRefusal, retry } from "./retry.ts";
+import { clusterConnector } from "./tls.ts";
 
-const MAX_BODY = 64 * 1024 * 1024;
-const PAGE = 500;
+/** The largest object that etcd keeps is 1.5 MiB. */
+const MAX_OBJECT = 4 * 1024 * 1024;
+/** Objects of a page; where they are too large together, the next try is for a fifth. */
+const PAGE = 50;
+const MAX_ITEMS = 20_000;
+const MAX_TEXT = 64 * 1024;
+const CONNECT_TIMEOUT_MS = 5_000;
+const REQUEST_TIMEOUT_MS = 10_000;
 
 /** How one request is made. */
 export interface RequestOptions {
@@ -22,31 +34,34 @@ export interface RequestOptions {
 
 /**
  * A client of one API server: TLS with the cluster's CA and nothing else, client certificate or token. Requests throw
- * ApiError or ConnectError. Those through `apply`, `get` and the like are retried while the error is transient, until
- * `callTimeoutMs` has passed.
+ * ApiError, AnswerError or ConnectError. Those through `apply`, `get` and the like are retried while the error is
+ * transient, until `callTimeoutMs` has passed, and a refusal (401, 403) while `refusalsPassMs` have not: for whoever
+ * knows why the server may not know these credentials or their rights yet.
  */
 export class ApiClient {
   readonly server: string;
   readonly #agent: Agent;
   readonly #token: string | undefined;
   readonly #callTimeoutMs: number;
+  readonly #refusalsPassMs: number;
 
-  constructor(connection: Connection, options: { callTimeoutMs?: number } = {}) {
+  constructor(connection: Connection, options: { callTimeoutMs?: number; refusalsPassMs?: number } = {}) {
     this.server = connection.server.replace(/\/+$/, "");
+    if (!this.server.startsWith("https://")) throw new RangeError("an API server is only ever asked over https");
     this.#token = connection.token;
     this.#callTimeoutMs = options.callTimeoutMs ?? API_CALL_TIMEOUT;
+    this.#refusalsPassMs = options.refusalsPassMs ?? 0;
     this.#agent = new Agent({
       connections: 8,
       // Over HTTP/2 every retry would go to the one connection that just fell silent; over HTTP/1.1 a time-out ends it.
       allowH2: false,
-      connect: {
+      connect: clusterConnector({
         ca: connection.ca,
-        cert: connection.clientCertificate,
+        certificate: connection.clientCertificate,
         key: connection.clientKey,
-        rejectUnauthorized: true,
-        timeout: 5_000,
-        ...(connection.tlsServerName ? { servername: connection.tlsServerName } : {}),
-      },
+        serverName: connection.tlsServerName,
+        timeoutMs: CONNECT_TIMEOUT_MS,
+      }),
     });
   }
 
@@ -55,7 +70,10 @@ export class ApiClient {
     await this.#agent.destroy();
   }
 
-  /** Sends one request, once, and gives the answer's stream. Throws on any answer that is not 2xx. */
+  /**
+   * Opens a stream: sends a request once, and gives its answer, which ends when the server has been silent for
+   * `timeoutMs`. Throws on any answer that is not 2xx.
+   */
   async send(
     method: Dispatcher.HttpMethod,
     path: string,
@@ -66,7 +84,7 @@ export class ApiClient {
     const headers: Record<string, string> = { accept: "application/json", "user-agent": USER_AGENT };
     if (this.#token) headers["authorization"] = `Bearer ${this.#token}`;
     if (options.body !== undefined) headers["content-type"] = options.contentType ?? "application/json";
-    const timeout = options.timeoutMs ?? 10_000;
+    const timeout = options.timeoutMs ?? REQUEST_TIMEOUT_MS;
     let response: Dispatcher.ResponseData;
     try {
       response = await request(`${this.server}${path}${query}`, {
@@ -79,46 +97,84 @@ export class ApiClient {
         ...(options.body === undefined ? {} : { body: JSON.stringify(options.body) }),
       });
     } catch (error) {
-      throw new ConnectError(what, this.server, error);
+      throw failureOf(what, this.server, error);
     }
     if (response.statusCode >= 200 && response.statusCode < 300) return response;
-    throw await refusal(what, response);
+    throw await refusalOf(what, response);
   }
 
-  /** Sends one request, retried while the error is transient, and gives the answer's JSON. */
-  async call<T = KubeObject>(method: Dispatcher.HttpMethod, path: string, options: RequestOptions = {}): Promise<T> {
+  /** One request's whole answer, once, within `timeoutMs` from end to end. */
+  async #ask(method: Dispatcher.HttpMethod, path: string, limit: number, options: RequestOptions): Promise<Answer> {
     const what = options.what ?? `${method} ${path}`;
-    const deadline = Date.now() + this.#callTimeoutMs;
+    try {
+      return await within(
+        options.timeoutMs ?? REQUEST_TIMEOUT_MS,
+        async (signal) => {
+          const response = await this.send(method, path, { ...options, what, signal });
+          return { data: await readBody(response.body, limit), type: String(response.headers["content-type"] ?? "") };
+        },
+        options.signal,
+      );
+    } catch (error) {
+      throw failureOf(what, this.server, error);
+    }
+  }
+
+  /** Sends one request, retried while the error is transient, and gives the answer's JSON object. */
+  async call<T = KubeObject>(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    options: RequestOptions & { limit?: number } = {},
+  ): Promise<T> {
+    const started = Date.now();
+    let attempts = 0;
     return retry(
       async (remaining) => {
-        const response = await this.send(method, path, {
-          ...options,
-          timeoutMs: Math.min(options.timeoutMs ?? 10_000, remaining),
-        });
-        try {
-          return JSON.parse(await readBody(response)) as T;
-        } catch (error) {
-          throw new ConnectError(what, this.server, error);
-        }
+        // A connection that fell silent is given up soon; a server whose etcd has a slow card gets more time after that.
+        const patience = REQUEST_TIMEOUT_MS * Math.min(++attempts, 3);
+        const timeoutMs = Math.min(options.timeoutMs ?? patience, remaining);
+        const answer = await this.#ask(method, path, options.limit ?? MAX_OBJECT, { ...options, timeoutMs });
+        return objectOf(answer, options.what ?? `${method} ${path}`, this.server) as T;
       },
-      { deadline, signal: options.signal },
+      {
+        deadline: started + this.#callTimeoutMs,
+        refusalsUntil: started + this.#refusalsPassMs,
+        signal: options.signal,
+      },
     );
   }
 
-  /** As `call`, for what this client perhaps may not do: undefined at once when it may not, or there is nothing there. */
-  async callIfAllowed<T = KubeObject>(method: Dispatcher.HttpMethod, path: string): Promise<T | undefined> {
+  /**
+   * As `call`, for what this client perhaps may not do: undefined when there is nothing there, or it still may not once
+   * `refusalsPassMs` have passed.
+   */
+  async callIfAllowed<T = KubeObject>(
+    method: Dispatcher.HttpMethod,
+    path: string,
+    refusalsPassMs = 0,
+  ): Promise<T | undefined> {
+    const what = `${method} ${path}`;
+    const refusalsUntil = Date.now() + refusalsPassMs;
     return retry(
       async (remaining) => {
         try {
-          const response = await this.send(method, path, { timeoutMs: Math.min(10_000, remaining) });
-          return JSON.parse(await readBody(response)) as T;
+          const timeoutMs = Math.min(REQUEST_TIMEOUT_MS, remaining);
+          return objectOf(await this.#ask(method, path, MAX_OBJECT, { timeoutMs }), what, this.server) as T;
         } catch (error) {
-          if (error instanceof ApiError && [401, 403, 404].includes(error.status)) return undefined;
+          const final = isRefusal(error) ? Date.now() >= refusalsUntil : (error as { status?: unknown }).status === 404;
+          if (error instanceof ApiError && final) return undefined;
           throw error;
         }
       },
-      { deadline: Date.now() + this.#callTimeoutMs },
+      { deadline: Date.now() + this.#callTimeoutMs, refusalsUntil: Number.POSITIVE_INFINITY },
     );
+  }
+
+  /** As `call`, for an answer that is an object of the API: it has a name. */
+  async #object(method: Dispatcher.HttpMethod, path: string, options: RequestOptions & { what: string }) {
+    const object = await this.call(method, path, options);
+    if (isNamed(object)) return object;
+    throw new AnswerError(options.what, this.server, "what it sends is no object of the API");
   }
 
   /** One object, or undefined where there is none. */
@@ -129,7 +185,9 @@ export class ApiClient {
     namespace?: string,
   ): Promise<T | undefined> {
     try {
-      return await this.call<T>("GET", objectPath(apiVersion, kind, name, namespace), { what: `read ${kind} ${name}` });
+      return (await this.#object("GET", objectPath(apiVersion, kind, name, namespace), {
+        what: `read ${kind} ${name}`,
+      })) as T;
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return undefined;
       throw error;
@@ -140,8 +198,7 @@ export class ApiClient {
    * Server-side apply (KEP-555) as the owner of what the object says; `force` takes fields over from other managers.
    */
   async apply(object: KubeObject, force = true): Promise<KubeObject> {
-    const { name, namespace } = object.metadata;
-    return this.call("PATCH", objectPath(object.apiVersion, object.kind, name, namespace), {
+    return this.#object("PATCH", await pathOf(this, object), {
       body: object,
       contentType: "application/apply-patch+yaml",
       query: { fieldManager: FIELD_MANAGER, force: String(force) },
@@ -153,7 +210,7 @@ export class ApiClient {
   async createIfAbsent(object: KubeObject): Promise<KubeObject> {
     const { name, namespace } = object.metadata;
     try {
-      return await this.call("POST", collectionPath(object.apiVersion, object.kind, namespace), {
+      return await this.#object("POST", collectionPath(object.apiVersion, object.kind, namespace), {
         body: object,
         query: { fieldManager: FIELD_MANAGER },
         what: `create ${describeObject(object)}`,
@@ -169,7 +226,7 @@ export class ApiClient {
   /** JSON merge patch (RFC 7386) of an object. */
   async mergePatch(object: Pick<KubeObject, "apiVersion" | "kind" | "metadata">, patch: object): Promise<KubeObject> {
     const { name, namespace } = object.metadata;
-    return this.call("PATCH", objectPath(object.apiVersion, object.kind, name, namespace), {
+    return this.#object("PATCH", objectPath(object.apiVersion, object.kind, name, namespace), {
       body: patch,
       contentType: "application/merge-patch+json",
       query: { fieldManager: FIELD_MANAGER },
@@ -188,61 +245,45 @@ export class ApiClient {
     }
   }
 
-  /** Every object of a kind, read in pages. `resourceVersion` is where a watch can begin. */
+  /** Every object of a kind, read in pages; each has a name. `resourceVersion` is where a watch can begin. */
   async list<T = KubeObject>(
     apiVersion: string,
     kind: string,
     options: { namespace?: string; query?: Record<string, string> } = {},
   ): Promise<{ items: T[]; resourceVersion: string }> {
     const path = collectionPath(apiVersion, kind, options.namespace);
+    const what = `list ${kind}s`;
     const items: T[] = [];
     let next = "";
     let resourceVersion = "";
-    do {
-      const query = { limit: String(PAGE), ...options.query, ...(next ? { continue: next } : {}) };
-      const page = await this.call<{ items?: T[]; metadata?: { continue?: string; resourceVersion?: string } }>(
-        "GET",
-        path,
-        {
-          query,
-          what: `list ${kind}s`,
-        },
-      );
-      items.push(...(page.items ?? []));
-      next = page.metadata?.continue ?? "";
-      resourceVersion = page.metadata?.resourceVersion ?? resourceVersion;
-    } while (next !== "");
-    return { items, resourceVersion };
+    for (let limit = PAGE; ; ) {
+      const query = { limit: String(limit), ...options.query, ...(next ? { continue: next } : {}) };
+      let answer: unknown;
+      try {
+        answer = await this.call<unknown>("GET", path, { query, what });
+      } catch (error) {
+        if (!(error instanceof AnswerError && error.tooLarge) || limit === 1) throw error;
+        limit = Math.ceil(limit / 5);
+        continue;
+      }
+      const page = pageOf(answer);
+      if (!page) throw new AnswerError(what, this.server, "what it sends is no list of objects");
+      items.push(...(page.items as T[]));
+      resourceVersion = page.resourceVersion || resourceVersion;
+      if (page.next === "") return { items, resourceVersion };
+      // One that goes round in circles would fill the memory.
+      if (items.length > MAX_ITEMS || page.next === next)
+        throw new AnswerError(what, this.server, "its list does not end");
+      next = page.next;
+    }
   }
 
   /** The plain text of a path such as /livez, asked once. */
-  async text(path: string, timeoutMs = 5_000): Promise<string> {
-    return readBody(await this.send("GET", path, { timeoutMs }));
+  async text(
+    path: string,
+    options: { timeoutMs?: number; limit?: number; signal?: AbortSignal } = {},
+  ): Promise<string> {
+    const answer = await this.#ask("GET", path, options.limit ?? MAX_TEXT, { timeoutMs: 5_000, ...options });
+    return answer.data.toString("utf8");
   }
-}
-
-async function readBody(response: Dispatcher.ResponseData): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of response.body) {
-    size += (chunk as Buffer).length;
-    if (size > MAX_BODY) {
-      response.body.destroy();
-      throw new RangeError(`the answer is larger than ${MAX_BODY} bytes`);
-    }
-    chunks.push(chunk as Buffer);
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
-async function refusal(what: string, response: Dispatcher.ResponseData): Promise<ApiError> {
-  const text = await readBody(response).catch(() => "");
-  let message = text.trim().slice(0, 300);
-  try {
-    message = String((JSON.parse(text) as { message?: unknown }).message ?? message);
-  } catch {
-    // Not a Status object; a proxy in between answers in words of its own.
-  }
-  const seconds = Number(response.headers["retry-after"]);
-  return new ApiError(what, response.statusCode, message, seconds > 0 ? seconds * 1000 : undefined);
 }

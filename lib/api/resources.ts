@@ -1,3 +1,5 @@
+import { own } from "../yaml/plain.ts";
+
 /** A Kubernetes object, as far as this client looks into it. */
 export interface KubeObject {
   apiVersion: string;
@@ -24,12 +26,18 @@ const RESOURCES: Record<string, { plural: string; clusterWide?: boolean }> = {
   CertificateSigningRequest: { plural: "certificatesigningrequests", clusterWide: true },
 };
 
+/** Whether a kind's plural is known without asking the API server. */
+export const isKnownKind = (kind: string): boolean => Object.hasOwn(RESOURCES, kind);
+
+/** The path of an API group's version: `v1`, `apps/v1`. */
+export const groupPath = (apiVersion: string): string =>
+  apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+
 /** The path of a kind's collection. Throws RangeError for a kind that kubestick does not handle. */
 export function collectionPath(apiVersion: string, kind: string, namespace?: string): string {
-  const resource = RESOURCES[kind];
+  const resource = own(RESOURCES, kind);
   if (!resource) throw new RangeError(`unknown kind ${kind}`);
-  const base = apiVersion.includes("/") ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
-  return `${base}${resource.clusterWide || namespace === undefined ? "" : `/namespaces/${namespace}`}/${resource.plural}`;
+  return `${groupPath(apiVersion)}${resource.clusterWide || namespace === undefined ? "" : `/namespaces/${namespace}`}/${resource.plural}`;
 }
 
 /** The path of one object. */

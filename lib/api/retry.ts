@@ -4,6 +4,8 @@ import { ApiError, ConnectError } from "./errors.ts";
 /** When to give up. One deadline covers every attempt and the pauses between. */
 export interface RetryOptions {
   deadline: number;
+  /** Until when a refusal (401, 403) may be the server's alone, which does not know these credentials or roles yet. */
+  refusalsUntil?: number;
   /** First pause, in milliseconds; it doubles, with jitter, up to ten times as much. */
   pauseMs?: number;
   signal?: AbortSignal;
@@ -11,10 +13,13 @@ export interface RetryOptions {
 
 /** Whether the same request can succeed a little later: no connection, overload, a server still starting. */
 export function isTransient(error: unknown): boolean {
-  if (error instanceof ConnectError) return !error.tls;
-  if (!(error instanceof ApiError)) return false;
-  // 403 comes from an API server whose RBAC roles are not loaded yet.
-  return error.status === 429 || error.status >= 500 || error.status === 403;
+  if (error instanceof ConnectError) return error.passing;
+  return error instanceof ApiError && (error.status === 429 || error.status >= 500);
+}
+
+/** Whether a server refused these credentials, or these rights. */
+export function isRefusal(error: unknown): boolean {
+  return error instanceof ApiError && (error.status === 401 || error.status === 403);
 }
 
 /** Tries until it works, until the error is not transient, or until the deadline; then throws the last error. */
@@ -24,9 +29,10 @@ export async function retry<T>(attempt: (remainingMs: number) => Promise<T>, opt
     try {
       return await attempt(Math.max(1, options.deadline - Date.now()));
     } catch (error) {
+      const passes = isTransient(error) || (isRefusal(error) && Date.now() < (options.refusalsUntil ?? 0));
       const asked = error instanceof ApiError ? error.retryAfterMs : undefined;
       const wait = asked ?? pause * (0.5 + Math.random());
-      if (!isTransient(error) || options.signal?.aborted || Date.now() + wait >= options.deadline) throw error;
+      if (!passes || options.signal?.aborted || Date.now() + wait >= options.deadline) throw error;
       await sleep(wait, undefined, { signal: options.signal });
     }
   }

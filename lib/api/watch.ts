@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { failureOf, objectOf } from "./answer.ts";
 import type { ApiClient } from "./client.ts";
-import { ApiError, ConnectError } from "./errors.ts";
+import { AnswerError, ApiError } from "./errors.ts";
+import { isNamed, mapOf, textOf } from "./fields.ts";
 import { collectionPath, type KubeObject } from "./resources.ts";
 import { isTransient } from "./retry.ts";
 
@@ -12,7 +14,13 @@ export interface WatchEvent<T = KubeObject> {
   items?: T[];
 }
 
-const MAX_LINE = 16 * 1024 * 1024;
+/** More than any object that etcd keeps. */
+const MAX_LINE = 4 * 1024 * 1024;
+const SILENCE_MS = 10 * 60_000;
+const FIRST_PAUSE_MS = 200;
+const LONGEST_PAUSE_MS = 30_000;
+/** What the API server sends: `SYNCED` is this module's own. */
+const TYPES = new Set(["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]);
 
 /**
  * Follows a kind: first everything there is (ADDED), then a SYNCED mark, then every change. A connection that ends is
@@ -26,8 +34,9 @@ export async function* watch<T extends KubeObject = KubeObject>(
   options: { namespace?: string; query?: Record<string, string>; signal: AbortSignal },
 ): AsyncGenerator<WatchEvent<T>> {
   let version = "";
-  let pause = 200;
+  let pause = FIRST_PAUSE_MS;
   while (!options.signal.aborted) {
+    let seen = 0;
     try {
       if (version === "") {
         const { items, resourceVersion } = await client.list<T>(apiVersion, kind, options);
@@ -35,52 +44,60 @@ export async function* watch<T extends KubeObject = KubeObject>(
         for (const object of items) yield { type: "ADDED", object };
         yield { type: "SYNCED", object: { apiVersion, kind, metadata: { name: "" } } as T, items };
       }
-      for await (const event of stream<T>(client, apiVersion, kind, version, options)) {
-        pause = 200;
-        const seen = (event.object.metadata as { resourceVersion?: string } | undefined)?.resourceVersion;
-        if (event.type === ("ERROR" as string)) {
-          const code = Number((event.object as unknown as { code?: number }).code);
-          throw new ApiError(`watch ${kind}s`, code, String((event.object as { message?: unknown }).message ?? ""));
-        }
-        if (seen) version = seen;
-        if (event.type !== ("BOOKMARK" as string)) yield event;
+      for await (const { type, object } of stream(client, apiVersion, kind, version, options)) {
+        seen++;
+        if (type === "ERROR")
+          throw new ApiError(`watch ${kind}s`, Number(object["code"]) || 500, textOf(object["message"]));
+        version = textOf(mapOf(object["metadata"])?.["resourceVersion"]) || version;
+        if (type !== "BOOKMARK") yield { type, object: object as unknown as T } as WatchEvent<T>;
       }
     } catch (error) {
       if (options.signal.aborted) return;
       if (error instanceof ApiError && error.status === 410) version = "";
       else if (!isTransient(error)) throw error;
-      await sleep(pause * (0.5 + Math.random()), undefined, { signal: options.signal }).catch(() => undefined);
-      pause = Math.min(pause * 2, 30_000);
     }
+    // A stream that ends without a word is not asked for again at once, or a server in trouble had no rest.
+    if (seen > 0) pause = FIRST_PAUSE_MS;
+    await sleep(pause * (0.5 + Math.random()), undefined, { signal: options.signal }).catch(() => undefined);
+    pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
   }
 }
 
-async function* stream<T extends KubeObject>(
+async function* stream(
   client: ApiClient,
   apiVersion: string,
   kind: string,
   resourceVersion: string,
   options: { namespace?: string; query?: Record<string, string>; signal: AbortSignal },
-): AsyncGenerator<WatchEvent<T>> {
+): AsyncGenerator<{ type: string; object: Record<string, unknown> }> {
   const query = { ...options.query, watch: "true", allowWatchBookmarks: "true", resourceVersion };
   const what = `watch ${kind}s`;
   const response = await client.send("GET", collectionPath(apiVersion, kind, options.namespace), {
     query,
     what,
     signal: options.signal,
-    timeoutMs: 10 * 60_000,
+    timeoutMs: SILENCE_MS,
   });
   let pending = "";
   const decoder = new TextDecoder();
   try {
     for await (const chunk of response.body) {
       pending += decoder.decode(chunk as Buffer, { stream: true });
-      if (pending.length > MAX_LINE) throw new RangeError("an event is too large");
       const lines = pending.split("\n");
       pending = lines.pop()!;
-      for (const line of lines) if (line !== "") yield JSON.parse(line) as WatchEvent<T>;
+      if (pending.length > MAX_LINE) throw new AnswerError(what, client.server, "one of its events is too large");
+      for (const line of lines) if (line.trim() !== "") yield eventOf(line, what, client.server);
     }
   } catch (error) {
-    throw new ConnectError(what, client.server, error);
+    response.body.destroy();
+    throw failureOf(what, client.server, error);
   }
+}
+
+function eventOf(line: string, what: string, server: string) {
+  const event = objectOf({ data: Buffer.from(line), type: "" }, what, server);
+  const [type, object] = [textOf(event["type"]), mapOf(event["object"])];
+  const whole = object && TYPES.has(type) && (type === "ERROR" || type === "BOOKMARK" || isNamed(object));
+  if (!whole) throw new AnswerError(what, server, "one of its events is no object of the API");
+  return { type, object };
 }

@@ -1,37 +1,47 @@
-import { readFileSync } from "node:fs";
-import { EnvHttpProxyAgent, request } from "undici/index.js";
+import { request } from "undici/index.js";
 import { ApiClient } from "../api/client.ts";
+import { isRefusal } from "../api/retry.ts";
+import { readBody } from "../host/body.ts";
 import { KubestickError, reason, UsageError } from "../host/errors.ts";
+import { readPlainText } from "../host/plain-file.ts";
+import { environmentAgent } from "../host/proxy.ts";
+import { within } from "../host/within.ts";
 import { readKubeconfig } from "../kubeconfig/kubeconfig.ts";
 import type { DiscoveredCluster } from "./discovery.ts";
 
 /** What a discovery file gives a node to ask for its certificate with. */
 export type Credentials = { token: string } | { certificate: string; key: string };
 
+/** A discovery file holds one cluster. */
 const MAX_BYTES = 1024 * 1024;
 
 /**
  * Finds a cluster by a kubeconfig, out of a file or from an https URL (kubeadm discovery/file and discovery/https): the
- * file itself is trusted, and so its CA; the server must then show a certificate of that CA. Throws KubestickError, and
- * UsageError for a URL that is not https: anybody on the way could put another cluster in.
+ * file itself is trusted, and so its CA; the server must then show a certificate of that CA, and is waited for. Throws
+ * KubestickError, and UsageError for a URL that is not https: anybody on the way could put another cluster in.
  */
 export async function discoverByFile(
   source: string,
   timeoutMs: number,
 ): Promise<DiscoveredCluster & { client?: Credentials }> {
+  const deadline = Date.now() + timeoutMs;
   const text = /^[a-z]+:/i.test(source) ? await fetchFile(source, timeoutMs) : readLocal(source);
-  const { server, ca, token, clientCertificate, clientKey } = readKubeconfig(text, source, (path) => {
+  const found = readKubeconfig(text, source, (path) => {
     // A file from elsewhere has no say over which of this host's files are read.
     throw new KubestickError(`${source} names the file ${path}; its certificates must be in it`, {
       hint: "make it self-contained: kubectl config view --raw --flatten",
     });
   });
-  const probe = new ApiClient({ server, ca }, { callTimeoutMs: timeoutMs });
+  const { server, ca, token, clientCertificate, clientKey } = found;
+  if (found.tlsServerName)
+    throw new KubestickError(`${source} has a tls-server-name, which the kubelet's own kubeconfig would not have`, {
+      hint: "name the server by a name that its certificate has, and leave tls-server-name out",
+    });
+  const probe = new ApiClient({ server, ca }, { callTimeoutMs: Math.max(1, deadline - Date.now()) });
   try {
-    await probe.text("/version").catch((error: unknown) => {
+    await probe.call("GET", "/version", { what: "look for the cluster" }).catch((error: unknown) => {
       // That anonymous may not ask is an answer too: the connection is the CA's.
-      const { status } = error as { status?: number };
-      if (status !== 401 && status !== 403) throw error;
+      if (!isRefusal(error)) throw error;
     });
   } finally {
     await probe.close();
@@ -43,7 +53,7 @@ export async function discoverByFile(
 
 function readLocal(path: string): string {
   try {
-    return readFileSync(path, "utf8");
+    return readPlainText(path, MAX_BYTES);
   } catch (error) {
     throw new UsageError(`cannot read the discovery file ${path}: ${reason(error)}`, "check --discovery-file");
   }
@@ -55,17 +65,15 @@ async function fetchFile(url: string, timeoutMs: number): Promise<string> {
       `the discovery file ${url} is not had over https, so anybody on the way could change it`,
       "give an https URL, or a file",
     );
-  const dispatcher = new EnvHttpProxyAgent();
+  const dispatcher = environmentAgent();
   try {
-    const response = await request(url, { dispatcher, headersTimeout: timeoutMs, bodyTimeout: timeoutMs });
-    if (response.statusCode !== 200) throw new Error(`status ${response.statusCode}`);
-    let text = "";
-    for await (const chunk of response.body) {
-      text += (chunk as Buffer).toString("utf8");
-      if (text.length > MAX_BYTES) throw new RangeError("it is too large");
-    }
-    return text;
+    return await within(timeoutMs, async (signal) => {
+      const { statusCode, body } = await request(url, { dispatcher, signal });
+      if (statusCode !== 200) throw new Error(`status ${statusCode}`);
+      return (await readBody(body, MAX_BYTES)).toString("utf8");
+    });
   } catch (error) {
+    if (error instanceof KubestickError) throw error;
     throw new KubestickError(`cannot get the discovery file ${url}: ${reason(error)}`, {
       hint: "check the address, and that its certificate is one this host trusts",
     });

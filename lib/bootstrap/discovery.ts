@@ -1,24 +1,32 @@
-import { X509Certificate } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici/index.js";
+import { failureOf, objectOf } from "../api/answer.ts";
 import { ApiClient } from "../api/client.ts";
-import { ApiError, ConnectError } from "../api/errors.ts";
-import { MINUTE } from "../constants/durations.ts";
+import { AnswerError, ApiError, ConnectError } from "../api/errors.ts";
+import { mapOf } from "../api/fields.ts";
+import { isTransient } from "../api/retry.ts";
 import { CM_CLUSTER_INFO, JWS_KEY_PREFIX, NAMESPACE_PUBLIC } from "../constants/names.ts";
+import { readBody } from "../host/body.ts";
 import { KubestickError } from "../host/errors.ts";
+import { within } from "../host/within.ts";
 import { readKubeconfig } from "../kubeconfig/kubeconfig.ts";
-import { caPin } from "../pki/certificate.ts";
+import { caPin, certificatePem } from "../pki/certificate.ts";
+import { readCertificates } from "../pki/pem.ts";
+import { explainClock, mends } from "./clock-fault.ts";
 import { verifyDetached } from "./jws.ts";
 import { verifiedTime } from "./server-time.ts";
 import { splitToken } from "./token.ts";
 
 const PATH = `/api/v1/namespaces/${NAMESPACE_PUBLIC}/configmaps/${CM_CLUSTER_INFO}`;
+const WHAT = "look for the cluster";
+/** A cluster-info is a few kilobytes. */
 const MAX_BYTES = 1024 * 1024;
 const PAUSE_MS = 1_000;
+const ATTEMPT_MS = 10_000;
 /** How long a cluster that answers may take to sign for a new token: kubestick does at once, the controller in a second or two. */
 const SIGNING_MS = 20_000;
 
-/** A cluster that was found and proven: where its API server is, and its CA in PEM. */
+/** A cluster that was found and proven: where its API server is, and its CAs in PEM. */
 export interface DiscoveredCluster {
   server: string;
   ca: string;
@@ -29,10 +37,13 @@ export interface TokenDiscovery {
   /** `host:port` of an API server. */
   endpoint: string;
   token: string;
-  /** `sha256:<hex>` of the CA's public key; one must fit. */
+  /** `sha256:<hex>` of the CA's public key. Of the CAs that the cluster shows, those that fit one are believed, and no others. */
   pins: string[];
   unsafeSkipCaVerification: boolean;
+  /** For the whole of it, however slowly a server answers. */
   timeoutMs: number;
+  /** Told why it has to wait, each time that the reason changes. */
+  waiting?: (why: string) => void;
   /**
    * Sets this host's clock to the proven control plane's when TLS cannot do with it; gives whether it did. Without it a
    * wrong clock is an error.
@@ -53,42 +64,43 @@ export interface ClockSkew {
  * not fit; waits for an API server, or a signature, that is not there yet.
  */
 export async function discoverByToken(options: TokenDiscovery): Promise<DiscoveredCluster> {
-  const { endpoint, token, pins } = options;
-  const { id, secret } = splitToken(token);
   let deadline = Date.now() + options.timeoutMs;
-  let answered: number | undefined;
-  for (;;) {
+  let unsettled: KubestickError | undefined;
+  for (let told = ""; ; ) {
     try {
-      const info = await fetchWithoutTrust(`https://${endpoint}${PATH}`);
-      const signature = info[`${JWS_KEY_PREFIX}${id}`];
-      if (signature === undefined) throw new NotSignedYet(endpoint, id);
-      const text = info["kubeconfig"] ?? "";
-      if (!verifyDetached(signature, text, id, secret)) {
-        throw new KubestickError(
-          `the cluster-info of ${endpoint} is not signed with this token: its secret is wrong, or this is not your cluster`,
-          {
-            hint: "get the join command again on a control plane: kubestick token create --print-join-command",
-          },
-        );
-      }
-      const published = readKubeconfig(text, `cluster-info of ${endpoint}`, () => undefined);
-      if (!options.unsafeSkipCaVerification) checkPins(published.ca, pins, endpoint);
-      await confirmInTime(options, published.ca, text);
-      return { server: published.server, ca: published.ca };
+      return await discoverOnce(options, Math.max(1, Math.min(ATTEMPT_MS, deadline - Date.now())));
     } catch (error) {
-      // Whoever waits for an API server waits for as long as they said; an expired token does not come back.
-      if (error instanceof NotSignedYet) {
-        answered ??= Date.now();
-        deadline = Math.min(deadline, answered + SIGNING_MS);
+      // A cluster that has just been made shows its cluster-info, and signs it, a moment after its API server answers.
+      const settling = (error instanceof NotShown && error.passing) || error instanceof NotSignedYet;
+      if (settling) {
+        if (!unsettled) deadline = Math.min(deadline, Date.now() + SIGNING_MS);
+        unsettled = error;
       }
-      const waiting =
-        error instanceof NotSignedYet ||
-        (error instanceof ConnectError && !error.tls) ||
-        (error instanceof ApiError && error.status >= 500);
-      if (!waiting || Date.now() + PAUSE_MS >= deadline) throw error;
+      if (!(settling || isTransient(error))) throw error;
+      // The last moment before the deadline is too short for an answer, and its error would say less.
+      if (Date.now() + PAUSE_MS >= deadline) throw unsettled ?? error;
+      const why = (error as KubestickError).message;
+      if (why !== told) options.waiting?.(why);
+      told = why;
       await sleep(PAUSE_MS);
     }
   }
+}
+
+async function discoverOnce(options: TokenDiscovery, limitMs: number): Promise<DiscoveredCluster> {
+  const { endpoint } = options;
+  const { text, server, ca } = verified(options, await fetchWithoutTrust(`https://${endpoint}`, limitMs));
+  try {
+    await confirm(endpoint, ca, text, limitMs);
+  } catch (error) {
+    if (!(error instanceof ConnectError && error.failure === "clock")) throw error;
+    // A wrong clock is set right where that is allowed, since nothing has been signed yet, and explained elsewhere.
+    const shown = await verifiedTime(endpoint, ca, limitMs);
+    const skew = { serverTime: shown.time, caNotBefore: shown.authority.validFromDate };
+    if (!mends(shown) || !options.setClock?.(skew)) throw explainClock(error, shown);
+    await confirm(endpoint, ca, text, limitMs);
+  }
+  return { server, ca };
 }
 
 class NotSignedYet extends KubestickError {
@@ -102,38 +114,68 @@ class NotSignedYet extends KubestickError {
   }
 }
 
-/** The pins that a CA bundle must fit: one of its certificates has one of the keys (RFC 7469 style, kubeadm pubkeypin). */
-function checkPins(ca: string, pins: string[], endpoint: string): void {
-  const certificates = ca.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  const found = certificates.map((pem) => caPin(new X509Certificate(pem)));
-  if (found.some((pin) => pins.some((wanted) => wanted.toLowerCase() === pin))) return;
+/** 401, 403 and 404: a cluster need not show cluster-info to those who have no credentials yet. */
+class NotShown extends KubestickError {
+  /** Whether it may be only that the cluster is still being made: 401 is how an API server is configured. */
+  readonly passing: boolean;
+
+  constructor(endpoint: string, status: number) {
+    super(
+      status === 404
+        ? `the API server at ${endpoint} has no ${CM_CLUSTER_INFO} for those who join (404)`
+        : `the cluster at ${endpoint} does not show its ${CM_CLUSTER_INFO} to strangers (${status}), so that it cannot be found with a token alone`,
+      {
+        hint: `join with a file: copy a kubeconfig of the cluster here, and give --discovery-file FILE --tls-bootstrap-token TOKEN; or on a control plane: kubestick init phase bootstrap-token${status === 401 ? ", with anonymous-auth not false" : ""}`,
+      },
+    );
+    this.passing = status !== 401;
+  }
+}
+
+/** What a cluster-info says, once its signature and its CA are those that the options ask for. */
+function verified(options: TokenDiscovery, data: Record<string, unknown>): DiscoveredCluster & { text: string } {
+  const { endpoint, token, pins } = options;
+  const { id, secret } = splitToken(token);
+  const [signature, text] = [`${JWS_KEY_PREFIX}${id}`, "kubeconfig"].map((key) => {
+    const value = data[key];
+    if (value === undefined || typeof value === "string") return value;
+    throw new AnswerError(WHAT, `https://${endpoint}`, `${key} in its ${CM_CLUSTER_INFO} is not a text`);
+  });
+  if (signature === undefined) throw new NotSignedYet(endpoint, id);
+  if (!verifyDetached(signature, text ?? "", id, secret))
+    throw new KubestickError(
+      `the cluster-info of ${endpoint} is not signed with this token: its secret is wrong, or this is not your cluster`,
+      {
+        hint: "get the join command again on a control plane: kubestick token create --print-join-command",
+      },
+    );
+  const { server, ca } = readKubeconfig(text ?? "", `the cluster-info of ${endpoint}`, () => undefined);
+  return { server, ca: options.unsafeSkipCaVerification ? ca : pinned(ca, pins, endpoint), text: text ?? "" };
+}
+
+/**
+ * The pinned ones of a cluster's CAs (RFC 7469 style, kubeadm pubkeypin). The others are left out: whoever knows a token
+ * can sign a cluster-info, and would add a CA of their own.
+ */
+function pinned(ca: string, pins: string[], endpoint: string): string {
+  const wanted = new Set(pins.map((pin) => pin.toLowerCase()));
+  const certificates = readCertificates(ca, `the CA of ${endpoint}`);
+  const believed = certificates.filter((certificate) => wanted.has(caPin(certificate)));
+  if (believed.length > 0) return believed.map(certificatePem).join("");
   throw new KubestickError(
-    `the CA of ${endpoint} is not the one that was pinned: it is ${found.join(", ") || "missing"}`,
+    `the CA of ${endpoint} is not the one that was pinned: it is ${certificates.map(caPin).slice(0, 5).join(", ")}`,
     {
       hint: "do not go on if somebody else can be on this network; compare with the control plane's: kubestick token create --print-join-command",
     },
   );
 }
 
-/** Confirms; a wrong clock is set right where that is allowed, since nothing has been signed yet, and explained elsewhere. */
-async function confirmInTime(options: TokenDiscovery, ca: string, text: string): Promise<void> {
-  try {
-    await confirm(options.endpoint, ca, text);
-  } catch (error) {
-    if (!isClockError(error)) throw error;
-    const serverTime = await verifiedTime(options.endpoint, ca);
-    const caNotBefore = new X509Certificate(ca).validFromDate;
-    if (!options.setClock?.({ serverTime, caNotBefore })) throw explainClock(error, serverTime);
-    await confirm(options.endpoint, ca, text);
-  }
-}
-
 /** Asks again, now trusting only the proven CA: a man in the middle that merely passed cluster-info on is found out. */
-async function confirm(endpoint: string, ca: string, expected: string): Promise<void> {
-  const client = new ApiClient({ server: `https://${endpoint}`, ca });
+async function confirm(endpoint: string, ca: string, expected: string, limitMs: number): Promise<void> {
+  const client = new ApiClient({ server: `https://${endpoint}`, ca }, { callTimeoutMs: limitMs });
   try {
-    const { data } = JSON.parse(await client.text(PATH)) as { data?: Record<string, string> };
-    if (data?.["kubeconfig"] === expected) return;
+    const { data } = await client.call<{ data?: unknown }>("GET", PATH, { what: WHAT, limit: MAX_BYTES });
+    if (mapOf(data)?.["kubeconfig"] === expected) return;
     throw new KubestickError(`${endpoint} gave another cluster-info over the verified connection than before it`, {
       hint: "somebody may sit between this node and the control plane; look at the network, then run the same command again",
     });
@@ -142,48 +184,21 @@ async function confirm(endpoint: string, ca: string, expected: string): Promise<
   }
 }
 
-function isClockError(error: unknown): error is ConnectError {
-  return error instanceof ConnectError && /NOT_YET_VALID|HAS_EXPIRED|not yet valid|has expired/i.test(error.message);
-}
-
-/** A board without a battery clock lives in the past, and takes every certificate for one of the future. */
-function explainClock(error: unknown, serverTime: Date): KubestickError {
-  const now = new Date();
-  const agree = Math.abs(serverTime.getTime() - now.getTime()) < MINUTE;
-  return new KubestickError(
-    agree
-      ? `the control plane's certificate is not valid now (${now.toISOString()}), and both clocks agree`
-      : `this host's clock says ${now.toISOString()}, and the control plane's ${serverTime.toISOString()}: certificates are not valid at this host's time`,
-    {
-      hint: agree
-        ? "it has expired; on the control plane: kubeadm certs renew all"
-        : "run the same command again with --sync-time, which sets this host's clock to the control plane's",
-      cause: error,
-    },
-  );
-}
-
-async function fetchWithoutTrust(url: string): Promise<Record<string, string>> {
-  const agent = new Agent({ connect: { rejectUnauthorized: false, timeout: 5_000 } });
-  const what = "look for the cluster";
+/** The data of cluster-info, from whoever answers. Throws NotShown, ApiError, AnswerError or ConnectError. */
+async function fetchWithoutTrust(server: string, limitMs: number): Promise<Record<string, unknown>> {
+  const agent = new Agent({ allowH2: false, connect: { rejectUnauthorized: false, timeout: 5_000 } });
   try {
-    const response = await request(url, { dispatcher: agent, headersTimeout: 5_000, bodyTimeout: 5_000 });
-    let text = "";
-    for await (const chunk of response.body) {
-      text += (chunk as Buffer).toString("utf8");
-      if (text.length > MAX_BYTES) throw new RangeError("the answer is too large");
-    }
-    if (response.statusCode !== 200)
-      throw new ApiError(
-        what,
-        response.statusCode,
-        "cluster-info cannot be read there; is this a Kubernetes API server?",
-      );
-    const data = (JSON.parse(text) as { data?: unknown }).data;
-    return data !== null && typeof data === "object" ? (data as Record<string, string>) : {};
+    return await within(limitMs, async (signal) => {
+      const { statusCode, headers, body } = await request(`${server}${PATH}`, { dispatcher: agent, signal });
+      if ([401, 403, 404].includes(statusCode)) throw new NotShown(server.slice("https://".length), statusCode);
+      if (statusCode !== 200) throw new ApiError(WHAT, statusCode, "");
+      const answer = { data: await readBody(body, MAX_BYTES), type: String(headers["content-type"] ?? "") };
+      const data = mapOf(objectOf(answer, WHAT, server)["data"]);
+      if (data) return data;
+      throw new AnswerError(WHAT, server, `what it sends is no ${CM_CLUSTER_INFO}`);
+    });
   } catch (error) {
-    if (error instanceof ApiError) throw error;
-    throw new ConnectError(what, new URL(url).origin, error);
+    throw failureOf(WHAT, server, error);
   } finally {
     await agent.destroy();
   }

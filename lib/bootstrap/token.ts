@@ -1,5 +1,6 @@
 import { randomInt } from "node:crypto";
-import { parseDuration } from "../config/schema.ts";
+import { textsOf } from "../api/fields.ts";
+import { parseDuration, toTime } from "../config/schema.ts";
 import type { BootstrapToken } from "../config/types.ts";
 import { NAMESPACE_SYSTEM, SECRET_TOKEN_PREFIX, SECRET_TOKEN_TYPE } from "../constants/names.ts";
 import { TOKEN_PATTERN } from "../constants/tokens.ts";
@@ -23,12 +24,11 @@ export function splitToken(token: string): { id: string; secret: string } {
 export function tokenSecret(token: BootstrapToken, now: Date): Record<string, unknown> {
   const { id, secret } = splitToken(token.token);
   const ttl = token.ttl === undefined ? 0 : parseDuration(token.ttl);
-  const expires =
-    token.expires !== undefined ? new Date(token.expires) : ttl > 0 ? new Date(now.getTime() + ttl) : undefined;
+  const expires = token.expires ?? (ttl > 0 ? new Date(now.getTime() + ttl) : undefined);
   const data: Record<string, string> = {
     ...(token.groups.length > 0 ? { "auth-extra-groups": token.groups.join(",") } : {}),
     ...(token.description ? { description: token.description } : {}),
-    ...(expires ? { expiration: expires.toISOString().replace(/\.\d+Z$/, "Z") } : {}),
+    ...(expires ? { expiration: toTime(expires) } : {}),
     "token-id": id,
     "token-secret": secret,
   };
@@ -42,16 +42,30 @@ export function tokenSecret(token: BootstrapToken, now: Date): Record<string, un
   };
 }
 
+/** How to read a Secret's fields as text; one that is not there, or is no text, is empty. */
+export function secretField(secret: { data?: unknown }): (name: string) => string {
+  const data = textsOf(secret.data);
+  return (name) => Buffer.from(data[name] ?? "", "base64").toString("utf8");
+}
+
+const RFC3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
+
+/** When a token expires (RFC 3339): undefined for never, an invalid date where the text is none, which counts as passed. */
+export function expirationOf(text: string): Date | undefined {
+  if (text === "") return undefined;
+  return RFC3339.test(text) ? new Date(text) : new Date(Number.NaN);
+}
+
 /** The id and secret of a token's Secret when it may sign cluster-info now (usage set, not expired); else undefined. */
 export function signingToken(
-  secret: { type?: string; data?: Record<string, string> },
+  secret: { type?: unknown; data?: unknown },
   now: Date,
 ): { id: string; secret: string } | undefined {
-  const field = (name: string) => Buffer.from(secret.data?.[name] ?? "", "base64").toString("utf8");
+  const field = secretField(secret);
   if (secret.type !== SECRET_TOKEN_TYPE || field("usage-bootstrap-signing") !== "true") return undefined;
-  const expiration = field("expiration");
+  const expires = expirationOf(field("expiration"));
   // A date that cannot be read counts as passed, as the API server's own authenticator has it.
-  if (expiration !== "" && !(new Date(expiration).getTime() > now.getTime())) return undefined;
+  if (expires && !(expires > now)) return undefined;
   const token = `${field("token-id")}.${field("token-secret")}`;
   return TOKEN_PATTERN.test(token) ? splitToken(token) : undefined;
 }

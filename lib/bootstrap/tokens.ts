@@ -1,5 +1,6 @@
 import type { ApiClient } from "../api/client.ts";
 import type { Cluster } from "../api/cluster.ts";
+import { textsOf } from "../api/fields.ts";
 import { role, roleBinding } from "../api/rbac.ts";
 import { type KubeObject, objectPath } from "../api/resources.ts";
 import type { BootstrapToken } from "../config/types.ts";
@@ -14,9 +15,9 @@ import {
 import { TOKEN_PATTERN, TOKEN_USAGES } from "../constants/tokens.ts";
 import { KubestickError } from "../host/errors.ts";
 import { clusterInfo } from "./cluster-info.ts";
-import { signingToken, tokenSecret } from "./token.ts";
+import { expirationOf, secretField, signingToken, tokenSecret } from "./token.ts";
 
-/** A bootstrap token as it stands in the cluster. `expires` is undefined for one that never does. */
+/** A bootstrap token as it stands in the cluster. `expires` is undefined for one that never does, and an invalid date where nobody can tell. */
 export interface ListedToken {
   token: string;
   expires: Date | undefined;
@@ -25,7 +26,7 @@ export interface ListedToken {
   description: string;
 }
 
-type TokenSecret = { metadata: { name: string }; type?: string; data?: Record<string, string> };
+type TokenSecret = { metadata: { name: string }; type?: unknown; data?: unknown };
 
 async function tokenSecrets(cluster: Pick<Cluster, "list">): Promise<TokenSecret[]> {
   const query = { fieldSelector: `type=${SECRET_TOKEN_TYPE}` };
@@ -36,13 +37,13 @@ async function tokenSecrets(cluster: Pick<Cluster, "list">): Promise<TokenSecret
 /** Every bootstrap token of a cluster, in order of their ids. Secrets that hold none are left out, as kubeadm does. */
 export async function listTokens(cluster: Pick<Cluster, "list">): Promise<ListedToken[]> {
   const tokens: ListedToken[] = [];
-  for (const { data } of await tokenSecrets(cluster)) {
-    const field = (name: string) => Buffer.from(data?.[name] ?? "", "base64").toString("utf8");
+  for (const secret of await tokenSecrets(cluster)) {
+    const field = secretField(secret);
     const token = `${field("token-id")}.${field("token-secret")}`;
     if (!TOKEN_PATTERN.test(token)) continue;
     tokens.push({
       token,
-      expires: field("expiration") === "" ? undefined : new Date(field("expiration")),
+      expires: expirationOf(field("expiration")),
       usages: TOKEN_USAGES.filter((usage) => field(`usage-bootstrap-${usage}`) === "true"),
       groups: field("auth-extra-groups").split(",").filter(Boolean),
       description: field("description"),
@@ -65,13 +66,8 @@ export async function signClusterInfo(
 
 /** The kubeconfig that cluster-info shows. Throws KubestickError when the cluster has none. */
 export async function publishedKubeconfig(cluster: Pick<Cluster, "get">): Promise<string> {
-  const info = await cluster.get<{ data?: Record<string, string> }>(
-    "v1",
-    "ConfigMap",
-    CM_CLUSTER_INFO,
-    NAMESPACE_PUBLIC,
-  );
-  const text = info?.data?.["kubeconfig"];
+  const info = await cluster.get("v1", "ConfigMap", CM_CLUSTER_INFO, NAMESPACE_PUBLIC);
+  const text = textsOf(info?.["data"])["kubeconfig"];
   if (text) return text;
   throw new KubestickError(
     `the ConfigMap ${NAMESPACE_PUBLIC}/${CM_CLUSTER_INFO} is not there, so no node can find this cluster`,

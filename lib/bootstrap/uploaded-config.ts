@@ -7,7 +7,7 @@ import {
   GROUP_NODES,
   NAMESPACE_SYSTEM,
 } from "../constants/names.ts";
-import { sortedYaml } from "../manifests/patches.ts";
+import { sortedYaml } from "../yaml/write.ts";
 
 const bootstrappers: Subject = { kind: "Group", name: GROUP_BOOTSTRAPPERS };
 const nodes: Subject = { kind: "Group", name: GROUP_NODES };

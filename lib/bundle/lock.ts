@@ -4,7 +4,7 @@ import { checked, intBetween, list, map, object, oneOf, type Schema, string } fr
 import { hostBinaryKind } from "../constants/host-binaries.ts";
 import { ARCHITECTURES, MANIFEST_TYPES } from "../constants/oci.ts";
 import { UsageError } from "../host/errors.ts";
-import { sortedYaml } from "../manifests/patches.ts";
+import { sortedYaml } from "../yaml/write.ts";
 import { isDigest } from "./descriptor.ts";
 import { parseReference } from "./reference.ts";
 
@@ -35,6 +35,9 @@ export interface BundleLock {
   images: LockedImage[];
   binaries: LockedBinary[];
 }
+
+/** A lock of hundreds of images for every architecture. */
+const MAX_BYTES = 1024 * 1024;
 
 const API_VERSION = "bundle.kubestick.dev/v1alpha1";
 const KIND = "BundleLock";
@@ -92,7 +95,7 @@ const SCHEMA = object(
 
 /** Reads a lock file's text, strictly. Throws ConfigError with every problem, its line and path. */
 export function parseLock(text: string, file: string): BundleLock {
-  const { documents, problems } = readDocuments(text, file);
+  const { documents, problems } = readDocuments(text, file, MAX_BYTES);
   const document = documents[0];
   if (!document || documents.length > 1 || document.apiVersion !== API_VERSION || document.kind !== KIND) {
     problems.push({

@@ -1,40 +1,53 @@
-import { isMap, isScalar, parseAllDocuments, visit } from "yaml";
 import { KubestickError } from "../host/errors.ts";
+import { isPlain, type Plain } from "../yaml/plain.ts";
+import { readYamlDocuments, YamlError } from "../yaml/read.ts";
 import { parseReference } from "./reference.ts";
 
-/** More than any network provider's manifest needs. */
-const MAX_BYTES = 16 * 1024 * 1024;
+/** More than any network provider's manifest needs; the largest have some two megabytes. */
+const MAX_BYTES = 4 * 1024 * 1024;
+
+/** What the largest CustomResourceDefinitions come to (see yamlDocuments), twice. */
+const MAX_LEXEMES = 200_000;
+
+/**
+ * The objects of a file of Kubernetes manifests, those of a `List` one by one. Throws KubestickError when the text is
+ * no YAML, or holds something that is no object.
+ */
+export function manifestObjects(text: string, file: string): Plain[] {
+  const bad = (why: string) =>
+    new KubestickError(`${file} ${why}`, { hint: "give a file that kubectl apply -f takes" });
+  if (text.length > MAX_BYTES) throw bad("is too large for a manifest");
+  const objects: Plain[] = [];
+  const add = (value: unknown): void => {
+    if (!isPlain(value) || typeof value["kind"] !== "string")
+      throw bad("holds something that is no Kubernetes object: it has no kind");
+    const { kind, items } = value;
+    if (kind === "List" && Array.isArray(items)) for (const item of items) add(item);
+    else objects.push(value);
+  };
+  try {
+    for (const value of readYamlDocuments(text, MAX_LEXEMES)) add(value);
+  } catch (error) {
+    if (!(error instanceof YamlError)) throw error;
+    throw bad(`is no YAML: line ${error.line}: ${error.message}`);
+  }
+  return objects;
+}
 
 /**
  * The images that Kubernetes manifests name: each `image:` in them, normalized, once, sorted. Throws KubestickError when
  * the text is no YAML of objects.
  */
 export function manifestImages(text: string, file: string): string[] {
-  if (text.length > MAX_BYTES) throw new KubestickError(`${file} is too large for a manifest`);
   const found = new Set<string>();
-  const documents = parseAllDocuments(text, { uniqueKeys: true, prettyErrors: false });
-  for (const document of Array.isArray(documents) ? documents : []) {
-    const [error] = document.errors;
-    if (error)
-      throw new KubestickError(`${file} is no YAML: ${error.message}`, {
-        hint: "give a file that kubectl apply -f takes",
-      });
-    if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) continue;
-    if (!isMap(document.contents) || !document.has("kind"))
-      throw new KubestickError(`${file} holds something that is no Kubernetes object`, {
-        hint: "give a file that kubectl apply -f takes",
-      });
-    visit(document, {
-      Pair(_, pair) {
-        if (
-          isScalar(pair.key) &&
-          pair.key.value === "image" &&
-          isScalar(pair.value) &&
-          typeof pair.value.value === "string"
-        )
-          found.add(parseReference(pair.value.value).name);
-      },
-    });
-  }
+  const look = (value: unknown): void => {
+    if (Array.isArray(value)) for (const item of value) look(item);
+    else if (isPlain(value))
+      for (const [key, item] of Object.entries(value)) {
+        if (key === "image" && typeof item === "string") found.add(parseReference(item).name);
+        else look(item);
+      }
+  };
+  look(manifestObjects(text, file));
   return [...found].sort();
 }

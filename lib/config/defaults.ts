@@ -4,16 +4,20 @@ import * as paths from "../constants/paths.ts";
 import { API_SERVER_PORT } from "../constants/ports.ts";
 import { TOKEN_USAGES } from "../constants/tokens.ts";
 import { DEFAULT_IMAGE_REPOSITORY, KUBERNETES_VERSION } from "../constants/versions.ts";
-import { canonicalIp } from "../host/net.ts";
-import { formatDuration } from "./schema.ts";
+import { canonicalIp, familiesOf } from "../host/net.ts";
+import { formatDuration, parseDuration } from "./schema.ts";
 import type { BootstrapToken, ClusterConfiguration, InitConfiguration } from "./types.ts";
 
 /** What defaulting needs to know of the host; looked up only where the configuration leaves it open. */
 export interface HostDefaults {
   hostname(): string;
-  advertiseAddress(): string;
+  /** This host's own address: of a family, where only one of that family will do. */
+  advertiseAddress(family?: 4 | 6): string;
   newToken(): string;
 }
+
+/** kubeadm's default is RSA-2048; a small board makes P-256 keys in milliseconds instead of seconds. */
+const DEFAULT_ALGORITHM = "ECDSA-P256";
 
 /** A ClusterConfiguration with every field that the user left out filled in (kubeadm v1beta4 defaults.go). */
 export function defaultCluster(c: Partial<ClusterConfiguration>): ClusterConfiguration {
@@ -21,9 +25,11 @@ export function defaultCluster(c: Partial<ClusterConfiguration>): ClusterConfigu
     ? { external: c.etcd.external }
     : { local: { ...c.etcd?.local, dataDir: c.etcd?.local?.dataDir || paths.ETCD_DATA_DIR } };
   const version = c.kubernetesVersion || KUBERNETES_VERSION;
+  const { certSANs } = c.apiServer ?? {};
   return {
     ...c,
-    apiServer: c.apiServer ?? {},
+    // Names of load balancers are often told with capitals.
+    apiServer: { ...c.apiServer, ...(certSANs ? { certSANs: certSANs.map((name) => name.toLowerCase()) } : {}) },
     controllerManager: c.controllerManager ?? {},
     scheduler: c.scheduler ?? {},
     etcd,
@@ -38,23 +44,31 @@ export function defaultCluster(c: Partial<ClusterConfiguration>): ClusterConfigu
     certificatesDir: c.certificatesDir || paths.CERTIFICATES_DIR,
     imageRepository: c.imageRepository || DEFAULT_IMAGE_REPOSITORY,
     clusterName: c.clusterName || names.CLUSTER_NAME,
-    // kubeadm's default is RSA-2048; a small board makes P-256 keys in milliseconds instead of seconds.
-    encryptionAlgorithm: c.encryptionAlgorithm ?? "ECDSA-P256",
-    certificateValidityPeriod: c.certificateValidityPeriod ?? formatDuration(CERTIFICATE_VALIDITY),
-    caCertificateValidityPeriod: c.caCertificateValidityPeriod ?? formatDuration(CA_VALIDITY),
+    // The feature gate is how v1beta3 asked for it, and goes before what is written.
+    encryptionAlgorithm: c.featureGates?.["PublicKeysECDSA"]
+      ? DEFAULT_ALGORITHM
+      : (c.encryptionAlgorithm ?? DEFAULT_ALGORITHM),
+    certificateValidityPeriod: asPrinted(c.certificateValidityPeriod) ?? formatDuration(CERTIFICATE_VALIDITY),
+    caCertificateValidityPeriod: asPrinted(c.caCertificateValidityPeriod) ?? formatDuration(CA_VALIDITY),
   };
 }
 
+/** A duration as Go prints it, which is how it lies in the cluster. */
+const asPrinted = (text: string | undefined) => (text === undefined ? undefined : formatDuration(parseDuration(text)));
+
 /** An InitConfiguration with every field that the user left out filled in (kubeadm v1beta4 defaults.go). */
-export function defaultInit(c: Partial<InitConfiguration>, host: HostDefaults): InitConfiguration {
+export function defaultInit(
+  c: Partial<InitConfiguration>,
+  host: HostDefaults,
+  serviceSubnet: string = names.SERVICE_SUBNET,
+): InitConfiguration {
   const given = c.localAPIEndpoint?.advertiseAddress;
-  const unset = given === undefined || given === "" || given === "0.0.0.0" || canonicalIp(given) === "::";
-  const tokens = c.bootstrapTokens?.length ? c.bootstrapTokens : [{ token: host.newToken() } as BootstrapToken];
+  const tokens: Partial<BootstrapToken>[] = c.bootstrapTokens?.length ? c.bootstrapTokens : [{}];
   return {
     ...c,
-    bootstrapTokens: tokens.map(defaultToken),
+    bootstrapTokens: tokens.map((token) => defaultToken({ ...token, token: token.token ?? host.newToken() })),
     localAPIEndpoint: {
-      advertiseAddress: unset ? host.advertiseAddress() : given,
+      advertiseAddress: isUnspecified(given) ? host.advertiseAddress(serviceFamily(serviceSubnet)) : given!,
       bindPort: c.localAPIEndpoint?.bindPort ?? API_SERVER_PORT,
     },
     nodeRegistration: {
@@ -65,6 +79,13 @@ export function defaultInit(c: Partial<InitConfiguration>, host: HostDefaults): 
     },
   };
 }
+
+/** Whether an address stands for any of a host's own. */
+export const isUnspecified = (address: string | undefined): boolean =>
+  address === undefined || address === "" || address === "0.0.0.0" || canonicalIp(address) === "::";
+
+/** The IP family of a cluster's first service network, which is the one that its API servers must have an address of. */
+export const serviceFamily = (serviceSubnet: string): 4 | 6 | undefined => familiesOf(serviceSubnet)[0];
 
 /** A bootstrap token entry with kubeadm's default lifetime, usages and group. */
 export function defaultToken(token: Partial<BootstrapToken> & { token: string }): BootstrapToken {

@@ -1,49 +1,53 @@
-import {
-  isAlias,
-  isMap,
-  isScalar,
-  isSeq,
-  LineCounter,
-  type Node,
-  parseAllDocuments,
-  type Document as YamlDocument,
-} from "yaml";
+import { define, own } from "../yaml/plain.ts";
+import { isMap, isScalar, isSeq, type Node, type YamlDocument, YamlError, yamlDocuments } from "../yaml/read.ts";
 import { type Problem, suggest } from "./problems.ts";
 import type { Schema } from "./schema.ts";
 
 /** More than any real configuration needs; a larger file is not one. */
-const MAX_BYTES = 1024 * 1024;
+export const MAX_CONFIG_BYTES = 256 * 1024;
 const MAX_DEPTH = 64;
+/** No argument or variable of a program can be longer (execve(2), MAX_ARG_STRLEN). */
+const MAX_STRING = 128 * 1024;
+/** How much of a key stands in a path, which each of its values has anew. */
+const MAX_NAME = 100;
 
 /** One document of a configuration file: its values, and the line each of its paths came from. */
 export class ConfigDocument {
   readonly file: string;
   readonly startLine: number;
-  readonly root: Node | null;
+  readonly #yaml: YamlDocument;
   readonly #problems: Problem[];
-  readonly #lines: LineCounter;
   readonly #lineOf = new Map<string, number>();
+  readonly #headers: Record<string, string>;
 
-  constructor(file: string, root: Node | null, startLine: number, lines: LineCounter, problems: Problem[]) {
-    this.#problems = problems;
+  constructor(file: string, yaml: YamlDocument, problems: Problem[]) {
     this.file = file;
-    this.root = root;
-    this.startLine = startLine;
-    this.#lines = lines;
+    this.#yaml = yaml;
+    this.#problems = problems;
+    this.startLine = yaml.line(yaml.root);
+    this.#headers = this.#readHeaders();
   }
 
   get apiVersion(): string | undefined {
-    return this.#header("apiVersion");
+    return own(this.#headers, "apiVersion");
   }
 
   get kind(): string | undefined {
-    return this.#header("kind");
+    return own(this.#headers, "kind");
   }
 
-  #header(key: string): string | undefined {
-    if (!isMap(this.root)) return undefined;
-    const value = this.root.get(key);
-    return typeof value === "string" ? value : undefined;
+  /** What says how the document is to be read. */
+  #readHeaders(): Record<string, string> {
+    const headers: Record<string, string> = {};
+    if (!isMap(this.#yaml.root)) return headers;
+    for (const { key, value } of this.#yaml.entries(this.#yaml.root)) {
+      const name = isScalar(key) ? key.value : undefined;
+      const node = this.#yaml.follow(value);
+      if ((name !== "apiVersion" && name !== "kind") || !isScalar(node)) continue;
+      const text = this.#yaml.scalar(node);
+      if (typeof text === "string") headers[name] = text;
+    }
+    return headers;
   }
 
   /** The line of a path (`networking.podSubnet`, `bootstrapTokens[0].token`), or of its nearest parent that is there. */
@@ -55,29 +59,37 @@ export class ConfigDocument {
     return this.startLine;
   }
 
+  /** Whether the document says something at a path. */
+  has(path: string): boolean {
+    return this.#lineOf.has(path);
+  }
+
   /** Notes a problem at a path of this document. */
   report(path: string, message: string): void {
+    this.#reportAt(this.lineOf(path), path, message);
+  }
+
+  #reportAt(line: number, path: string, message: string): void {
     const prefix = this.kind ?? "document";
-    this.#problems.push({
-      file: this.file,
-      line: this.lineOf(path),
-      path: path === "" ? prefix : `${prefix}.${path}`,
-      message,
-    });
+    this.#problems.push({ file: this.file, line, path: path === "" ? prefix : `${prefix}.${path}`, message });
   }
 
   /** The document's values as plain data, checked against a schema; what does not fit is reported and left out. */
   read(schema: Schema): Record<string, unknown> {
-    const value = this.#walk(this.root, schema, "", 0);
-    return (value ?? {}) as Record<string, unknown>;
+    try {
+      return (this.#walk(this.#yaml.root, schema, "", 0) ?? {}) as Record<string, unknown>;
+    } catch (error) {
+      if (!(error instanceof YamlError)) throw error;
+      this.#reportAt(error.line, "", error.message);
+      return {};
+    }
   }
 
-  #walk(node: unknown, schema: Schema, path: string, depth: number): unknown {
+  #walk(from: unknown, schema: Schema, path: string, depth: number): unknown {
     if (depth > MAX_DEPTH) return this.#reject(path, "is nested too deeply");
-    if (isAlias(node)) return this.#reject(path, "is a YAML alias (*name); write the value out");
-    if (node === null || node === undefined || (isScalar(node) && node.value === null)) return undefined;
-    const range = (node as Node).range;
-    if (range && path !== "" && !this.#lineOf.has(path)) this.#lineOf.set(path, this.#lines.linePos(range[0]).line);
+    const node = this.#yaml.follow(from);
+    if (node === null || (isScalar(node) && this.#yaml.scalar(node) === null)) return undefined;
+    if (path !== "" && !this.#lineOf.has(path)) this.#lineOf.set(path, this.#yaml.line(from));
     switch (schema.kind) {
       case "object":
         return this.#object(node, schema, path, depth);
@@ -85,20 +97,20 @@ export class ConfigDocument {
         return this.#entries(node, path, (_key, value, at) => this.#walk(value, schema.of, at, depth + 1), "a mapping");
       case "list":
         if (!isSeq(node))
-          return this.#reject(path, `must be a list (lines that begin with "- "), not ${describe(node)}`);
+          return this.#reject(path, `must be a list (lines that begin with "- "), not ${this.#describe(node)}`);
         return node.items
           .map((item, i) => this.#walk(item, schema.of, `${path}[${i}]`, depth + 1))
           .filter((item) => item !== undefined);
       case "any":
-        return toPlain(node as Node);
+        return this.#yaml.toPlain(node, depth);
       default:
         return this.#scalar(node, schema, path);
     }
   }
 
-  #object(node: unknown, schema: Schema & { kind: "object" }, path: string, depth: number): unknown {
+  #object(node: Node, schema: Schema & { kind: "object" }, path: string, depth: number): unknown {
     const out = this.#entries(node, path, (key, value, at) => {
-      const field = Object.hasOwn(schema.fields, key) ? schema.fields[key] : undefined;
+      const field = own(schema.fields, key);
       if (field) return this.#walk(value, field, at, depth + 1);
       const near = suggest(key, Object.keys(schema.fields));
       const fix = near ? `did you mean "${near}"?` : `known here: ${Object.keys(schema.fields).sort().join(", ")}`;
@@ -113,53 +125,63 @@ export class ConfigDocument {
   }
 
   #entries(
-    node: unknown,
+    node: Node,
     path: string,
     each: (key: string, value: unknown, path: string) => unknown,
     what = "an object",
   ): Record<string, unknown> | undefined {
-    if (!isMap(node)) return this.#reject(path, `must be ${what} (key: value lines), not ${describe(node)}`);
+    if (!isMap(node)) return this.#reject(path, `must be ${what} (key: value lines), not ${this.#describe(node)}`);
     const out: Record<string, unknown> = {};
-    for (const pair of node.items) {
-      const key = isScalar(pair.key) ? pair.key.value : undefined;
+    const seen = new Set<string>();
+    for (const { key: keyNode, value, merged } of this.#yaml.entries(node)) {
+      const followed = this.#yaml.follow(keyNode);
+      const key = isScalar(followed) ? this.#yaml.scalar(followed) : undefined;
       if (typeof key !== "string") {
-        this.#reject(path, "has a key that is not a string; put quotes around it");
+        this.#reportAt(this.#yaml.line(keyNode), path, "has a key that is not a string; put quotes around it");
         continue;
       }
-      const at = join(path, key);
-      const start = (pair.key as Node).range?.[0];
-      if (start !== undefined) this.#lineOf.set(at, this.#lines.linePos(start).line);
-      const value = each(key, pair.value, at);
-      if (value !== undefined)
-        Object.defineProperty(out, key, { value, enumerable: true, writable: true, configurable: true });
+      const at = join(path, key.slice(0, MAX_NAME));
+      if (seen.has(key)) {
+        if (!merged) this.#reportAt(this.#yaml.line(keyNode), at, "duplicate key; keep one of the two");
+        continue;
+      }
+      seen.add(key);
+      this.#lineOf.set(at, this.#yaml.line(keyNode));
+      const plain = each(key, value, at);
+      if (plain !== undefined) define(out, key, plain);
     }
     return out;
   }
 
-  #scalar(node: unknown, schema: Schema, path: string): unknown {
-    const value = isScalar(node) ? node.value : undefined;
+  #scalar(node: Node, schema: Schema, path: string): unknown {
+    const value = isScalar(node) ? this.#yaml.scalar(node) : undefined;
     switch (schema.kind) {
       case "string": {
         if (typeof value !== "string") {
-          const fix = isScalar(node) ? `; put quotes around it: "${String(node.source ?? value)}"` : "";
-          return this.#reject(path, `must be a string, not ${describe(node)}${fix}`);
+          const fix = isScalar(node) ? `; put quotes around it: "${node.value}"` : "";
+          return this.#reject(path, `must be a string, not ${this.#describe(node)}${fix}`);
         }
+        if (value === schema.unset) return undefined;
+        if (value.length > MAX_STRING) return this.#reject(path, `is longer than ${MAX_STRING} characters`);
         const wrong = schema.check?.(value);
         return wrong === undefined ? value : this.#reject(path, `${JSON.stringify(value)} ${wrong}`);
       }
       case "bool":
-        return typeof value === "boolean" ? value : this.#reject(path, `must be true or false, not ${describe(node)}`);
+        return typeof value === "boolean"
+          ? value
+          : this.#reject(path, `must be true or false, not ${this.#describe(node)}`);
       case "int": {
         if (typeof value !== "number" || !Number.isInteger(value)) {
-          return this.#reject(path, `must be a whole number without quotes, not ${describe(node)}`);
+          return this.#reject(path, `must be a whole number without quotes, not ${this.#describe(node)}`);
         }
+        if (value === schema.unset) return undefined;
         const { min = -(2 ** 31), max = 2 ** 31 - 1 } = schema;
         return value >= min && value <= max ? value : this.#reject(path, `${value} must be between ${min} and ${max}`);
       }
       case "number":
         return typeof value === "number" && Number.isFinite(value)
           ? value
-          : this.#reject(path, `must be a number without quotes, not ${describe(node)}`);
+          : this.#reject(path, `must be a number without quotes, not ${this.#describe(node)}`);
     }
     return undefined;
   }
@@ -168,67 +190,56 @@ export class ConfigDocument {
     this.report(path, message);
     return undefined;
   }
+
+  #describe(node: Node): string {
+    return describe(node, isScalar(node) ? this.#yaml.scalar(node) : undefined);
+  }
 }
 
 function join(path: string, key: string): string {
   return path === "" ? key : `${path}.${key}`;
 }
 
-function describe(node: unknown): string {
+function describe(node: Node, value: unknown): string {
   if (isMap(node)) return "a mapping";
   if (isSeq(node)) return "a list";
-  if (!isScalar(node)) return "nothing";
-  return `${typeof node.value === "string" ? "the string" : `the ${typeof node.value}`} ${JSON.stringify(node.value) ?? String(node.value)}`;
+  if (typeof value === "string") return `the string ${JSON.stringify(value)}`;
+  const written = String((node as { value?: unknown }).value);
+  // `yes` is a boolean to Kubernetes, which is not for everybody to know.
+  return `the ${typeof value} ${value}${written === String(value) ? "" : ` (${written})`}`;
 }
 
 /**
- * Splits a YAML text into its documents. Syntax errors, duplicate keys, a text too large and anything but a mapping at
- * the top are problems with their line; empty documents are left out, as kubectl and kubeadm do.
+ * Splits a YAML text into its documents. Syntax errors, a text too large and anything but a mapping at the top are
+ * problems with their line; empty documents are left out, as kubectl and kubeadm do.
  */
-export function readDocuments(text: string, file: string): { documents: ConfigDocument[]; problems: Problem[] } {
+export function readDocuments(
+  text: string,
+  file: string,
+  maxBytes = MAX_CONFIG_BYTES,
+): { documents: ConfigDocument[]; problems: Problem[] } {
   const problems: Problem[] = [];
-  const at = (line: number, message: string) => problems.push({ file, line, path: "document", message });
-  if (Buffer.byteLength(text) > MAX_BYTES) {
-    at(1, `is larger than ${MAX_BYTES} bytes; this is not a kubeadm configuration`);
-    return { documents: [], problems };
-  }
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  const control = /[\0-\b\v\f\x0e-\x1f]/.exec(text);
-  if (control) {
-    at(text.slice(0, control.index).split("\n").length, "holds a control character; is this a text file?");
-    return { documents: [], problems };
-  }
-  const lines = new LineCounter();
-  const parsed = parseAllDocuments(text, {
-    lineCounter: lines,
-    uniqueKeys: true,
-    prettyErrors: false,
-    merge: false,
-    schema: "core",
-    version: "1.2",
-    intAsBigInt: false,
-  });
   const documents: ConfigDocument[] = [];
-  for (const doc of Array.isArray(parsed) ? (parsed as YamlDocument.Parsed[]) : []) {
-    for (const error of [...doc.errors, ...doc.warnings]) {
-      const message = error.code === "DUPLICATE_KEY" ? "duplicate key; keep one of the two" : `YAML: ${error.message}`;
-      at(lines.linePos(error.pos[0]).line, message);
+  const at = (line: number, message: string) => problems.push({ file, line, path: "document", message });
+  if (Buffer.byteLength(text) > maxBytes) {
+    at(1, `is larger than ${maxBytes / 1024} KiB`);
+    return { documents, problems };
+  }
+  try {
+    for (const yaml of yamlDocuments(text)) {
+      for (const { line, message } of yaml.problems) at(line, `YAML: ${message}`);
+      const { root } = yaml;
+      if (yaml.problems.length > 0 || root === null || (isScalar(root) && yaml.scalar(root) === null)) continue;
+      if (isMap(root)) documents.push(new ConfigDocument(file, yaml, problems));
+      else
+        at(
+          yaml.line(root),
+          `must be a mapping with apiVersion and kind, not ${describe(root, isScalar(root) ? yaml.scalar(root) : undefined)}`,
+        );
     }
-    if (doc.errors.length > 0 || doc.contents === null || (isScalar(doc.contents) && doc.contents.value === null))
-      continue;
-    const line = lines.linePos((doc.contents as Node).range?.[0] ?? 0).line;
-    if (!isMap(doc.contents)) {
-      at(line, `must be a mapping with apiVersion and kind, not ${describe(doc.contents)}`);
-      continue;
-    }
-    documents.push(new ConfigDocument(file, doc.contents as Node, line, lines, problems));
+  } catch (error) {
+    if (!(error instanceof YamlError)) throw error;
+    at(error.line, `YAML: ${error.message}`);
   }
   return { documents, problems };
-}
-
-function toPlain(node: Node): unknown {
-  if (isScalar(node)) return node.value ?? undefined;
-  if (isSeq(node)) return node.items.map((item) => toPlain(item as Node));
-  if (isMap(node)) return Object.fromEntries(node.items.map((p) => [String(p.key), toPlain(p.value as Node)]));
-  return undefined;
 }

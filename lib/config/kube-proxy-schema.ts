@@ -5,7 +5,8 @@ import * as s from "./schema.ts";
  * kubeproxy.config.k8s.io/v1alpha1 KubeProxyConfiguration (Kubernetes v1.36, staging/src/k8s.io/kube-proxy/config).
  * Nearly all of its Go fields lack `omitempty`, so nearly all are serialized when unset; null stands for a nil pointer.
  */
-const str = s.zero(s.string, "");
+// An empty string is what is not given.
+const str = s.zero(s.optional(s.string), "");
 const bool = s.zero(s.bool, false);
 const d = s.zero(s.duration, "0s");
 const nullable = (schema: s.Schema): s.Schema => s.zero(schema, null);

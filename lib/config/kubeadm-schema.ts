@@ -3,8 +3,10 @@ import * as s from "./schema.ts";
 /** The kubeadm.k8s.io documents, v1beta4 and v1beta3 (kubeadm v1beta4 and v1beta3 types.go). */
 const strings = s.list(s.string);
 const header = { apiVersion: s.string, kind: s.string };
-const port = s.intBetween(1, 65535);
-const pullPolicy = s.oneOf("Always", "IfNotPresent", "Never");
+/** What kubeadm fills in where it is empty, or 0; a string that can be empty and mean it is `s.string`. */
+const text = s.optional(s.string);
+const port = s.optional(s.intBetween(1, 65535));
+const pullPolicy = s.optional(s.oneOf("Always", "IfNotPresent", "Never"));
 
 const argList = s.list(s.object({ name: s.string, value: s.string }, ["name"]));
 const env = s.list(s.object({ name: s.string, value: s.string, valueFrom: s.any }, ["name"]));
@@ -35,13 +37,13 @@ const taints = s.list(
       key: s.string,
       value: s.string,
       effect: s.oneOf("NoSchedule", "PreferNoSchedule", "NoExecute"),
-      timeAdded: s.string,
+      timeAdded: s.time,
     },
     ["key", "effect"],
   ),
 );
-const endpoint = s.object({ advertiseAddress: s.string, bindPort: port });
-const patches = s.object({ directory: s.string });
+const endpoint = s.object({ advertiseAddress: text, bindPort: port });
+const patches = s.object({ directory: text });
 const timeouts = s.object({
   controlPlaneComponentHealthCheck: s.duration,
   kubeletHealthCheck: s.duration,
@@ -52,17 +54,14 @@ const timeouts = s.object({
   upgradeManifests: s.duration,
 });
 const bootstrapTokens = s.list(
-  s.object(
-    {
-      token: s.string,
-      description: s.string,
-      ttl: s.duration,
-      expires: s.string,
-      usages: s.list(s.oneOf("signing", "authentication")),
-      groups: strings,
-    },
-    ["token"],
-  ),
+  s.object({
+    token: s.string,
+    description: s.string,
+    ttl: s.duration,
+    expires: s.time,
+    usages: s.list(s.oneOf("signing", "authentication")),
+    groups: strings,
+  }),
 );
 
 /** The schema of one kubeadm document; the two versions differ in a handful of fields. */
@@ -74,8 +73,8 @@ function schemas(beta4: boolean): Record<string, s.Schema> {
     ...(beta4 ? { extraEnvs: env } : {}),
   };
   const nodeRegistration = s.object({
-    name: s.string,
-    criSocket: s.string,
+    name: text,
+    criSocket: text,
     taints,
     kubeletExtraArgs: args,
     ignorePreflightErrors: strings,
@@ -88,7 +87,7 @@ function schemas(beta4: boolean): Record<string, s.Schema> {
       bootstrapTokens,
       nodeRegistration,
       localAPIEndpoint: endpoint,
-      certificateKey: s.string,
+      certificateKey: text,
       skipPhases: strings,
       patches,
       ...(beta4 ? { dryRun: s.bool, timeouts } : {}),
@@ -97,9 +96,9 @@ function schemas(beta4: boolean): Record<string, s.Schema> {
       ...header,
       etcd: s.object({
         local: s.object({
-          imageRepository: s.string,
-          imageTag: s.string,
-          dataDir: s.string,
+          imageRepository: text,
+          imageTag: text,
+          dataDir: text,
           extraArgs: args,
           serverCertSANs: strings,
           peerCertSANs: strings,
@@ -108,17 +107,17 @@ function schemas(beta4: boolean): Record<string, s.Schema> {
         external: s.object(
           {
             endpoints: strings,
-            caFile: s.string,
-            certFile: s.string,
-            keyFile: s.string,
+            caFile: text,
+            certFile: text,
+            keyFile: text,
             ...(beta4 ? { httpEndpoints: strings } : {}),
           },
           ["endpoints"],
         ),
       }),
-      networking: s.object({ serviceSubnet: s.string, podSubnet: s.string, dnsDomain: s.string }),
-      kubernetesVersion: s.string,
-      controlPlaneEndpoint: s.string,
+      networking: s.object({ serviceSubnet: text, podSubnet: text, dnsDomain: text }),
+      kubernetesVersion: text,
+      controlPlaneEndpoint: text,
       apiServer: s.object({
         ...component,
         certSANs: strings,
@@ -127,18 +126,18 @@ function schemas(beta4: boolean): Record<string, s.Schema> {
       controllerManager: s.object(component),
       scheduler: s.object(component),
       dns: s.object({
-        imageRepository: s.string,
-        imageTag: s.string,
+        imageRepository: text,
+        imageTag: text,
         ...(beta4 ? { disabled: s.bool } : { type: s.oneOf("CoreDNS") }),
       }),
-      certificatesDir: s.string,
-      imageRepository: s.string,
+      certificatesDir: text,
+      imageRepository: text,
       featureGates: s.map(s.bool),
-      clusterName: s.string,
+      clusterName: text,
       ...(beta4
         ? {
             proxy: s.object({ disabled: s.bool }),
-            encryptionAlgorithm: s.oneOf("ECDSA-P256", "ECDSA-P384", "RSA-2048", "RSA-3072", "RSA-4096"),
+            encryptionAlgorithm: s.optional(s.oneOf("ECDSA-P256", "ECDSA-P384", "RSA-2048", "RSA-3072", "RSA-4096")),
             certificateValidityPeriod: s.duration,
             caCertificateValidityPeriod: s.duration,
           }
@@ -147,19 +146,19 @@ function schemas(beta4: boolean): Record<string, s.Schema> {
     JoinConfiguration: s.object({
       ...header,
       nodeRegistration,
-      caCertPath: s.string,
+      caCertPath: text,
       discovery: s.object({
         bootstrapToken: s.object({
           token: s.string,
-          apiServerEndpoint: s.string,
+          apiServerEndpoint: text,
           caCertHashes: strings,
           unsafeSkipCAVerification: s.bool,
         }),
-        file: s.object({ kubeConfigPath: s.string }),
-        tlsBootstrapToken: s.string,
+        file: s.object({ kubeConfigPath: text }),
+        tlsBootstrapToken: text,
         ...(beta4 ? {} : { timeout: s.duration }),
       }),
-      controlPlane: s.object({ localAPIEndpoint: endpoint, certificateKey: s.string }),
+      controlPlane: s.object({ localAPIEndpoint: endpoint, certificateKey: text }),
       skipPhases: strings,
       patches,
       ...(beta4 ? { dryRun: s.bool, timeouts } : {}),

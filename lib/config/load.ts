@@ -1,11 +1,14 @@
 import { KUBE_PROXY_MODE_VERSION } from "../constants/versions.ts";
 import * as net from "../host/net.ts";
+import { own } from "../yaml/plain.ts";
 import { convertV1beta3 } from "./convert.ts";
 import { defaultCluster, defaultInit, type HostDefaults } from "./defaults.ts";
 import { type ConfigDocument, readDocuments } from "./document.ts";
 import { kubeProxySchema } from "./kube-proxy-schema.ts";
 import { kubeadmSchemas } from "./kubeadm-schema.ts";
 import { kubeletSchema } from "./kubelet-schema.ts";
+import { NO_EFFECT } from "./no-effect.ts";
+import { normalizeNode } from "./node.ts";
 import { ConfigError, type Problem, suggest } from "./problems.ts";
 import type { Schema } from "./schema.ts";
 import type {
@@ -15,7 +18,14 @@ import type {
   InitConfiguration,
   JoinConfiguration,
 } from "./types.ts";
-import { type Report, validateCluster, validateComponentConfig, validateInit, validateJoin } from "./validate.ts";
+import {
+  type Report,
+  validateCluster,
+  validateComponentConfig,
+  validateFamilies,
+  validateInit,
+  validateJoin,
+} from "./validate.ts";
 import { isSince } from "./version.ts";
 
 /** Every document kind that kubestick reads, by API version. */
@@ -25,7 +35,13 @@ const SCHEMAS: Record<string, Record<string, Schema>> = {
   "kubeproxy.config.k8s.io/v1alpha1": { KubeProxyConfiguration: kubeProxySchema },
 };
 
-/** kubeadm kinds that other commands own; kubeadm ignores them too where they do not apply. */
+/** The kinds that a command works from. One file may serve several commands: the others' documents are theirs to judge. */
+const USED = {
+  init: ["InitConfiguration", "ClusterConfiguration", "KubeletConfiguration", "KubeProxyConfiguration"],
+  join: ["JoinConfiguration"],
+};
+
+/** kubeadm's kinds that none of these commands reads. */
 const FOREIGN_KINDS = ["ResetConfiguration", "UpgradeConfiguration", "ClusterStatus"];
 
 /** The documents of one configuration, read and checked, before defaulting. */
@@ -43,16 +59,16 @@ export interface ParsedConfig {
 
 /**
  * Reads a configuration file's text: multi-document YAML of the kinds that kubeadm takes. Every problem of every
- * document is collected in `problems`; nothing is thrown.
+ * document that the command works from is collected in `problems`; nothing is thrown.
  */
-export function parseConfig(text: string, file: string): ParsedConfig {
+export function parseConfig(text: string, file: string, command: keyof typeof USED = "init"): ParsedConfig {
   const { documents, problems } = readDocuments(text, file);
   const byKind = new Map<string, ConfigDocument>();
   const values = new Map<string, Record<string, unknown>>();
   const warnings: string[] = [];
   let movedTimeouts: Record<string, unknown> = {};
   for (const doc of documents) {
-    const schema = schemaOf(doc, problems, warnings);
+    const schema = schemaOf(doc, problems);
     if (!schema) continue;
     const kind = doc.kind!;
     if (byKind.has(kind)) {
@@ -65,6 +81,10 @@ export function parseConfig(text: string, file: string): ParsedConfig {
       continue;
     }
     byKind.set(kind, doc);
+    if (schema === "ignored" || !USED[command].includes(kind)) {
+      warnings.push(`${file}:${doc.startLine}: ${kind} is not used by ${command} and is ignored`);
+      continue;
+    }
     const value = doc.read(schema);
     if (doc.apiVersion!.endsWith("/v1beta3")) {
       const moved = convertV1beta3(kind, value);
@@ -75,6 +95,8 @@ export function parseConfig(text: string, file: string): ParsedConfig {
       delete value["apiVersion"];
       delete value["kind"];
     }
+    for (const [path, why] of NO_EFFECT[kind] ?? [])
+      if (doc.has(path)) warnings.push(`${file}:${doc.lineOf(path)}: ${kind}.${path} has no effect here: ${why}`);
     values.set(kind, value);
   }
   const report =
@@ -99,7 +121,12 @@ export function parseConfig(text: string, file: string): ParsedConfig {
     report,
     problems,
   };
+  normalizeNode(parsed.init?.nodeRegistration, warnings);
+  normalizeNode(parsed.join?.nodeRegistration, warnings);
   validateParsed(parsed);
+  const needed = USED[command].filter((kind) => !kind.startsWith("Kube"));
+  if (problems.length === 0 && !needed.some((kind) => values.has(kind)))
+    problems.push({ file, line: 1, path: "document", message: `there is no ${needed.join(" or ")} in it` });
   return parsed;
 }
 
@@ -128,32 +155,27 @@ function warnOfOwnRange(config: InitConfig, warnings: string[]): void {
   }
 }
 
-function schemaOf(doc: ConfigDocument, problems: Problem[], warnings: string[]): Schema | undefined {
+function schemaOf(doc: ConfigDocument, problems: Problem[]): Schema | "ignored" | undefined {
   const { apiVersion, kind, file, startLine: line } = doc;
-  const reject = (path: string, message: string): undefined => {
-    problems.push({ file, line: doc.lineOf(path), path: kind ?? "document", message });
+  const reject = (message: string): undefined => {
+    problems.push({ file, line, path: kind ?? "document", message });
     return undefined;
   };
   if (apiVersion === undefined || apiVersion === "")
-    return reject("apiVersion", 'needs "apiVersion", such as kubeadm.k8s.io/v1beta4');
-  if (kind === undefined || kind === "") return reject("kind", 'needs "kind", such as ClusterConfiguration');
-  const kinds = Object.hasOwn(SCHEMAS, apiVersion) ? SCHEMAS[apiVersion] : undefined;
+    return reject('needs "apiVersion", such as kubeadm.k8s.io/v1beta4');
+  if (kind === undefined || kind === "") return reject('needs "kind", such as ClusterConfiguration');
+  const kinds = own(SCHEMAS, apiVersion);
   if (!kinds) {
     const near = suggest(apiVersion, Object.keys(SCHEMAS));
     return reject(
-      "apiVersion",
       `unknown apiVersion "${apiVersion}"; ${near ? `did you mean "${near}"?` : `known: ${Object.keys(SCHEMAS).join(", ")}`}`,
     );
   }
-  const schema = Object.hasOwn(kinds, kind) ? kinds[kind] : undefined;
+  const schema = own(kinds, kind);
   if (schema) return schema;
-  if (apiVersion.startsWith("kubeadm.") && FOREIGN_KINDS.includes(kind)) {
-    warnings.push(`${file}:${line}: ${kind} is not used by this command and is ignored`);
-    return undefined;
-  }
+  if (apiVersion.startsWith("kubeadm.") && FOREIGN_KINDS.includes(kind)) return "ignored";
   const near = suggest(kind, Object.keys(kinds));
   return reject(
-    "kind",
     `unknown kind "${kind}" in ${apiVersion}; ${near ? `did you mean "${near}"?` : `known: ${Object.keys(kinds).join(", ")}`}`,
   );
 }
@@ -171,7 +193,7 @@ export interface FlagConfig {
 export function parseFlags(flags: FlagConfig): ParsedConfig {
   const problems: Problem[] = [];
   const report = (): Report => (path, message) => {
-    const flag = flags.flagOf[path] ?? flags.flagOf[path.replace(/\[\d+\].*$/, "")] ?? path;
+    const flag = own(flags.flagOf, path) ?? own(flags.flagOf, path.replace(/\[\d+\].*$/, "")) ?? path;
     problems.push({ file: "command line", line: 1, path: flag, message });
   };
   const parsed: ParsedConfig = { ...flags, warnings: [], report, problems };
@@ -185,12 +207,18 @@ export function parseFlags(flags: FlagConfig): ParsedConfig {
  */
 export function initConfig(parsed: ParsedConfig, host: HostDefaults): InitConfig {
   if (parsed.problems.length > 0) throw new ConfigError(parsed.problems);
-  const init = defaultInit(parsed.init ?? {}, host);
-  const config: InitConfig = { ...init, cluster: defaultCluster(parsed.cluster ?? {}) };
+  const cluster = defaultCluster(parsed.cluster ?? {});
+  const init = defaultInit(parsed.init ?? {}, host, cluster.networking.serviceSubnet);
+  const endpoint = cluster.controlPlaneEndpoint ? net.splitHostPort(cluster.controlPlaneEndpoint) : undefined;
+  // With the port in it, so that control planes which join later use the same (kubeadm SetClusterDynamicDefaults).
+  if (endpoint)
+    cluster.controlPlaneEndpoint = net.joinHostPort(endpoint.host, endpoint.port ?? init.localAPIEndpoint.bindPort);
+  const config: InitConfig = { ...init, cluster };
   if (parsed.kubelet) config.kubelet = parsed.kubelet;
   if (parsed.kubeProxy) config.kubeProxy = parsed.kubeProxy;
   // Defaults can clash with what was given (a pod subnet that covers the default service subnet), so look again.
-  validateParsed({ ...parsed, init, cluster: config.cluster });
+  validateParsed({ ...parsed, init, cluster });
+  validateFamilies(config, parsed.report("ClusterConfiguration"));
   if (parsed.problems.length > 0) throw new ConfigError(parsed.problems);
   warnOfOwnRange(config, parsed.warnings);
   if (config.kubeProxy?.["mode"] === "ipvs" && isSince(config.cluster.kubernetesVersion, KUBE_PROXY_MODE_VERSION))

@@ -8,14 +8,19 @@ export interface Problem {
   message: string;
 }
 
-/** Every problem of a configuration together, one a line as `file:line: path: message` (exit code 2). */
+/** How many problems are told one by one: nobody reads more, and one mistake can make thousands. */
+const TOLD = 20;
+
+/** The problems of a configuration together, one a line as `file:line: path: message`, the first twenty (exit code 2). */
 export class ConfigError extends KubestickError {
   override name = "ConfigError";
   readonly problems: Problem[];
 
   constructor(problems: Problem[]) {
     const sorted = [...problems].sort((a, b) => a.file.localeCompare(b.file) || a.line - b.line);
-    super(sorted.map((p) => `${p.file}:${p.line}: ${p.path}: ${p.message}`).join("\n"), {
+    const lines = sorted.slice(0, TOLD).map((p) => shorten(`${p.file}:${p.line}: ${p.path}: ${p.message}`));
+    if (sorted.length > TOLD) lines.push(`and ${sorted.length - TOLD} more`);
+    super(lines.join("\n"), {
       exitCode: EXIT.usage,
       hint: `correct the ${sorted.length === 1 ? "line" : "lines"} above and run the same command again; nothing was changed`,
     });
@@ -23,8 +28,19 @@ export class ConfigError extends KubestickError {
   }
 }
 
+const LONGEST_LINE = 1000;
+
+/** A line that repeats what it was given, which may be anything. */
+function shorten(line: string): string {
+  return line.length > LONGEST_LINE ? `${line.slice(0, LONGEST_LINE / 2)} … ${line.slice(-LONGEST_LINE / 4)}` : line;
+}
+
+/** No name of ours is longer, nor is what somebody meant by one. */
+const LONGEST_NAME = 100;
+
 /** The known name nearest to a mistyped one, if any is near enough to be meant (edit distance). */
 export function suggest(name: string, known: Iterable<string>): string | undefined {
+  if (name.length > LONGEST_NAME) return undefined;
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(name.length / 3)) + 1;
   for (const candidate of known) {

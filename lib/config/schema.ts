@@ -1,11 +1,13 @@
+import { define, own } from "../yaml/plain.ts";
+
 /**
  * A small schema language: what a configuration document may hold. One schema serves strict validation (unknown and
  * ill-typed fields) and, for component configurations, the zero values that Kubernetes' own serializer writes out.
  */
 export type Schema =
-  | { kind: "string"; check?: Check; zero?: unknown }
+  | { kind: "string"; check?: Check; unset?: string; zero?: unknown }
   | { kind: "bool"; zero?: unknown }
-  | { kind: "int"; min?: number; max?: number; zero?: unknown }
+  | { kind: "int"; min?: number; max?: number; unset?: number; zero?: unknown }
   | { kind: "number"; zero?: unknown }
   | { kind: "any"; zero?: unknown }
   | { kind: "list"; of: Schema; zero?: unknown }
@@ -28,6 +30,8 @@ export const oneOf = (...values: string[]): Schema =>
   checked((v) => (values.includes(v) ? undefined : `must be one of ${values.join(", ")}`));
 /** A whole number within bounds, both included. */
 export const intBetween = (min: number, max: number): Schema => ({ kind: "int", min, max });
+/** A whole number of 64 bits in Go; here, one that a number can hold exactly. */
+export const long: Schema = { kind: "int", min: Number.MIN_SAFE_INTEGER, max: Number.MAX_SAFE_INTEGER };
 export const list = (of: Schema): Schema => ({ kind: "list", of });
 export const map = (of: Schema): Schema => ({ kind: "map", of });
 /** An object with exactly these fields; those in `required` must be there. */
@@ -39,25 +43,69 @@ export const object = (fields: Record<string, Schema>, required?: string[]): Sch
 /** The same schema, written out with this value where the field is not set (a Go field without `omitempty`). */
 export const zero = (schema: Schema, value: unknown): Schema => ({ ...schema, zero: value });
 
-const DURATION = /^[+-]?(0|((\d+(\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h))+)$/;
+/** The same string or number, for which `""` or 0 means that nothing was given, as Go's defaulting has it. */
+export const optional = (schema: Schema): Schema => {
+  if (schema.kind === "string") return { ...schema, unset: "" };
+  return schema.kind === "int" ? { ...schema, unset: 0 } : schema;
+};
+
+const DURATION = /^[+-]?(0|((\d+(\.\d*)?|\.\d+)(ns|us|[µμ]s|ms|s|m|h))+)$/;
+/** Go counts a duration in nanoseconds of 64 bits. */
+const LONGEST_MS = 2 ** 63 / 1e6;
+/** More characters than any duration needs. */
+const LONGEST_TEXT = 100;
 
 /** A Go duration (time.ParseDuration), such as 1h30m. */
-export const duration = checked((v) =>
-  DURATION.test(v)
+export const duration = checked((v) => {
+  if (v.length > LONGEST_TEXT || !DURATION.test(v))
+    return "must be a duration such as 30s, 4m0s or 8760h; a unit is needed (ns, us, ms, s, m, h)";
+  return Math.abs(milliseconds(v)) < LONGEST_MS
     ? undefined
-    : "must be a duration such as 30s, 4m0s or 8760h; a unit is needed (ns, us, ms, s, m, h)",
-);
+    : "is longer than a duration can be (2562047h, some 292 years)";
+});
 
-const UNIT_MS: Record<string, number> = { ns: 1e-6, us: 1e-3, µs: 1e-3, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const UNIT_MS: Record<string, number> = {
+  ns: 1e-6,
+  us: 1e-3,
+  µs: 1e-3,
+  μs: 1e-3,
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
 
-/** Milliseconds of a Go duration. Throws RangeError when the text is not one. */
+/** Milliseconds of a Go duration. Throws RangeError when the text is not one, or longer than one can be. */
 export function parseDuration(text: string): number {
-  if (!DURATION.test(text)) throw new RangeError(`not a duration: ${text}`);
+  const total = text.length <= LONGEST_TEXT && DURATION.test(text) ? milliseconds(text) : Number.NaN;
+  if (!(Math.abs(total) < LONGEST_MS)) throw new RangeError(`not a duration: ${text}`);
+  return total;
+}
+
+function milliseconds(text: string): number {
   let total = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)/g)) {
+  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|[µμ]s|ms|s|m|h)/g)) {
     total += Number(amount) * UNIT_MS[unit!]!;
   }
   return text.startsWith("-") ? -total : total;
+}
+
+const TIME = /^(\d{4}-\d\d-\d\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d([.,]\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
+
+/** A moment (RFC 3339, as metav1.Time reads it), with a day that the calendar has. */
+export const time = checked((v) => {
+  const [, day] = TIME.exec(v) ?? [];
+  if (day === undefined) return "must be a time such as 2026-12-31T12:00:00Z";
+  const date = new Date(day);
+  // JavaScript takes 30 February for 2 March, and may leave the year 9999 for another time zone's sake.
+  const there = !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day) && /^\d{4}-/.test(toTime(v));
+  return there ? undefined : "is a day that the calendar does not have";
+});
+
+/** A moment in UTC, to the second, as Kubernetes writes it: 2026-12-31T12:00:00Z. Takes what `time` accepts. */
+export function toTime(text: string | Date): string {
+  const date = typeof text === "string" ? new Date(text.replace(",", ".")) : text;
+  return date.toISOString().replace(/\.\d+Z$/, "Z");
 }
 
 /** A Go duration as Go prints it (time.Duration.String), from milliseconds: 87600h0m0s, 4m0s, 1.5s, 0s. */
@@ -84,10 +132,10 @@ export function withZeros(value: unknown, schema: Schema): unknown {
   const out: Record<string, unknown> = {};
   const keys = new Set([...Object.keys(schema.fields), ...Object.keys(given)]);
   for (const key of [...keys].sort()) {
-    const field = schema.fields[key];
-    const set = given[key];
-    if (set !== undefined && set !== null) out[key] = field ? withZeros(set, field) : set;
-    else if (field?.zero !== undefined) out[key] = withZeros(field.zero, field);
+    const field = own(schema.fields, key);
+    const set = own(given, key);
+    if (set !== undefined && set !== null) define(out, key, field ? withZeros(set, field) : set);
+    else if (field?.zero !== undefined) define(out, key, withZeros(field.zero, field));
   }
   return out;
 }

@@ -4,6 +4,7 @@ import { REMOVED_FEATURE_GATES } from "../constants/removed-flags.ts";
 import { TOKEN_GROUP_PATTERN, TOKEN_PATTERN } from "../constants/tokens.ts";
 import { KUBERNETES_VERSION } from "../constants/versions.ts";
 import * as net from "../host/net.ts";
+import { own } from "../yaml/plain.ts";
 import { companionsOf } from "./companions.ts";
 import { removedEtcdFlag } from "./removed.ts";
 import { parseDuration } from "./schema.ts";
@@ -12,6 +13,7 @@ import type {
   ClusterConfiguration,
   ComponentConfig,
   ControlPlaneComponent,
+  InitConfig,
   InitConfiguration,
   JoinConfiguration,
   NodeRegistration,
@@ -57,7 +59,11 @@ export function validateCluster(c: Deep<ClusterConfiguration>, report: Report): 
     );
   }
   if (c.controlPlaneEndpoint) validateEndpoint(c.controlPlaneEndpoint, "controlPlaneEndpoint", report);
-  validateSans(c.apiServer?.certSANs, "apiServer.certSANs", report);
+  validateSans(
+    c.apiServer?.certSANs?.map((name) => name.toLowerCase()),
+    "apiServer.certSANs",
+    report,
+  );
   for (const name of ["apiServer", "controllerManager", "scheduler"] as const) {
     validateComponent(c[name] as ControlPlaneComponent | undefined, name, report);
   }
@@ -68,7 +74,7 @@ export function validateCluster(c: Deep<ClusterConfiguration>, report: Report): 
     ["dns.imageRepository", c.dns?.imageRepository],
     ["etcd.local.imageRepository", c.etcd?.local?.imageRepository],
   ] as const) {
-    if (repository && !IMAGE_REPOSITORY.test(repository)) {
+    if (repository && (repository.length > 255 || !IMAGE_REPOSITORY.test(repository))) {
       report(
         path,
         `${JSON.stringify(repository)} must be a registry with an optional path, such as registry.k8s.io or 10.0.0.1:5000/k8s`,
@@ -83,7 +89,7 @@ export function validateCluster(c: Deep<ClusterConfiguration>, report: Report): 
   }
   const version = c.kubernetesVersion || KUBERNETES_VERSION;
   for (const [gate, on] of Object.entries((c.featureGates ?? {}) as Record<string, boolean>)) {
-    const known = Object.hasOwn(FEATURE_GATES, gate) ? FEATURE_GATES[gate] : undefined;
+    const known = own(FEATURE_GATES, gate);
     const removed = known && REMOVED_FEATURE_GATES[gate];
     const wrong = !known
       ? `is not a feature gate of kubeadm; known: ${Object.keys(FEATURE_GATES).join(", ")}`
@@ -92,14 +98,32 @@ export function validateCluster(c: Deep<ClusterConfiguration>, report: Report): 
         : known(on);
     if (wrong) report(`featureGates.${gate}`, wrong);
   }
-  if (c.clusterName !== undefined && !/^[A-Za-z0-9][-.\w]{0,252}$/.test(c.clusterName)) {
-    report("clusterName", "must begin with a letter or digit and hold only letters, digits, '-', '_' and '.'");
+  if (c.clusterName !== undefined && !/^\P{C}{1,253}$/u.test(c.clusterName)) {
+    report("clusterName", "must be a name of at most 253 characters, none of them a control character");
   }
   const leaf = positive(c.certificateValidityPeriod, "certificateValidityPeriod", report);
   const ca = positive(c.caCertificateValidityPeriod, "caCertificateValidityPeriod", report);
   if (leaf !== undefined && ca !== undefined && leaf > ca) {
     report("certificateValidityPeriod", "must not be longer than caCertificateValidityPeriod; shorten it");
   }
+}
+
+/**
+ * Checks that the API server can advertise its address: the first service network and it are of one IP family, or the
+ * server ends with "service IP family must match public address family" (kube-apiserver options/validation.go).
+ */
+export function validateFamilies(config: InitConfig, report: Report): void {
+  const { extraArgs } = config.cluster.apiServer;
+  const flag = (name: string) => extraArgs?.findLast((arg) => arg.name === name)?.value;
+  const subnet = flag("service-cluster-ip-range") ?? config.cluster.networking.serviceSubnet;
+  const address = flag("advertise-address") ?? config.localAPIEndpoint.advertiseAddress;
+  const [services] = net.familiesOf(subnet);
+  const family = net.parseIp(address)?.family;
+  if (services === undefined || family === undefined || services === family) return;
+  report(
+    "networking.serviceSubnet",
+    `its first network ${subnet.split(",")[0]} is IPv${services}, and the API server's address ${address} is IPv${family}; they must be of one family: put an IPv${family} network first, or give an IPv${services} localAPIEndpoint.advertiseAddress`,
+  );
 }
 
 /** Pod networks are cut into one block a node: kube-controller-manager's default node mask by family. */
@@ -251,12 +275,6 @@ export function validateInit(c: Deep<InitConfiguration>, report: Report): void {
     if (token.ttl !== undefined && token.expires !== undefined) report(at, "has both ttl and expires; keep one");
     if (token.ttl !== undefined && parseDuration(token.ttl) < 0)
       report(`${at}.ttl`, "must not be negative; 0s means never");
-    if (
-      token.expires !== undefined &&
-      !/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/.test(token.expires)
-    ) {
-      report(`${at}.expires`, "must be a time such as 2026-12-31T12:00:00Z");
-    }
     for (const [j, group] of (token.groups ?? []).entries()) {
       if (!TOKEN_GROUP_PATTERN.test(group))
         report(
@@ -276,10 +294,12 @@ export function validateInit(c: Deep<InitConfiguration>, report: Report): void {
 export function validateJoin(c: JoinConfiguration, report: Report): void {
   validateNode(c.nodeRegistration, report);
   absolute(c.caCertPath, "caCertPath", report);
+  if (c.caCertPath && !c.caCertPath.endsWith(".crt")) report("caCertPath", "must end with .crt");
   const token = c.discovery?.bootstrapToken;
   const file = c.discovery?.file;
   if (!token && !file) report("discovery", "needs bootstrapToken or file");
   if (token && file) report("discovery", "has both bootstrapToken and file; keep one");
+  if (file && !file.kubeConfigPath) report("discovery.file", 'needs the field "kubeConfigPath"');
   if (token) {
     if (token.token !== undefined) validateToken(token.token, "discovery.bootstrapToken.token", report);
     else if (!c.discovery?.tlsBootstrapToken) report("discovery.bootstrapToken", 'needs the field "token"');
@@ -323,9 +343,7 @@ function validateNode(node: Partial<NodeRegistration> | undefined, report: Repor
     );
   }
   if (node?.criSocket !== undefined && node.criSocket !== "" && !/^unix:\/\/\/[^\s]+$/.test(node.criSocket)) {
-    const fix = node.criSocket.startsWith("/")
-      ? `write unix://${node.criSocket}`
-      : "such as unix:///run/containerd/containerd.sock";
+    const fix = "such as unix:///run/containerd/containerd.sock";
     report("nodeRegistration.criSocket", `${JSON.stringify(node.criSocket)} must be a unix:// address; ${fix}`);
   }
   for (const [i, taint] of (node?.taints ?? []).entries()) {

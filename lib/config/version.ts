@@ -15,14 +15,12 @@ export function parseVersion(text: string): Version | undefined {
   return m ? { major: Number(m[1]), minor: Number(m[2]), patch: Number(m[3]), pre: m[4] ?? "" } : undefined;
 }
 
-/** Negative, zero or positive as `a` is older than, equal to or newer than `b` (semver §11, pre-releases as text). */
+/** Negative, zero or positive as `a` is older than, equal to or newer than `b` (semver §11: rc.2 is before rc.10). */
 export function compareVersions(a: Version, b: Version): number {
-  const numbers = a.major - b.major || a.minor - b.minor || a.patch - b.patch;
-  if (numbers !== 0 || a.pre === b.pre) return numbers;
-  if (a.pre === "") return 1;
-  return b.pre === "" ? -1 : a.pre < b.pre ? -1 : 1;
+  return Bun.semver.order(format(a), format(b));
 }
 
+const format = ({ major, minor, patch, pre }: Version) => `${major}.${minor}.${patch}${pre === "" ? "" : `-${pre}`}`;
 /**
  * Whether a version or an image's tag is this release or a later one; a pre-release counts as the release that it leads
  * to, and a text that is no version as new.

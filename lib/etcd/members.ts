@@ -1,5 +1,10 @@
 import { Agent, request } from "undici/index.js";
+import { mapOf, mapsOf, textOf } from "../api/fields.ts";
+import { jsonExcess } from "../api/shape.ts";
+import { clusterConnector } from "../api/tls.ts";
+import { readBody } from "../host/body.ts";
 import { KubestickError, reason } from "../host/errors.ts";
+import { within } from "../host/within.ts";
 
 /** A member of an etcd cluster (etcd v3 API, rpc.proto Member). */
 export interface EtcdMember {
@@ -18,6 +23,9 @@ export class EtcdError extends KubestickError {
 }
 
 const TIMEOUT_MS = 10_000;
+const CONNECT_TIMEOUT_MS = 3_000;
+/** The answer to each question is a list of members at most. */
+const MAX_BYTES = 1024 * 1024;
 
 /**
  * The membership of an etcd cluster, through the JSON gateway of its v3 API
@@ -25,31 +33,37 @@ const TIMEOUT_MS = 10_000;
  * one answers. Throws EtcdError for etcd's own refusals, KubestickError when no endpoint answers.
  */
 export class EtcdMembers {
-  readonly #agent: Agent;
+  readonly #tls: { ca: string; certificate: string; key: string };
+  #agent: Agent | undefined;
   readonly #endpoints: string[];
 
   constructor(endpoints: string[], tls: { ca: string; certificate: string; key: string }) {
     this.#endpoints = endpoints;
-    this.#agent = new Agent({ connect: { ca: tls.ca, cert: tls.certificate, key: tls.key, timeout: 3_000 } });
+    this.#tls = tls;
   }
 
   async close(): Promise<void> {
-    await this.#agent.destroy();
+    await this.#agent?.destroy();
+  }
+
+  /** Made when it is needed: on a half-made node there is perhaps no CA yet, and that is one more reason for no answer. */
+  #dispatcher(): Agent {
+    this.#agent ??= new Agent({
+      allowH2: false,
+      connect: clusterConnector({ ...this.#tls, timeoutMs: CONNECT_TIMEOUT_MS }),
+    });
+    return this.#agent;
   }
 
   /** Every member, learners too. Asks for a linearizable answer, so that a member just removed is not shown. */
   async list(): Promise<EtcdMember[]> {
-    const { members } = await this.#call<{ members?: GatewayMember[] }>("cluster/member/list", { linearizable: true });
-    return (members ?? []).map(toMember);
+    const { members } = await this.#call("cluster/member/list", { linearizable: true });
+    return mapsOf(members).map(toMember);
   }
 
-  /** Adds a member as a learner, which has no vote until it is promoted. Gives its id. */
-  async addLearner(peerUrl: string): Promise<string> {
-    const { member } = await this.#call<{ member: GatewayMember }>("cluster/member/add", {
-      peerURLs: [peerUrl],
-      isLearner: true,
-    });
-    return member.ID;
+  /** Adds a member as a learner, which has no vote until it is promoted. */
+  async addLearner(peerUrl: string): Promise<void> {
+    await this.#call("cluster/member/add", { peerURLs: [peerUrl], isLearner: true });
   }
 
   /** Gives a learner its vote. Throws EtcdError while it has not caught up. */
@@ -62,31 +76,24 @@ export class EtcdMembers {
     await this.#call("cluster/member/remove", { ID: id });
   }
 
-  async #call<T>(path: string, body: object): Promise<T> {
+  async #call(path: string, body: object): Promise<Record<string, unknown>> {
     const failures: string[] = [];
     for (const endpoint of this.#endpoints) {
       let status: number;
       let text: string;
       try {
-        const response = await request(`${endpoint}/v3/${path}`, {
-          method: "POST",
-          body: JSON.stringify(body),
-          headers: { "content-type": "application/json" },
-          dispatcher: this.#agent,
-          headersTimeout: TIMEOUT_MS,
-          bodyTimeout: TIMEOUT_MS,
-        });
-        status = response.statusCode;
-        text = await response.body.text();
+        ({ status, text } = await this.#ask(`${endpoint}/v3/${path}`, body));
       } catch (error) {
         failures.push(`${endpoint}: ${reason(error)}`);
         continue;
       }
-      if (status === 200) return JSON.parse(text) as T;
-      const said = message(text);
+      const answer = parsed(text);
+      if (status === 200 && answer) return answer;
+      const said = textOf(answer?.["message"]) || textOf(answer?.["error"]) || text.slice(0, 300);
       // A member without a leader, or one that is just stopping, says nothing about the cluster; the next one may.
-      if (status >= 500 && status !== 501 && /no leader|stopped|timed out|unavailable/i.test(said)) {
-        failures.push(`${endpoint}: ${said}`);
+      const passing = status >= 500 && status !== 501 && /no leader|stopped|timed out|unavailable/i.test(said);
+      if (passing || !answer) {
+        failures.push(`${endpoint}: ${answer ? said : `it does not answer as etcd does (status ${status})`}`);
         continue;
       }
       throw new EtcdError(`etcd refuses ${path.replace("cluster/", "")}: ${said}`);
@@ -95,29 +102,36 @@ export class EtcdMembers {
       hint: "on a control plane, see whether etcd runs: crictl ps --name etcd",
     });
   }
+
+  #ask(url: string, question: object): Promise<{ status: number; text: string }> {
+    if (!url.startsWith("https://")) throw new RangeError("its address is no https URL");
+    return within(TIMEOUT_MS, async (signal) => {
+      const { statusCode, body } = await request(url, {
+        method: "POST",
+        body: JSON.stringify(question),
+        headers: { "content-type": "application/json" },
+        dispatcher: this.#dispatcher(),
+        signal,
+      });
+      return { status: statusCode, text: (await readBody(body, MAX_BYTES)).toString("utf8") };
+    });
+  }
 }
 
-interface GatewayMember {
-  ID: string;
-  name?: string;
-  peerURLs?: string[];
-  clientURLs?: string[];
-  isLearner?: boolean;
-}
+const texts = (value: unknown) => (Array.isArray(value) ? value.map(textOf).filter(Boolean) : []);
 
-const toMember = (m: GatewayMember): EtcdMember => ({
-  id: m.ID,
-  name: m.name ?? "",
-  peerUrls: m.peerURLs ?? [],
-  clientUrls: m.clientURLs ?? [],
-  learner: m.isLearner ?? false,
+const toMember = (m: Record<string, unknown>): EtcdMember => ({
+  id: textOf(m["ID"]),
+  name: textOf(m["name"]),
+  peerUrls: texts(m["peerURLs"]),
+  clientUrls: texts(m["clientURLs"]),
+  learner: m["isLearner"] === true,
 });
 
-function message(text: string): string {
+function parsed(text: string): Record<string, unknown> | undefined {
   try {
-    const { message: said, error } = JSON.parse(text) as { message?: string; error?: string };
-    return said ?? error ?? text;
+    return jsonExcess(Buffer.from(text)) === undefined ? mapOf(JSON.parse(text)) : undefined;
   } catch {
-    return text.slice(0, 300);
+    return undefined;
   }
 }

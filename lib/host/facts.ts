@@ -128,11 +128,16 @@ export function defaultInterface(route: string, route6: string): string | undefi
 }
 
 /**
- * The address that other hosts reach this one by: that of the default route's interface (as kubeadm), or, without a
- * default route, the only one there is. Undefined when there is none, or several and nothing to choose by.
+ * The address that other hosts reach this one by, of a family where that matters: that of the default route's interface
+ * (as kubeadm), or, without a default route, the only one there is. Undefined when there is none, or several and nothing
+ * to choose by.
  */
-export function chooseAdvertiseAddress(facts: Pick<HostFacts, "addresses" | "defaultInterface">): string | undefined {
-  const byFamily = [...facts.addresses].sort((a, b) => a.family - b.family);
+export function chooseAdvertiseAddress(
+  facts: Pick<HostFacts, "addresses" | "defaultInterface">,
+  family?: 4 | 6,
+): string | undefined {
+  const fitting = facts.addresses.filter((a) => family === undefined || a.family === family);
+  const byFamily = fitting.sort((a, b) => a.family - b.family);
   const onDefault = byFamily.find((a) => a.interface === facts.defaultInterface);
   if (onDefault) return onDefault.address;
   const v4 = byFamily.filter((a) => a.family === 4);
@@ -141,9 +146,17 @@ export function chooseAdvertiseAddress(facts: Pick<HostFacts, "addresses" | "def
 }
 
 /** As chooseAdvertiseAddress. Throws UsageError that says what to give when nothing can be chosen. */
-export function requireAdvertiseAddress(facts: Pick<HostFacts, "addresses" | "defaultInterface">): string {
-  const address = chooseAdvertiseAddress(facts);
+export function requireAdvertiseAddress(
+  facts: Pick<HostFacts, "addresses" | "defaultInterface">,
+  family?: 4 | 6,
+): string {
+  const address = chooseAdvertiseAddress(facts, family);
   if (address) return address;
+  if (family !== undefined && facts.addresses.length > 0 && !facts.addresses.some((a) => a.family === family))
+    throw new UsageError(
+      `the cluster's Services have IPv${family} addresses first, and this host has no IPv${family} address to advertise`,
+      `give it one (ip addr add), or put an IPv${family === 4 ? 6 : 4} network first in --service-cidr (networking.serviceSubnet)`,
+    );
   const found = facts.addresses.map((a) => `${a.address} (${a.interface})`).join(", ");
   throw new UsageError(
     found

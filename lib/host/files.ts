@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { basename, dirname, isAbsolute, join, normalize } from "node:path";
 import { DISK_HINTS, errno, KubestickError, reason } from "./errors.ts";
+import { readPlainFile } from "./plain-file.ts";
 
 /** How to write a file. `secret` contents are never shown, whatever their mode. */
 export interface WriteOptions {
@@ -58,12 +59,12 @@ export class Files {
     return join(this.root, at);
   }
 
-  /** A file's bytes, or undefined where there is none. Throws KubestickError when it cannot be read. */
+  /** A plain file's bytes, or undefined where there is none. Throws KubestickError when it cannot be read; see readPlainFile. */
   read(path: string): Buffer | undefined {
     const over = this.#overlay?.get(normalize(path));
     if (over !== undefined) return over?.data;
     try {
-      return fs.readFileSync(this.real(path));
+      return readPlainFile(this.real(path));
     } catch (error) {
       if (errno(error) === "ENOENT" || errno(error) === "ENOTDIR") return undefined;
       throw new KubestickError(`cannot read ${path}: ${reason(error)}`, { cause: error });

@@ -131,9 +131,9 @@ export function isDnsSan(text: string): boolean {
   return isDnsSubdomain(text.startsWith("*.") ? text.slice(2) : text);
 }
 
-/** Addresses that never reach another host: loopback (RFC 1122, RFC 4291). */
+/** Addresses that never reach another host: loopback (RFC 1122, RFC 4291), in IPv4-mapped form too. */
 export function isLoopback(address: string): boolean {
   const ip = parseIp(address);
   if (!ip) return false;
-  return ip.family === 4 ? ip.value >> 24n === 127n : ip.value === 1n;
+  return ip.family === 4 ? ip.value >> 24n === 127n : ip.value === 1n || ip.value >> 24n === 0xffff7fn;
 }

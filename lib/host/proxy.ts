@@ -38,7 +38,9 @@ type OutwardOptions = Omit<Agent.Options, "connect" | "factory"> & { ca?: string
  */
 export function environmentAgent(options: OutwardOptions = {}, environment: Environment = process.env): Dispatcher {
   const { ca = [], ...rest } = options;
-  const tls = { ca: [...getCACertificates("bundled"), ...getCACertificates("system"), ...ca] };
+  const tls = {
+    ca: [...getCACertificates("bundled"), ...getCACertificates("system"), ...getCACertificates("extra"), ...ca],
+  };
   return new Agent({
     ...rest,
     connect: tls,

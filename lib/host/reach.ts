@@ -1,3 +1,4 @@
+import { lookup } from "node:dns/promises";
 import { connect } from "node:net";
 import { isLoopback } from "./net.ts";
 
@@ -15,4 +16,12 @@ export function addressTowards(host: string, port: number): Promise<string | und
     socket.once("error", () => end(undefined));
     socket.setTimeout(TIMEOUT_MS, () => end(undefined));
   });
+}
+
+/** Whether a host name resolves here, or is an address. */
+export function resolves(host: string): Promise<boolean> {
+  return lookup(host).then(
+    () => true,
+    () => false,
+  );
 }

@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
+import { readPlainText } from "./plain-file.ts";
 
 /** The text of a file of this machine's kernel or its own configuration; empty where it cannot be read. */
 export function readSystemFile(path: string): string {
   try {
-    return readFileSync(path, "utf8");
+    return readPlainText(path);
   } catch {
     return "";
   }

@@ -1,6 +1,7 @@
 import { createHash, type KeyObject, X509Certificate } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ApiClient } from "../api/client.ts";
+import { conditionsOf, mapOf, textOf } from "../api/fields.ts";
 import type { KubeObject } from "../api/resources.ts";
 import { CLUSTER_NAME, GROUP_NODES, SIGNER_KUBELET_CLIENT, USER_NODE_PREFIX } from "../constants/names.ts";
 import {
@@ -20,9 +21,8 @@ const LONGEST_PAUSE_MS = 1_000;
 /** Also those that a controller before v1.26 insists on. */
 const USAGES = ["digital signature", "key encipherment", "client auth"];
 
-type SigningRequest = KubeObject & {
-  status?: { certificate?: string; conditions?: { type: string; message?: string }[] };
-};
+/** How long an approved request may lie unsigned before it is said that perhaps nobody signs here. */
+const SIGNING_MS = 3_000;
 
 /** A node that gets its kubelet's certificate. */
 export interface BootstrapHost {
@@ -35,6 +35,8 @@ export interface BootstrapHost {
   timeoutMs: number;
   /** Told the name of the request while it waits to be approved and signed. */
   waiting: (request: string) => void;
+  /** Told once, where a request is approved and yet nobody signs it. */
+  unsigned: (request: string) => void;
 }
 
 /** Whether this node's kubelet has a certificate and knows the cluster. */
@@ -89,24 +91,33 @@ async function signedCertificate(host: BootstrapHost, name: string, request: str
   const spec = { request: Buffer.from(request).toString("base64"), signerName: SIGNER_KUBELET_CLIENT, usages: USAGES };
   const sent = { apiVersion, kind, metadata: { name }, spec };
   const deadline = Date.now() + timeoutMs;
-  let seen: SigningRequest | undefined = (await client.createIfAbsent(sent)) as SigningRequest;
+  let seen: KubeObject | undefined = await client.createIfAbsent(sent);
+  let approved: number | undefined;
+  let told = false;
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-    const { certificate, conditions = [] } = seen?.status ?? {};
+    const conditions = conditionsOf(seen);
     const refusal = conditions.find(({ type }) => type === "Denied" || type === "Failed");
     if (refusal)
       throw new KubestickError(
-        `the cluster refused this node's certificate (${refusal.type}): ${refusal.message ?? name}`,
+        `the cluster refused this node's certificate (${refusal.type}): ${refusal.message || name}`,
         {
           hint: `on a control plane: kubectl describe csr ${name}; kubectl delete csr ${name} lets this node ask again`,
         },
       );
+    const certificate = textOf(mapOf(seen?.["status"])?.["certificate"]);
     if (certificate) return Buffer.from(certificate, "base64").toString("utf8");
+    if (conditions.some(({ type }) => type === "Approved")) approved ??= Date.now();
+    const unsigned = approved !== undefined && Date.now() - approved > SIGNING_MS;
+    if (unsigned && !told) host.unsigned(name);
+    told ||= unsigned;
     if (Date.now() > deadline)
       throw new KubestickError(`the cluster did not sign this node's certificate within ${timeoutMs / 1000} s`, {
-        hint: `on a control plane: kubectl get csr; kubectl certificate approve ${name} approves it by hand; then run the same command again`,
+        hint: unsigned
+          ? "it was approved, and nobody signed it; with an external CA whoever has its key does; then run the same command again"
+          : `on a control plane, see whether the controller manager runs (crictl ps --name kube-controller-manager); kubectl certificate approve ${name} approves it by hand; then run the same command again`,
       });
     waiting(name);
     await sleep(pause);
-    seen = await client.get<SigningRequest>(apiVersion, kind, name);
+    seen = await client.get(apiVersion, kind, name);
   }
 }

@@ -1,4 +1,3 @@
-import * as fs from "node:fs";
 import { join } from "node:path";
 import {
   LAB_FIRST_NODE,
@@ -105,9 +104,10 @@ export function savePlan(dir: string, plan: LabPlan): void {
 /** The plan of a lab that was made; undefined where there is none of that name. Throws KubestickError when it cannot be read. */
 export function loadPlan(dir: string, name: string): LabPlan | undefined {
   const file = planFile(dir, name);
-  if (!fs.existsSync(file)) return undefined;
   try {
-    const plan = JSON.parse(fs.readFileSync(file, "utf8")) as LabPlan;
+    const text = new Files().readText(file);
+    if (text === undefined) return undefined;
+    const plan = JSON.parse(text) as LabPlan;
     checkPlan(plan);
     if (plan.name !== name) throw new Error("it is that of another lab");
     return plan;

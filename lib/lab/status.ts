@@ -1,9 +1,10 @@
-import * as fs from "node:fs";
 import { join } from "node:path";
 import { ApiClient } from "../api/client.ts";
+import { conditionsOf, mapOf, textOf } from "../api/fields.ts";
 import type { KubeObject } from "../api/resources.ts";
 import { API_SERVER_PORT } from "../constants/ports.ts";
 import { reason } from "../host/errors.ts";
+import { Files } from "../host/files.ts";
 import { readKubeconfig, withServer } from "../kubeconfig/kubeconfig.ts";
 import { type LabMember, type LabPlan, labMembers } from "./plan.ts";
 
@@ -34,36 +35,34 @@ export async function labStatus(dir: string, plan: LabPlan): Promise<{ nodes: No
       ip,
       role: controlPlane ? "control plane" : "worker",
       running: node.pid !== undefined,
-      ...(seen ? { ready: isReady(seen), version: seen.status.nodeInfo?.kubeletVersion } : {}),
+      ...(seen ? { ready: isReady(seen), version: kubeletVersion(seen) } : {}),
     };
   });
   return { nodes, ...(problem === undefined ? {} : { problem }) };
 }
 
-interface SeenNode extends KubeObject {
-  status: { conditions?: { type: string; status: string }[]; nodeInfo?: { kubeletVersion?: string } };
-}
-
-const isReady = (node: SeenNode) =>
-  node.status.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false;
+const isReady = (node: KubeObject) => conditionsOf(node).some((c) => c.type === "Ready" && c.status === "True");
+const kubeletVersion = (node: KubeObject) =>
+  textOf(mapOf(mapOf(node["status"])?.["nodeInfo"])?.["kubeletVersion"]) || undefined;
 
 /** The nodes that the first control plane to answer knows. */
 async function nodesOf(
   dir: string,
   plan: LabPlan,
   members: LabMember[],
-): Promise<{ found: SeenNode[]; problem?: string }> {
+): Promise<{ found: KubeObject[]; problem?: string }> {
   const path = labKubeconfig(dir, plan);
-  if (!fs.existsSync(path)) return { found: [], problem: "the first control plane is not set up yet" };
+  const kubeconfig = new Files().readText(path);
+  if (kubeconfig === undefined) return { found: [], problem: "the first control plane is not set up yet" };
   let problem = "no control plane runs";
   for (const { ip } of members.filter((m) => m.controlPlane && m.node.pid !== undefined)) {
-    const text = withServer(fs.readFileSync(path, "utf8"), `https://${ip}:${API_SERVER_PORT}`);
+    const text = withServer(kubeconfig, `https://${ip}:${API_SERVER_PORT}`, path);
     const client = new ApiClient(
       readKubeconfig(text, path, () => undefined),
       { callTimeoutMs: 3_000 },
     );
     try {
-      return { found: (await client.list<SeenNode>("v1", "Node")).items };
+      return { found: (await client.list<KubeObject>("v1", "Node")).items };
     } catch (error) {
       problem = reason(error);
     } finally {

@@ -75,8 +75,9 @@ export async function labUp(plan: LabPlan, how: LabRun, ui: Ui): Promise<void> {
   const init = ["init", ...how.nodeFlags, ...how.initFlags, ...endpoint, "--apiserver-advertise-address", first.ip];
   await inNode(first, how, [...init, ...(several ? ["--upload-certs", "--certificate-key", key] : [])], ui);
   const config = withServer(
-    fs.readFileSync(first.node.path(ADMIN_KUBECONFIG), "utf8"),
+    new Files().readText(first.node.path(ADMIN_KUBECONFIG)) ?? "",
     `https://${first.ip}:${API_SERVER_PORT}`,
+    first.node.path(ADMIN_KUBECONFIG),
   );
   new Files().write(labKubeconfig(how.dir, plan), config, { mode: 0o600, secret: true });
   if (others.length > 0) await joinAll(first, others, how, key, ui);

@@ -1,5 +1,8 @@
+import { dirname } from "node:path";
+import { parseDuration } from "../config/schema.ts";
 import type { HostPathMount, InitConfig } from "../config/types.ts";
 import { isSince } from "../config/version.ts";
+import { CONTROL_PLANE_TIMEOUT } from "../constants/durations.ts";
 import { ANNOTATION_APISERVER_ENDPOINT, ANNOTATION_ETCD_CLIENT_URLS } from "../constants/names.ts";
 import { KUBERNETES_DIR } from "../constants/paths.ts";
 import {
@@ -11,7 +14,7 @@ import {
 } from "../constants/ports.ts";
 import { ETCD_STABLE_FLAGS_VERSION } from "../constants/versions.ts";
 import { joinHostPort, parseIp } from "../host/net.ts";
-import { etcdImage, etcdImageTag, kubernetesImage } from "./images.ts";
+import { etcdImage, etcdImageTag, kubernetesImage, podPullPolicy } from "./images.ts";
 import { argOf, type StaticPod, staticPod } from "./pod.ts";
 
 /** What the builders must know of the host. */
@@ -19,6 +22,10 @@ export interface ManifestFacts {
   /** CA certificate directories that are there, out of `CA_CERTIFICATE_DIRS`. */
   caDirs: string[];
   environment: Record<string, string | undefined>;
+  /** Whether the cluster's CA signs elsewhere: its certificate is here, and its key is not. */
+  externalCa?: boolean;
+  /** The file with the CA's certificate alone, where others stand behind it in ca.crt. */
+  signingCertificate?: string;
   /** etcd's members so far as `name=peerURL`, when this one joins them. */
   initialCluster?: string[];
 }
@@ -36,15 +43,19 @@ export const CA_CERTIFICATE_DIRS = [
 export const CONTROL_PLANE_COMPONENTS = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"] as const;
 export type ComponentName = "etcd" | (typeof CONTROL_PLANE_COMPONENTS)[number];
 
+type Component = Omit<StaticPod, "startupMs">;
+
 /** The static pod of a component, before patches. */
 export function componentPod(name: ComponentName, config: InitConfig, facts: ManifestFacts): Record<string, unknown> {
-  const builders: Record<ComponentName, (config: InitConfig, facts: ManifestFacts) => StaticPod> = {
+  const builders: Record<ComponentName, (config: InitConfig, facts: ManifestFacts) => Component> = {
     etcd,
     "kube-apiserver": apiServer,
     "kube-controller-manager": controllerManager,
     "kube-scheduler": scheduler,
   };
-  return staticPod(builders[name](config, facts), facts.environment);
+  const limit = config.timeouts?.controlPlaneComponentHealthCheck;
+  const startupMs = limit ? parseDuration(limit) : CONTROL_PLANE_TIMEOUT;
+  return staticPod({ ...builders[name](config, facts), startupMs }, facts.environment);
 }
 
 const directory = (name: string, path: string, readOnly = true): HostPathMount => ({
@@ -68,14 +79,12 @@ function caMounts(config: InitConfig, facts: ManifestFacts): HostPathMount[] {
   ];
 }
 
-/** The address a component's health is asked at: what it binds to, or the loopback address where it binds to all. */
-function probeHost(bind: string | undefined, fallback: string): string {
-  if (bind === undefined || bind === "") return fallback;
-  if (bind === "0.0.0.0") return "127.0.0.1";
-  return bind === "::" ? "::1" : bind;
+/** The address a component's health is asked at, the one that it binds to; the pod's own, undefined, where it binds to all. */
+function probeHost(bind: string): string | undefined {
+  return bind === "0.0.0.0" || bind === "::" || bind === "" ? undefined : bind;
 }
 
-function apiServer(config: InitConfig, facts: ManifestFacts): StaticPod {
+function apiServer(config: InitConfig, facts: ManifestFacts): Component {
   const { cluster, localAPIEndpoint: endpoint } = config;
   const pki = cluster.certificatesDir;
   const { external } = cluster.etcd;
@@ -96,7 +105,10 @@ function apiServer(config: InitConfig, facts: ManifestFacts): StaticPod {
         ["etcd-cafile", `${pki}/etcd/ca.crt`],
         ["etcd-certfile", `${pki}/apiserver-etcd-client.crt`],
         ["etcd-keyfile", `${pki}/apiserver-etcd-client.key`],
-        ["etcd-servers", `https://${etcdLocal}:${ETCD_CLIENT_PORT}`],
+        [
+          "etcd-servers",
+          argOf(cluster.etcd.local?.extraArgs, "advertise-client-urls") ?? `https://${etcdLocal}:${ETCD_CLIENT_PORT}`,
+        ],
       ];
   const extraArgs = cluster.apiServer.extraArgs;
   const ownAuthorization = (extraArgs ?? []).some(
@@ -105,7 +117,7 @@ function apiServer(config: InitConfig, facts: ManifestFacts): StaticPod {
   return {
     component: "kube-apiserver",
     image: kubernetesImage(cluster, "kube-apiserver"),
-    imagePullPolicy: config.nodeRegistration.imagePullPolicy ?? "IfNotPresent",
+    imagePullPolicy: podPullPolicy(config.nodeRegistration),
     annotations: { [ANNOTATION_APISERVER_ENDPOINT]: joinHostPort(address, endpoint.bindPort) },
     args: [
       ["advertise-address", address],
@@ -139,7 +151,8 @@ function apiServer(config: InitConfig, facts: ManifestFacts): StaticPod {
     mounts: [...caMounts(config, facts), ...externalEtcdMounts(config, facts)],
     requests: { cpu: "250m" },
     probe: {
-      host: probeHost(argOf(extraArgs, "advertise-address"), address),
+      // An address that extraArgs advertise need not be this host's (NAT).
+      host: probeHost(address),
       port: endpoint.bindPort,
       scheme: "HTTPS",
       live: "/livez",
@@ -153,17 +166,15 @@ function apiServer(config: InitConfig, facts: ManifestFacts): StaticPod {
 function externalEtcdMounts(config: InitConfig, facts: ManifestFacts): HostPathMount[] {
   const { external } = config.cluster.etcd;
   const seen = ["/etc/ssl/certs", config.cluster.certificatesDir, ...facts.caDirs];
-  const dirs = new Set(
-    [external?.caFile, external?.certFile, external?.keyFile].flatMap((f) =>
-      f ? [f.slice(0, f.lastIndexOf("/"))] : [],
-    ),
-  );
-  return [...dirs]
-    .filter((dir) => !seen.some((s) => dir === s || dir.startsWith(`${s}/`)))
+  const files = [external?.caFile, external?.certFile, external?.keyFile].filter((file) => file !== undefined);
+  const dirs = [...new Set(files.map((file) => dirname(file)))].sort();
+  const below = (dir: string, parents: string[]) => parents.some((p) => dir === p || dir.startsWith(`${p}/`));
+  return dirs
+    .filter((dir, i) => !below(dir, [...seen, ...dirs.slice(0, i)]))
     .map((dir, i) => directory(`etcd-certs-${i}`, dir));
 }
 
-function controllerManager(config: InitConfig, facts: ManifestFacts): StaticPod {
+function controllerManager(config: InitConfig, facts: ManifestFacts): Component {
   const { cluster } = config;
   const pki = cluster.certificatesDir;
   const conf = `${KUBERNETES_DIR}/controller-manager.conf`;
@@ -178,15 +189,16 @@ function controllerManager(config: InitConfig, facts: ManifestFacts): StaticPod 
   return {
     component: "kube-controller-manager",
     image: kubernetesImage(cluster, "kube-controller-manager"),
-    imagePullPolicy: config.nodeRegistration.imagePullPolicy ?? "IfNotPresent",
+    imagePullPolicy: podPullPolicy(config.nodeRegistration),
     args: [
       ["authentication-kubeconfig", conf],
       ["authorization-kubeconfig", conf],
       ["bind-address", "127.0.0.1"],
       ["client-ca-file", `${pki}/ca.crt`],
       ["cluster-name", cluster.clusterName],
-      ["cluster-signing-cert-file", `${pki}/ca.crt`],
-      ["cluster-signing-key-file", `${pki}/ca.key`],
+      // Empty, so that the signing controllers do not run: without the key they would end the whole program.
+      ["cluster-signing-cert-file", facts.externalCa ? "" : (facts.signingCertificate ?? `${pki}/ca.crt`)],
+      ["cluster-signing-key-file", facts.externalCa ? "" : `${pki}/ca.key`],
       ["controllers", "*,bootstrapsigner,tokencleaner"],
       ["kubeconfig", conf],
       ["leader-elect", "true"],
@@ -202,7 +214,7 @@ function controllerManager(config: InitConfig, facts: ManifestFacts): StaticPod 
     mounts: [...caMounts(config, facts), kubeconfigMount(conf)],
     requests: { cpu: "200m" },
     probe: {
-      host: probeHost(argOf(extraArgs, "bind-address"), "127.0.0.1"),
+      host: probeHost(argOf(extraArgs, "bind-address") ?? "127.0.0.1"),
       port: KUBE_CONTROLLER_MANAGER_PORT,
       scheme: "HTTPS",
       live: "/healthz",
@@ -211,14 +223,14 @@ function controllerManager(config: InitConfig, facts: ManifestFacts): StaticPod 
   };
 }
 
-function scheduler(config: InitConfig): StaticPod {
+function scheduler(config: InitConfig): Component {
   const { cluster } = config;
   const conf = `${KUBERNETES_DIR}/scheduler.conf`;
   const { extraArgs, extraEnvs, extraVolumes } = cluster.scheduler;
   return {
     component: "kube-scheduler",
     image: kubernetesImage(cluster, "kube-scheduler"),
-    imagePullPolicy: config.nodeRegistration.imagePullPolicy ?? "IfNotPresent",
+    imagePullPolicy: podPullPolicy(config.nodeRegistration),
     args: [
       ["authentication-kubeconfig", conf],
       ["authorization-kubeconfig", conf],
@@ -232,7 +244,7 @@ function scheduler(config: InitConfig): StaticPod {
     mounts: [kubeconfigMount(conf)],
     requests: { cpu: "100m" },
     probe: {
-      host: probeHost(argOf(extraArgs, "bind-address"), "127.0.0.1"),
+      host: probeHost(argOf(extraArgs, "bind-address") ?? "127.0.0.1"),
       port: KUBE_SCHEDULER_PORT,
       scheme: "HTTPS",
       live: "/livez",
@@ -242,7 +254,7 @@ function scheduler(config: InitConfig): StaticPod {
   };
 }
 
-function etcd(config: InitConfig, facts: ManifestFacts): StaticPod {
+function etcd(config: InitConfig, facts: ManifestFacts): Component {
   const { cluster, nodeRegistration: node } = config;
   const local = cluster.etcd.local!;
   const address = config.localAPIEndpoint.advertiseAddress;
@@ -250,14 +262,14 @@ function etcd(config: InitConfig, facts: ManifestFacts): StaticPod {
   const loopback = parseIp(address)?.family === 6 ? "::1" : "127.0.0.1";
   const client = `https://${joinHostPort(address, ETCD_CLIENT_PORT)}`;
   const peer = `https://${joinHostPort(address, ETCD_PEER_PORT)}`;
-  const metrics = argOf(local.extraArgs, "listen-metrics-urls");
-  const metricsUrl = URL.parse(metrics?.split(",")[0] ?? "") ?? undefined;
+  const metrics = argOf(local.extraArgs, "listen-metrics-urls")?.split(",")[0] ?? "";
+  const metricsUrl = URL.parse(metrics) ?? undefined;
   const stable = isSince(etcdImageTag(cluster), ETCD_STABLE_FLAGS_VERSION);
   const members = facts.initialCluster ?? [];
   return {
     component: "etcd",
     image: etcdImage(cluster),
-    imagePullPolicy: node.imagePullPolicy ?? "IfNotPresent",
+    imagePullPolicy: podPullPolicy(node),
     annotations: { [ANNOTATION_ETCD_CLIENT_URLS]: client },
     args: [
       ["advertise-client-urls", client],
@@ -291,11 +303,13 @@ function etcd(config: InitConfig, facts: ManifestFacts): StaticPod {
     ],
     extraArgs: local.extraArgs,
     extraEnvs: local.extraEnvs,
+    ownNetworkOnly: true,
     mounts: [{ ...directory("etcd-data", local.dataDir, false) }, { ...directory("etcd-certs", pki, false) }],
     requests: { cpu: "100m", memory: "100Mi" },
     probe: {
-      host: probeHost(metricsUrl?.hostname.replace(/^\[|\]$/g, ""), loopback),
-      port: Number(metricsUrl?.port || ETCD_METRICS_PORT),
+      host: metricsUrl?.hostname.replace(/^\[|\]$/g, "") || loopback,
+      // A URL keeps to itself the port that its scheme has anyway.
+      port: Number(/^[a-z]+:\/\/[^/?#]*:(\d+)(?:[/?#]|$)/.exec(metrics)?.[1] ?? ETCD_METRICS_PORT),
       scheme: metricsUrl?.protocol === "https:" ? "HTTPS" : "HTTP",
       live: "/livez",
       ready: "/readyz",

@@ -1,5 +1,5 @@
 import { companionsOf } from "../config/companions.ts";
-import type { ClusterConfiguration } from "../config/types.ts";
+import type { ClusterConfiguration, NodeRegistration } from "../config/types.ts";
 import { DEFAULT_IMAGE_REPOSITORY } from "../constants/versions.ts";
 
 /** The image of a control plane component or kube-proxy, tagged with the Kubernetes version (kubeadm images.go). */
@@ -28,6 +28,14 @@ export function corednsImage(c: ClusterConfiguration): string {
 /** The image of the pods' own containers, which `kubeadm upgrade plan` also starts a Job of (kubeadm images.go). */
 export function pauseImage(c: ClusterConfiguration): string {
   return `${c.imageRepository}/pause:${companionsOf(c.kubernetesVersion).pause}`;
+}
+
+/**
+ * The pull policy of pods that kubestick makes: kubeadm's IfNotPresent whatever the node's is, for an image that is here
+ * must do when there is no network; but a node that never pulls does not pull for them either.
+ */
+export function podPullPolicy(node: NodeRegistration): string {
+  return node.imagePullPolicy === "Never" ? "Never" : "IfNotPresent";
 }
 
 /** Every image that a control plane node needs. */

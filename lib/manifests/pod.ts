@@ -1,6 +1,6 @@
-import { parse } from "yaml";
 import type { Arg, EnvVar, HostPathMount } from "../config/types.ts";
 import { NAMESPACE_SYSTEM } from "../constants/names.ts";
+import { readYaml } from "../yaml/read.ts";
 
 /** What differs between the static pods of a control plane. */
 export interface StaticPod {
@@ -10,20 +10,43 @@ export interface StaticPod {
   args: [string, string][];
   extraArgs?: Arg[];
   extraEnvs?: EnvVar[];
+  /** It talks to its own peers only, so no proxy is of any use to it. */
+  ownNetworkOnly?: boolean;
   extraVolumes?: HostPathMount[];
   mounts: HostPathMount[];
   requests: Record<string, string>;
   imagePullPolicy: string;
   annotations?: Record<string, string>;
-  probe: { host: string; port: number; scheme: "HTTP" | "HTTPS"; live: string; startup: string; ready?: string };
+  /** How long it may take to start before the kubelet starts it again. */
+  startupMs: number;
+  /** `host` is undefined where the pod's own address is asked. */
+  probe: {
+    host: string | undefined;
+    port: number;
+    scheme: "HTTP" | "HTTPS";
+    live: string;
+    startup: string;
+    ready?: string;
+  };
 }
 
 /** The value of a user's flag, its last where it is given more than once. */
 export const argOf = (args: Arg[] | undefined, name: string): string | undefined =>
   args?.findLast((a) => a.name === name)?.value;
 
-/** Proxy settings of init's own environment, which kubeadm hands to the control plane (kubeadm util/env.go). */
-const PROXY_VARIABLES = /^(http|https|no|all)_proxy$/i;
+/** Proxy settings of init's own environment, which kubeadm hands to the control plane and kube-proxy (kubeadm util/env.go). */
+export function proxyVariables(environment: Record<string, string | undefined>): EnvVar[] {
+  const names = Object.keys(environment).filter((name) => /_proxy$/i.test(name) && environment[name]);
+  return names.sort().map((name) => ({ name, value: environment[name]! }));
+}
+
+/** Variables in the order of their names, the last of a name (kubeadm util/env.go MergeKubeadmEnvVars); no value is none. */
+function mergeEnv(...lists: EnvVar[][]): EnvVar[] {
+  const merged = new Map(lists.flat().map((variable) => [variable.name, variable]));
+  return [...merged.values()]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map(({ value, ...variable }) => (value ? { ...variable, value } : variable));
+}
 
 /** A control plane's static pod as a plain object, in the shape that kubeadm writes (kubeadm controlplane/manifests.go). */
 export function staticPod(
@@ -37,14 +60,7 @@ export function staticPod(
     else mounts[same] = extra;
   }
   mounts.sort((a, b) => (a.name < b.name ? -1 : 1));
-  const proxies = Object.keys(environment)
-    .filter((name) => PROXY_VARIABLES.test(name) && environment[name])
-    .sort()
-    .map((name) => ({ name, value: environment[name]! }));
-  const env: EnvVar[] = [
-    ...proxies.filter((p) => !pod.extraEnvs?.some((e) => e.name === p.name)),
-    ...(pod.extraEnvs ?? []),
-  ];
+  const env = mergeEnv(pod.ownNetworkOnly ? [] : proxyVariables(environment), pod.extraEnvs ?? []);
   return {
     apiVersion: "v1",
     kind: "Pod",
@@ -73,7 +89,7 @@ export function staticPod(
             : {}),
           resources: { requests: pod.requests },
           startupProbe: probe(pod, pod.probe.startup, {
-            failureThreshold: 24,
+            failureThreshold: Math.ceil(pod.startupMs / 10_000),
             initialDelaySeconds: 10,
             periodSeconds: 10,
           }),
@@ -98,28 +114,35 @@ export function staticPod(
 }
 
 /**
- * Flags in order of their names, defaults first replaced by the user's; a flag that the user gives twice stays twice
+ * The default flags in the order of their names, but for those that the user gives, and then the user's as they are given
  * (kubeadm util/arguments.go ArgumentsToCommand).
  */
 export function mergeArgs(defaults: [string, string][], extra: Arg[]): string[] {
   const named = new Set(extra.map((arg) => arg.name));
-  const all = [
-    ...defaults.filter(([name]) => !named.has(name)),
-    ...extra.map((arg): [string, string] => [arg.name, arg.value ?? ""]),
-  ];
-  return all.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).map(([name, value]) => `--${name}=${value}`);
+  const kept = defaults.filter(([name]) => !named.has(name)).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  const given = extra.map((arg): [string, string] => [arg.name, arg.value ?? ""]);
+  return [...kept, ...given].map(([name, value]) => `--${name}=${value}`);
 }
 
 function probe(pod: StaticPod, path: string, timing: Record<string, number>): object {
   const { host, scheme } = pod.probe;
-  return { httpGet: { host, path, port: "probe-port", scheme }, timeoutSeconds: 15, ...timing };
+  const httpGet = { ...(host === undefined ? {} : { host }), path, port: "probe-port", scheme };
+  return { httpGet, timeoutSeconds: 15, ...timing };
 }
 
-/** The value of a flag in the command of a static pod's first container; undefined where the text has none. */
+/** The container of a static pod that its component runs in: a patch may have put others before it. */
+export function mainContainer<C extends { name?: unknown }>(
+  pod: { metadata?: { name?: unknown }; spec?: { containers?: C[] } } | undefined,
+): C | undefined {
+  const containers = pod?.spec?.containers;
+  return containers?.find(({ name }) => name === pod?.metadata?.name) ?? containers?.[0];
+}
+
+/** The value of a flag in the command of a static pod's component; undefined where the text has none. */
 export function commandFlag(manifest: string, flag: string): string | undefined {
   try {
-    const pod = parse(manifest, { maxAliasCount: 0 }) as { spec?: { containers?: { command?: unknown[] }[] } } | null;
-    const words = (pod?.spec?.containers?.[0]?.command ?? []).filter((word) => typeof word === "string");
+    const pod = readYaml(manifest) as Parameters<typeof mainContainer<{ name?: unknown; command?: unknown[] }>>[0];
+    const words = (mainContainer(pod)?.command ?? []).filter((word) => typeof word === "string");
     return words.find((word) => word.startsWith(`--${flag}=`))?.slice(flag.length + 3);
   } catch {
     return undefined;

@@ -1,19 +1,20 @@
-import { X509Certificate } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { networkInterfaces } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiClient } from "../api/client.ts";
 import type { KubeObject } from "../api/resources.ts";
 import { watch } from "../api/watch.ts";
+import { API_CALL_TIMEOUT } from "../constants/durations.ts";
 import { USER_NODE_PREFIX } from "../constants/names.ts";
 import { CNI_CONF_DIR, CNI_CONFIG_FILE } from "../constants/network.ts";
-import { KUBELET_KUBECONFIG } from "../constants/paths.ts";
+import { KUBELET_CLIENT_CURRENT, KUBELET_KUBECONFIG } from "../constants/paths.ts";
 import { KubestickError, reason } from "../host/errors.ts";
 import type { Files } from "../host/files.ts";
 import { readSystemFile } from "../host/system-files.ts";
 import { readKubeconfig } from "../kubeconfig/kubeconfig.ts";
 import { applyRoutes, applyRules } from "../network/apply.ts";
 import { cniConfig, masqueradeRules, type NodeNetwork, nodeNetwork, routesTo } from "../network/flat.ts";
+import { readCertificates } from "../pki/pem.ts";
 import { neverInThePast, noteTime } from "./clock.ts";
 
 /** Nodes come in bursts when a classroom joins. */
@@ -47,7 +48,8 @@ async function follow(files: Files, log: Log, signal: AbortSignal): Promise<void
   if (text === undefined) throw new KubestickError(`${KUBELET_KUBECONFIG} is not there yet`);
   const connection = readKubeconfig(text, KUBELET_KUBECONFIG, (file) => files.readText(file));
   const self = nodeNameOf(connection.clientCertificate);
-  const client = new ApiClient(connection);
+  // A node's rights are there a moment after its certificate.
+  const client = new ApiClient(connection, { refusalsPassMs: API_CALL_TIMEOUT });
   const nodes = new Map<string, NodeNetwork>();
   const state = { rules: "", refusals: "" };
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -123,7 +125,8 @@ function mtuOf(addresses: string[]): number {
 }
 
 function nodeNameOf(certificate: string | undefined): string {
-  const name = certificate && /CN=([^\n]+)/.exec(new X509Certificate(certificate).subject)?.[1];
+  const [own] = certificate ? readCertificates(certificate, KUBELET_CLIENT_CURRENT) : [];
+  const name = /^CN=([^\n]+)$/m.exec(own?.subject ?? "")?.[1];
   if (name?.startsWith(USER_NODE_PREFIX)) return name.slice(USER_NODE_PREFIX.length);
   throw new KubestickError(`${KUBELET_KUBECONFIG} holds no node's certificate yet`);
 }

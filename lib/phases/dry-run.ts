@@ -1,8 +1,8 @@
 import type { KubeObject } from "../api/resources.ts";
 import { DRY_RUN_OBJECTS_DIR } from "../constants/paths.ts";
 import type { Files } from "../host/files.ts";
-import { sortedYaml } from "../manifests/patches.ts";
 import type { Ui } from "../ui/ui.ts";
+import { sortedYaml } from "../yaml/write.ts";
 
 /**
  * Shows what a dry run would have done. On another root the files are already there, and the API objects join them;

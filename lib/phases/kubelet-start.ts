@@ -15,9 +15,10 @@ import type { Files } from "../host/files.ts";
 import type { Ledger } from "../host/ledger.ts";
 import { kubeletFlags } from "../kubelet/flags.ts";
 import type { NodeIp } from "../kubelet/node-ip.ts";
-import { applyPatches, type readPatches, sortedYaml } from "../manifests/patches.ts";
+import { applyPatches, type Patch } from "../manifests/patches.ts";
 import { kubeletService, type ServiceManagerControl } from "../services/service.ts";
 import type { Ui } from "../ui/ui.ts";
+import { sortedYaml } from "../yaml/write.ts";
 
 /** The node that a kubelet is started on: init's and join's contexts both are one. */
 export interface KubeletHost {
@@ -26,7 +27,7 @@ export interface KubeletHost {
   ledger: Ledger;
   ui: Ui;
   services: ServiceManagerControl;
-  patches: ReturnType<typeof readPatches>;
+  patches: Patch[];
   options: { dryRun: boolean };
 }
 

@@ -1,7 +1,7 @@
-import { parseAllDocuments } from "yaml";
 import { clusterRole, clusterRoleBinding, role, roleBinding } from "../api/rbac.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import { readJsonBlob } from "../bundle/store.ts";
+import { manifestObjects } from "../bundle/user-manifests.ts";
 import { GROUP_BOOTSTRAPPERS, GROUP_NODES, NAMESPACE_SYSTEM } from "../constants/names.ts";
 import { AGENT_ENV, AGENT_SERVICE, CM_KUBESTICK, CNI_CONFIG_FILE, ROLE_NODE_AGENT } from "../constants/network.ts";
 import { KubestickError, UsageError } from "../host/errors.ts";
@@ -11,6 +11,7 @@ import { foreignCniConfig } from "../node/agent.ts";
 import { stableExecutable } from "../services/executable.ts";
 import type { ServiceManagerControl } from "../services/service.ts";
 import type { Ui } from "../ui/ui.ts";
+import { isPlain, type Plain } from "../yaml/plain.ts";
 
 /** The node that the agent is started on: init's and join's contexts both are one. */
 export interface AgentHost {
@@ -68,8 +69,17 @@ export async function startNodeAgent(ctx: AgentHost): Promise<void> {
   ui.step("network", `Starting the node agent under ${services.name}`);
 }
 
+/** What others of a manifest need to be there: their namespaces, and the definitions of their kinds. */
+const FIRST = ["Namespace", "CustomResourceDefinition"];
+
+/** Applies a provider's objects, several at a time, those first that others need. */
+export async function applyProvider(apply: (objects: object[]) => Promise<void>, objects: Plain[]): Promise<void> {
+  for (const kind of FIRST) await apply(objects.filter((object) => object["kind"] === kind));
+  await apply(objects.filter((object) => !FIRST.includes(String(object["kind"]))));
+}
+
 /** The objects of a network provider's manifest: a file, or one that the bundle carries. Throws UsageError for neither. */
-export function providerObjects(name: string, text: string | undefined, bundle: Bundle | undefined): object[] {
+export function providerObjects(name: string, text: string | undefined, bundle: Bundle | undefined): Plain[] {
   const carried = bundle?.manifests.find((m) => m.title === name);
   const source = text ?? (carried && bundle ? readJsonBlob(bundle.store, carried.blob).toString("utf8") : undefined);
   if (source === undefined)
@@ -77,13 +87,13 @@ export function providerObjects(name: string, text: string | undefined, bundle: 
       `--network ${name}: there is no such file, and the bundle carries no manifest of that name`,
       "give flat, none, or a file of Kubernetes manifests",
     );
-  const documents = parseAllDocuments(source, { uniqueKeys: true, prettyErrors: false });
-  return (Array.isArray(documents) ? documents : []).flatMap((document) => {
-    const [error] = document.errors;
-    if (error) throw new KubestickError(`${name} is no YAML: ${error.message}`);
-    const object: unknown = document.toJS({ maxAliasCount: 100 });
-    if (object === null || object === undefined) return [];
-    if (typeof object === "object" && "kind" in object && "apiVersion" in object) return [object];
-    throw new KubestickError(`${name} holds something that is no Kubernetes object`);
-  });
+  const objects = manifestObjects(source, name);
+  for (const { apiVersion, kind, metadata } of objects) {
+    const named = isPlain(metadata) && typeof metadata["name"] === "string" && metadata["name"] !== "";
+    if (typeof apiVersion !== "string" || !named)
+      throw new KubestickError(
+        `${name} holds a ${kind} that is no Kubernetes object: it needs apiVersion and metadata.name`,
+      );
+  }
+  return objects;
 }

@@ -1,4 +1,4 @@
-import { type KeyObject, sign } from "node:crypto";
+import { type KeyObject, sign, type X509Certificate } from "node:crypto";
 import forge from "node-forge";
 import { publicKeyDer } from "./algorithms.ts";
 
@@ -16,11 +16,13 @@ export const OID = {
   basicConstraints: "2.5.29.19",
   authorityKeyId: "2.5.29.35",
   extKeyUsage: "2.5.29.37",
+  anyExtKeyUsage: "2.5.29.37.0",
   serverAuth: "1.3.6.1.5.5.7.3.1",
   clientAuth: "1.3.6.1.5.5.7.3.2",
   sha256WithRsa: "1.2.840.113549.1.1.11",
   ecdsaWithSha256: "1.2.840.10045.4.3.2",
   ecdsaWithSha384: "1.2.840.10045.4.3.3",
+  ecdsaWithSha512: "1.2.840.10045.4.3.4",
 };
 
 /** A universal ASN.1 value. */
@@ -61,12 +63,53 @@ export function name(commonName: string, organizations: string[]): forge.asn1.As
   return sequence(...sets);
 }
 
+/** What of a certificate is signed (RFC 5280 TBSCertificate), as the list of its fields. Throws Error when it is not DER. */
+export function tbsOf(certificate: X509Certificate): forge.asn1.Asn1[] {
+  return (asn1.fromDer(binary(certificate.raw)).value as forge.asn1.Asn1[])[0]!.value as forge.asn1.Asn1[];
+}
+
+/** A certificate's SubjectPublicKeyInfo as it stands there, byte by byte. */
+export function spkiOf(certificate: X509Certificate): Buffer {
+  const { raw } = certificate;
+  // Where an element's contents begin and end; the runtime has parsed all of it already.
+  const contents = (at: number): [from: number, to: number] => {
+    const short = raw[at + 1]!;
+    const bytes = short < 0x80 ? 0 : short & 0x7f;
+    const from = at + 2 + bytes;
+    return [from, from + (bytes === 0 ? short : raw.readUIntBE(at + 2, bytes))];
+  };
+  let [at] = contents(contents(0)[0]);
+  // Behind the version, which stands in a tag of its own: serial, signature, issuer, validity, subject.
+  for (let passed = raw[at] === 0xa0 ? 0 : 1; passed < 6; passed++) at = contents(at)[1];
+  return raw.subarray(at, contents(at)[1]);
+}
+
+/** The value of one of a certificate's extensions, parsed; undefined where it has none, or cannot be read. */
+export function extensionOf(certificate: X509Certificate, id: string): forge.asn1.Asn1 | undefined {
+  try {
+    const wrapper = tbsOf(certificate).find(
+      (item) => item.tagClass === Class.CONTEXT_SPECIFIC && (item.type as number) === 3,
+    );
+    const list = (wrapper?.value as forge.asn1.Asn1[] | undefined)?.[0]?.value as forge.asn1.Asn1[] | undefined;
+    const found = list?.find(({ value }) => asn1.derToOid((value as forge.asn1.Asn1[])[0]!.value as string) === id);
+    return found && asn1.fromDer((found.value as forge.asn1.Asn1[]).at(-1)!.value as string);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The hash that goes with a curve's size, as Go chooses it. */
+const EC_SIGNATURES: Record<string, [id: string, hash: string]> = {
+  secp384r1: [OID.ecdsaWithSha384, "sha384"],
+  secp521r1: [OID.ecdsaWithSha512, "sha512"],
+};
+
 /** How a key signs: the algorithm's identifier (RFC 5758, RFC 8017), and the hash. */
 export function signatureAlgorithm(key: KeyObject): { asn1: forge.asn1.Asn1; hash: string } {
   if (key.asymmetricKeyType === "rsa")
     return { asn1: sequence(oid(OID.sha256WithRsa), der(Type.NULL, "")), hash: "sha256" };
-  const p384 = key.asymmetricKeyDetails?.namedCurve === "secp384r1";
-  return { asn1: sequence(oid(p384 ? OID.ecdsaWithSha384 : OID.ecdsaWithSha256)), hash: p384 ? "sha384" : "sha256" };
+  const [id, hash] = EC_SIGNATURES[key.asymmetricKeyDetails?.namedCurve ?? ""] ?? [OID.ecdsaWithSha256, "sha256"];
+  return { asn1: sequence(oid(id)), hash };
 }
 
 /** What X.509 and PKCS #10 sign, with its signature, in DER: SIGNED{} of RFC 5912. */

@@ -2,12 +2,12 @@ import { createHash, type KeyObject, randomBytes, X509Certificate } from "node:c
 import type forge from "node-forge";
 import { CERTIFICATE_BACKDATE } from "../constants/durations.ts";
 import { ipBytes } from "../host/net.ts";
-import { publicKeyDer } from "./algorithms.ts";
 import {
   asn1,
   binary,
   context,
   der,
+  extensionOf,
   name,
   OID,
   octets,
@@ -17,6 +17,8 @@ import {
   signatureAlgorithm,
   signed,
   spki,
+  spkiOf,
+  tbsOf,
 } from "./asn1.ts";
 
 const { Class, Type } = asn1;
@@ -75,7 +77,7 @@ export function certificatePem(certificate: X509Certificate): string {
 
 /** The CA pin of a certificate: `sha256:` and the hash of its SubjectPublicKeyInfo (RFC 7469 §2.4, in hex). */
 export function caPin(certificate: X509Certificate): string {
-  return `sha256:${createHash("sha256").update(publicKeyDer(certificate.publicKey)).digest("hex")}`;
+  return `sha256:${createHash("sha256").update(spkiOf(certificate)).digest("hex")}`;
 }
 
 /** A positive serial of 63 random bits, never zero, in DER's shortest form. */
@@ -87,7 +89,7 @@ function serial(): Buffer {
 
 /** The subject of a certificate exactly as it is encoded there, since issuer names are compared byte by byte. */
 function subjectOf(certificate: X509Certificate): forge.asn1.Asn1 {
-  const tbs = (asn1.fromDer(binary(certificate.raw)).value as forge.asn1.Asn1[])[0]!.value as forge.asn1.Asn1[];
+  const tbs = tbsOf(certificate);
   const versioned = tbs[0]!.tagClass === Class.CONTEXT_SPECIFIC ? 1 : 0;
   return tbs[versioned + 4]!;
 }
@@ -110,21 +112,10 @@ function keyId(publicKey: KeyObject): Buffer {
     .digest();
 }
 
+/** A CA without a readable key identifier gives undefined: its leaves then name none either. */
 function subjectKeyIdOf(certificate: X509Certificate): string | undefined {
-  try {
-    const parsed = asn1.fromDer(binary(certificate.raw));
-    const tbs = (parsed.value as forge.asn1.Asn1[])[0]!.value as forge.asn1.Asn1[];
-    const wrapper = tbs.find((item) => item.tagClass === Class.CONTEXT_SPECIFIC && (item.type as number) === 3);
-    const list = (wrapper!.value as forge.asn1.Asn1[])[0]!.value as forge.asn1.Asn1[];
-    for (const extension of list) {
-      const parts = extension.value as forge.asn1.Asn1[];
-      if (asn1.derToOid(parts[0]!.value as string) !== OID.subjectKeyId) continue;
-      return asn1.fromDer(parts.at(-1)!.value as string).value as string;
-    }
-  } catch {
-    // A CA without a readable key identifier: its leaves get none either.
-  }
-  return undefined;
+  const value = extensionOf(certificate, OID.subjectKeyId)?.value;
+  return typeof value === "string" ? value : undefined;
 }
 
 function extensions(

@@ -1,13 +1,25 @@
-import { type KeyObject, X509Certificate } from "node:crypto";
+import type { KeyObject, X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { parseDuration } from "../config/schema.ts";
 import type { InitConfig } from "../config/types.ts";
 import { KubestickError, reason } from "../host/errors.ts";
 import type { Files } from "../host/files.ts";
-import { canonicalIp } from "../host/net.ts";
-import { newKeyPair, privateKeyPem, publicKeyPem, publicOf, readPrivateKey, samePublicKey } from "./algorithms.ts";
-import { certificatePem, type Issuer, newCertificate } from "./certificate.ts";
-import { type AltNames, CERTIFICATES, type CertSpec, type ClientIdentity } from "./kubeadm-certs.ts";
+import {
+  newKeyPair,
+  privateKeyPem,
+  publicKeyPem,
+  publicKeysOf,
+  publicOf,
+  readPrivateKey,
+  samePublicKey,
+} from "./algorithms.ts";
+import { OID } from "./asn1.ts";
+import { type CertificateContent, certificatePem, type Issuer, newCertificate } from "./certificate.ts";
+import { chainFault } from "./chain.ts";
+import { CERTIFICATES, type CertSpec, type ClientIdentity } from "./kubeadm-certs.ts";
+import { missingNames } from "./names.ts";
+import { readCertificates } from "./pem.ts";
+import { certificateKeyWeakness, publicKeyOf } from "./strength.ts";
 
 /** What happened to a certificate or key: made now, or found there and good. */
 export type Outcome = "created" | "existing" | "external";
@@ -45,7 +57,7 @@ export class CertificateStore {
 
   /**
    * Makes a certificate and key, or checks those that are there: the key belongs to the certificate, its CA signed it,
-   * it is valid now and has every name it needs. Throws KubestickError naming the file and what is wrong with it.
+   * it is valid now, and has every name and usage it needs. Throws KubestickError naming the file and what is wrong with it.
    */
   async ensure(spec: CertSpec): Promise<Outcome> {
     const certificate = this.certificate(spec.base);
@@ -55,7 +67,7 @@ export class CertificateStore {
   async #ensureCa(spec: CertSpec, existing: X509Certificate | undefined): Promise<Outcome> {
     const crt = this.path(`${spec.base}.crt`);
     if (existing) {
-      if (!existing.ca) throw new KubestickError(`${crt} is not a CA certificate`, { hint: MOVE_AWAY(crt) });
+      this.#checkCa(crt, existing);
       this.#checkDates(crt, existing);
       const key = this.#key(spec.base);
       if (!key) return "external";
@@ -94,10 +106,19 @@ export class CertificateStore {
         hint: `run first: kubestick init phase certs ${caSpec.name}`,
       });
     }
+    this.#checkCa(this.path(`${caSpec.base}.crt`), ca);
     if (existing) {
       this.#checkDates(crt, existing);
-      if (!issuedBy(existing, ca)) {
-        throw new KubestickError(`${crt} was not signed by the CA ${this.path(`${caSpec.base}.crt`)}`, {
+      const [, ...others] = this.certificates(spec.base);
+      const fault = chainFault(existing, others, [ca]);
+      if (fault) {
+        throw new KubestickError(`${crt} does not come from the CA ${this.path(`${caSpec.base}.crt`)}: ${fault}`, {
+          hint: MOVE_AWAY(crt),
+        });
+      }
+      const unfit = missingUsage(existing, spec.usages);
+      if (unfit) {
+        throw new KubestickError(`${crt} is not for the use as a ${unfit} (extendedKeyUsage ${unfit}Auth)`, {
           hint: MOVE_AWAY(crt),
         });
       }
@@ -133,18 +154,34 @@ export class CertificateStore {
       ...names,
       ...this.#validity(this.#config.cluster.certificateValidityPeriod),
     };
-    this.#write(spec.base, key, newCertificate(content, publicOf(key), { certificate: ca, privateKey: caKey }));
+    this.#checkKey(caSpec.base, ca, caKey);
+    this.#write(
+      spec.base,
+      key,
+      this.#signed(content, publicOf(key), { certificate: ca, privateKey: caKey }, caSpec.base),
+    );
     return "created";
   }
 
   /** Makes the key pair that signs service account tokens, or checks the one that is there. */
   async ensureServiceAccountKey(): Promise<Outcome> {
     const [keyPath, pubPath] = [this.path("sa.key"), this.path("sa.pub")];
+    const published = this.#files.read(pubPath);
     const found = this.#key("sa");
-    if (!found && this.#files.exists(pubPath)) return "external";
+    if (!found && published)
+      throw new KubestickError(`${keyPath} is missing: the API server signs service account tokens with it`, {
+        hint: `restore it from a backup; or, where no token depends on it, mv ${pubPath} ${pubPath}.old and run the same command again, which makes a new pair`,
+      });
     const key = found ?? (await this.#newKey("sa")).privateKey;
     if (!found) this.#files.write(keyPath, privateKeyPem(key), { mode: 0o600, secret: true });
-    if (this.#files.exists(pubPath)) return "existing";
+    if (published) {
+      // Several may stand there while the key is changed, and one must be the key's.
+      if (publicKeysOf(published).some((other) => samePublicKey(publicOf(key), other))) return "existing";
+      throw new KubestickError(
+        `${pubPath} does not hold the public half of ${keyPath}, so that no service account token would be believed`,
+        { hint: `make it from the key: openssl pkey -in ${keyPath} -pubout -out ${pubPath}` },
+      );
+    }
     this.#files.write(pubPath, publicKeyPem(publicOf(key)), { mode: 0o600 });
     return "created";
   }
@@ -165,20 +202,21 @@ export class CertificateStore {
         },
       );
     }
+    this.#checkCa(this.path(`${base}.crt`), certificate);
     this.#checkKey(base, certificate, privateKey);
     return { certificate, privateKey };
   }
 
-  /** A certificate of the directory, or undefined where there is none. Throws KubestickError when it is not one. */
+  /** The first certificate of a file of the directory, or undefined where there is none. Throws KubestickError when it is not one. */
   certificate(base: string): X509Certificate | undefined {
+    return this.certificates(base)[0];
+  }
+
+  /** Every certificate of a file of the directory: behind the first one those that lead to its CA. */
+  certificates(base: string): X509Certificate[] {
     const path = this.path(`${base}.crt`);
     const pem = this.#files.read(path);
-    if (pem === undefined) return undefined;
-    try {
-      return new X509Certificate(pem);
-    } catch (error) {
-      throw new KubestickError(`${path} is not a certificate in PEM: ${reason(error)}`, { hint: MOVE_AWAY(path) });
-    }
+    return pem === undefined ? [] : readCertificates(pem, path, MOVE_AWAY(path));
   }
 
   /** A client certificate and key signed by the cluster CA, for a kubeconfig; nothing is written. */
@@ -190,8 +228,25 @@ export class CertificateStore {
       usages: ["client" as const],
       ...this.#validity(this.#config.cluster.certificateValidityPeriod),
     };
-    const certificate = newCertificate(content, pair.publicKey, issuer);
+    const certificate = this.#signed(content, pair.publicKey, issuer, "ca");
     return { certificate: certificatePem(certificate), key: privateKeyPem(pair.privateKey) };
+  }
+
+  /** A certificate that the CA of a file signs, and that is then believed because of it. */
+  #signed(content: CertificateContent, publicKey: KeyObject, issuer: Issuer, base: string): X509Certificate {
+    const fail = (why: string): never => {
+      const path = this.path(`${base}.crt`);
+      throw new KubestickError(`${path} cannot be used to sign: ${why}`, { hint: MOVE_AWAY(path) });
+    };
+    let made: X509Certificate | undefined;
+    try {
+      made = newCertificate(content, publicKey, issuer);
+    } catch (error) {
+      fail(reason(error));
+    }
+    // A CA without the usage of one, or in an encoding of its own, signs what nobody takes.
+    const fault = chainFault(made!, [], [issuer.certificate]);
+    return fault ? fail(fault) : made!;
   }
 
   #newKey(name: string) {
@@ -201,7 +256,7 @@ export class CertificateStore {
   #key(base: string): KeyObject | undefined {
     const path = this.path(`${base}.key`);
     const pem = this.#files.read(path);
-    return pem && readPrivateKey(pem, path);
+    return pem === undefined ? undefined : readPrivateKey(pem, path);
   }
 
   #write(base: string, key: KeyObject, certificate: X509Certificate): void {
@@ -215,10 +270,23 @@ export class CertificateStore {
   }
 
   #checkKey(base: string, certificate: X509Certificate, key: KeyObject): void {
-    if (samePublicKey(publicOf(key), certificate.publicKey)) return;
-    throw new KubestickError(`${this.path(`${base}.key`)} is not the key of ${this.path(`${base}.crt`)}`, {
-      hint: "restore the pair that belongs together from a backup",
+    const isKeyOf = (other: X509Certificate) => {
+      const its = publicKeyOf(other);
+      return its !== undefined && samePublicKey(publicOf(key), its);
+    };
+    if (isKeyOf(certificate)) return;
+    const crt = this.path(`${base}.crt`);
+    throw new KubestickError(`${this.path(`${base}.key`)} is not the key of ${crt}`, {
+      hint: this.certificates(base).some(isKeyOf)
+        ? `it is that of a certificate further down in ${crt}, which must come first`
+        : "restore the pair that belongs together from a backup",
     });
+  }
+
+  #checkCa(path: string, certificate: X509Certificate): void {
+    if (!certificate.ca) throw new KubestickError(`${path} is not a CA certificate`, { hint: MOVE_AWAY(path) });
+    const weak = certificateKeyWeakness(certificate);
+    if (weak) throw new KubestickError(`${path} cannot be used: its key ${weak}`, { hint: MOVE_AWAY(path) });
   }
 
   #checkDates(path: string, certificate: X509Certificate): void {
@@ -238,21 +306,9 @@ export class CertificateStore {
 const MOVE_AWAY = (path: string) =>
   `move it and its key away (mv ${path} ${path}.old) to have it made anew, or put the right one there`;
 
-/** Whether a CA issued and signed a certificate. */
-export function issuedBy(certificate: X509Certificate, ca: X509Certificate): boolean {
-  try {
-    return certificate.checkIssued(ca) && certificate.verify(ca.publicKey);
-  } catch {
-    return false;
-  }
-}
-
-/** The names of a list that a certificate does not have. */
-export function missingNames(certificate: X509Certificate, wanted: AltNames): string[] {
-  const has = new Set<string>();
-  for (const entry of certificate.subjectAltName?.split(", ") ?? []) {
-    const [kind, value] = [entry.slice(0, entry.indexOf(":")), entry.slice(entry.indexOf(":") + 1)];
-    has.add(kind === "IP Address" ? (canonicalIp(value) ?? value) : value);
-  }
-  return [...wanted.dnsNames, ...wanted.ipAddresses].filter((name) => !has.has(name));
+/** The first of some usages that a certificate's extendedKeyUsage leaves out; one that has none is for every use. */
+function missingUsage(certificate: X509Certificate, usages: CertSpec["usages"] = []): string | undefined {
+  const has = certificate.keyUsage;
+  if (!has || has.length === 0 || has.includes(OID.anyExtKeyUsage)) return undefined;
+  return usages.find((usage) => !has.includes(usage === "server" ? OID.serverAuth : OID.clientAuth));
 }

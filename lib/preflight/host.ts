@@ -7,6 +7,7 @@ import type { Cri } from "../runtime/cri.ts";
 import { BUNDLE_CHECKS, type BundleCheckContext, brings } from "./bundle.ts";
 import { type Check, error, type Finding, warning } from "./check.ts";
 import { type Listening, listeners } from "./ports.ts";
+import { proxiedAddresses } from "./proxy.ts";
 
 /** What the checks of every node look at. */
 export interface HostCheckContext extends BundleCheckContext {
@@ -68,12 +69,7 @@ export const HOST_CHECKS: Check<HostCheckContext>[] = [
   {
     name: "HTTPProxy",
     why: "a proxy between the nodes breaks the cluster's TLS",
-    run: () => {
-      const name = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"].find((n) => process.env[n]);
-      return name && !(process.env["NO_PROXY"] ?? process.env["no_proxy"])
-        ? warning(`${name} is set without NO_PROXY`, "put the nodes' and the cluster's own networks into NO_PROXY")
-        : [];
-    },
+    run: ({ facts }) => proxiedAddresses(facts.addresses.map(({ address }) => address)),
   },
   {
     name: "CRI",

@@ -1,3 +1,4 @@
+import { inParallel } from "../bundle/pool.ts";
 import type { InitConfig } from "../config/types.ts";
 import { compareVersions, parseVersion } from "../config/version.ts";
 import { MANIFESTS_DIR } from "../constants/paths.ts";
@@ -19,6 +20,7 @@ import { type Check, error, type Finding, warning } from "./check.ts";
 import { foreignListeners, HOST_CHECKS, type HostCheckContext } from "./host.ts";
 import { KUBELET_FLAGS, kubeletVersion, removedKubeletFlags } from "./kubelet.ts";
 import { controlPlaneListening, kubeletListening } from "./ports.ts";
+import { proxiedNetworks } from "./proxy.ts";
 
 const MINIMUM_MEMORY_MB = 1700;
 const MB = 1024 * 1024;
@@ -85,6 +87,14 @@ export const INIT_CHECKS: InitCheck[] = [
       facts.swap && config.kubelet?.["failSwapOn"] === true
         ? error("swap is on and failSwapOn: true is set", "swapoff -a, or remove failSwapOn")
         : [],
+  },
+  {
+    name: "HTTPProxyCIDR",
+    why: "the API server asks Services, such as webhooks, and pods itself",
+    run: ({ config }) => {
+      const { serviceSubnet, podSubnet = "" } = config.cluster.networking;
+      return [serviceSubnet, podSubnet].flatMap((networks) => proxiedNetworks(networks));
+    },
   },
   {
     name: "Port",
@@ -169,6 +179,9 @@ function installedKubelet(program: string | undefined): string | undefined {
   return program && /v?\d+\.\d+\.\d+\S*/.exec(tryRun(program, ["--version"]).stdout)?.[0];
 }
 
+/** With nodeRegistration.imagePullSerial: false. */
+const PULLS_AT_ONCE = 4;
+
 async function checkImages({ config, cri, options, ui, bundle, facts }: PreflightContext): Promise<Finding[]> {
   // Nothing of the control plane waits for the pause image of this version: the runtime has its own choice of one.
   const wanted = [
@@ -187,10 +200,10 @@ async function checkImages({ config, cri, options, ui, bundle, facts }: Prefligh
       );
   }
   if (options.dryRun) return [];
-  const policy = config.nodeRegistration.imagePullPolicy;
+  const { imagePullPolicy: policy, imagePullSerial: serial = true } = config.nodeRegistration;
   const findings: Finding[] = [];
-  for (const { image, lacks } of wanted) {
-    if (policy !== "Always" && (await cri.hasImage(image))) continue;
+  await inParallel(wanted, serial ? 1 : PULLS_AT_ONCE, async ({ image, lacks }) => {
+    if (policy !== "Always" && (await cri.hasImage(image))) return;
     if (policy === "Never") {
       findings.push(
         ...lacks(
@@ -198,7 +211,7 @@ async function checkImages({ config, cri, options, ui, bundle, facts }: Prefligh
           `import it: ctr -n k8s.io images import FILE`,
         ),
       );
-      continue;
+      return;
     }
     ui.step("preflight", `Pulling ${image}`);
     try {
@@ -211,6 +224,6 @@ async function checkImages({ config, cri, options, ui, bundle, facts }: Prefligh
         ),
       );
     }
-  }
+  });
   return findings;
 }

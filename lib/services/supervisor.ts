@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { LOG_DIR, PROGRAM_PATH, RUN_DIR, SERVICES_DIR } from "../constants/paths.ts";
 import { KubestickError } from "../host/errors.ts";
 import { Files } from "../host/files.ts";
+import { readPlainText } from "../host/plain-file.ts";
 import { parseKubeletFlags } from "../kubelet/flags.ts";
 import { neverInThePast } from "../node/clock.ts";
 import { stableExecutable } from "./executable.ts";
@@ -73,9 +74,9 @@ export function supervisor(files: Files): ServiceManagerControl {
 /** The running supervisor's process id; a stale pid file, whose process is gone or is another program's, gives undefined. */
 export function supervisorPid(name: string): number | undefined {
   try {
-    const pid = Number(fs.readFileSync(pidFile(name), "utf8"));
+    const pid = Number(readPlainText(pidFile(name)));
     if (!Number.isInteger(pid) || pid <= 1) return undefined;
-    const words = fs.readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
+    const words = readPlainText(`/proc/${pid}/cmdline`).split("\0");
     const at = words.indexOf("supervise");
     return at > 0 && words[at + 1] === name ? pid : undefined;
   } catch {
@@ -134,7 +135,7 @@ export async function superviseForever(name: string): Promise<void> {
 function readSpec(name: string): ServiceSpec {
   if (!/^[a-z][a-z0-9-]*$/.test(name)) throw new KubestickError(`not a service's name: ${name}`);
   try {
-    return JSON.parse(fs.readFileSync(specFile(name), "utf8")) as ServiceSpec;
+    return JSON.parse(readPlainText(specFile(name))) as ServiceSpec;
   } catch {
     throw new KubestickError(`the service ${name} is not known on this host (${specFile(name)})`, {
       hint: "kubestick init writes it",
@@ -147,7 +148,7 @@ function startChild(spec: ServiceSpec): ChildProcess {
   const log = fs.openSync(logFile(spec.name), "a", 0o640);
   let flags: string[] = [];
   try {
-    if (spec.flagsFile) flags = parseKubeletFlags(fs.readFileSync(spec.flagsFile.path, "utf8"));
+    if (spec.flagsFile) flags = parseKubeletFlags(readPlainText(spec.flagsFile.path));
   } catch {
     // No flags file means no extra flags, as with systemd's EnvironmentFile=-.
   }
@@ -155,11 +156,16 @@ function startChild(spec: ServiceSpec): ChildProcess {
     return spawn(spec.program, [...spec.args, ...flags], {
       stdio: ["ignore", log, log],
       cwd: "/",
-      env: { ...process.env, ...spec.env, PATH: `${process.env["PATH"] ?? ""}:${PROGRAM_PATH}` },
+      env: { ...inherited(), ...spec.env, PATH: `${process.env["PATH"] ?? ""}:${PROGRAM_PATH}` },
     });
   } finally {
     fs.closeSync(log);
   }
+}
+
+/** A proxy is for whoever ran the command: under systemd, too, a kubelet is not led to its API server by it. */
+function inherited(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(https?|no|all)_proxy$/i.test(name)));
 }
 
 function ended(child: ChildProcess): Promise<string> {

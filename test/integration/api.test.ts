@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ApiClient } from "../../lib/api/client.ts";
 import { ApiError, ConnectError } from "../../lib/api/errors.ts";
+import { jsonExcess } from "../../lib/api/shape.ts";
 import { watch } from "../../lib/api/watch.ts";
 import { apiDouble, type Handler, json, testCa } from "../support/api-double.ts";
 
@@ -14,7 +15,7 @@ afterEach(async () => {
 
 async function pair(
   handler: Handler,
-  options: { callTimeoutMs?: number; anyClient?: boolean } = { callTimeoutMs: 3_000 },
+  options: { callTimeoutMs?: number; refusalsPassMs?: number; anyClient?: boolean } = { callTimeoutMs: 3_000 },
 ) {
   const double = await apiDouble(handler, options);
   const client = new ApiClient(
@@ -53,7 +54,7 @@ describe("TLS", () => {
     closing.push(() => other.close());
     const refused = (await other.text("/").catch((e) => e)) as ConnectError;
     expect(refused).toBeInstanceOf(ConnectError);
-    expect(refused.tls).toBe(true);
+    expect(refused.failure).toBe("identity");
     expect(refused.message).toContain("is not the server it should be");
     const wrongName = new ApiClient({ server: double.server.replace("127.0.0.1", "127.0.0.2"), ca: double.ca });
     closing.push(() => wrongName.close());
@@ -67,11 +68,20 @@ describe("TLS", () => {
     const started = Date.now();
     await expect(wrong.get("v1", "Node", "n")).rejects.toThrow(ConnectError);
     expect(Date.now() - started).toBeLessThan(2_000);
+    const nameless = new ApiClient(
+      { server: "https://lb.kubestick.invalid:6443", ca: double.ca },
+      { callTimeoutMs: 600 },
+    );
+    closing.push(() => nameless.close());
+    const unknown = (await nameless.get("v1", "Node", "n").catch((e) => e)) as ConnectError;
+    expect([unknown.failure, unknown.passing]).toEqual(["name", true]);
+    expect(unknown.message).toContain("the name lb.kubestick.invalid does not resolve on this host");
+    expect(unknown.hint).toContain('echo "ADDRESS lb.kubestick.invalid" >> /etc/hosts');
     const closed = new ApiClient({ server: "https://127.0.0.1:1", ca: double.ca }, { callTimeoutMs: 600 });
     closing.push(() => closed.close());
     const failure = (await closed.get("v1", "Node", "n").catch((e) => e)) as ConnectError;
     expect(failure.message).toContain("cannot reach the API server at https://127.0.0.1:1");
-    expect(failure.tls).toBe(false);
+    expect(failure.failure).toBe("unreachable");
   });
 
   test("the compiled executable keeps both", async () => {
@@ -134,10 +144,23 @@ describe("requests", () => {
       expect(failure.message).toContain(words);
       expect(failure.message).toContain("the detail");
     }
-    const { client } = await pair((_request, response) => json(response, 403, { message: "no" }), {
-      callTimeoutMs: 300,
-    });
-    await expect(client.apply(configMap)).rejects.toThrow("forbids this (403)");
+    for (const status of [401, 403]) {
+      let asked = 0;
+      const refuse: Handler = (_request, response) => json(response, ++asked < 4 ? status : 200, configMap);
+      const { client } = await pair(refuse);
+      await expect(client.apply(configMap)).rejects.toThrow(`(${status})`);
+      expect(asked).toBe(1);
+      const begun = await pair(refuse, { callTimeoutMs: 3_000, refusalsPassMs: 3_000 });
+      expect(await begun.client.apply(configMap)).toEqual(configMap);
+      expect(asked).toBe(4);
+      asked = 0;
+      expect(await client.callIfAllowed("GET", "/x")).toBeUndefined();
+      asked = 0;
+      expect(await client.callIfAllowed("GET", "/x", 3_000)).toEqual(configMap);
+      asked = 0;
+      const patient = await pair(refuse, { callTimeoutMs: 3_000, refusalsPassMs: 1 });
+      await expect(patient.client.apply(configMap)).rejects.toThrow(`(${status})`);
+    }
   });
 
   test("a server that is starting is asked again, with one deadline for all", async () => {
@@ -158,16 +181,53 @@ describe("requests", () => {
       if (request.url.pathname.endsWith("/none")) return json(response, 404, {});
       const page = Number(request.url.searchParams.get("continue") ?? 0);
       json(response, 200, {
-        items: [{ n: page }],
+        items: [{ metadata: { name: `n${page}` } }],
         metadata: { resourceVersion: "7", ...(page < 2 ? { continue: String(page + 1) } : {}) },
       });
     });
     expect(await client.list<never>("v1", "Node")).toEqual({
-      items: [{ n: 0 }, { n: 1 }, { n: 2 }] as never[],
+      items: ["n0", "n1", "n2"].map((name) => ({ metadata: { name } })) as never[],
       resourceVersion: "7",
     });
     expect(await client.get("v1", "Node", "none")).toBeUndefined();
   });
+});
+
+test("a page that is too large is asked for in smaller ones; one object that is, or a list without an end, is an error", async () => {
+  const asked: (string | null)[] = [];
+  const padding = "x".repeat(200_000);
+  const { client } = await pair((request, response) => {
+    const { searchParams, pathname } = request.url;
+    asked.push(searchParams.get("limit"));
+    const from = Number(searchParams.get("continue") ?? 0);
+    const size = pathname.endsWith("/nodes") ? Math.min(30 - from, Number(searchParams.get("limit"))) : 30;
+    const items = Array.from({ length: size }, (_, i) => ({ metadata: { name: `n${from + i}`, padding } }));
+    const more = pathname.endsWith("/pods") ? String(from + 1) : from + size < 30 ? String(from + size) : "";
+    json(response, 200, { items: pathname.endsWith("/pods") ? [] : items, metadata: { continue: more } });
+  });
+  const { items } = await client.list<{ metadata: { name: string } }>("v1", "Node");
+  expect(items.map(({ metadata }) => metadata.name)).toEqual(Array.from({ length: 30 }, (_, i) => `n${i}`));
+  expect(asked.splice(0)).toEqual(["50", "10", "10", "10"]);
+  await expect(client.list("v1", "Secret")).rejects.toThrow("it sends more than 4 MiB");
+  expect(asked.splice(0)).toEqual(["50", "10", "2", "1"]);
+  const circle = await pair((_request, response) => json(response, 200, { items: [], metadata: { continue: "a" } }));
+  await expect(circle.client.list("v1", "Pod")).rejects.toThrow("its list does not end");
+});
+
+test("JSON that would fill the memory is refused before it is parsed, and no other", async () => {
+  const excess: [json: string, said: string | undefined][] = [
+    ["[".repeat(101), "nested more than 100 levels"],
+    [`${"[".repeat(100)}${"]".repeat(100)}`, undefined],
+    [`[${"{},".repeat(150_000)}{}]`, "more than 200000 values"],
+    [`[${"1,".repeat(199_000)}1]`, undefined],
+    [JSON.stringify({ text: `${"[{,".repeat(500_000)}\\"` }), undefined],
+    [JSON.stringify({ 'a"[': '\\"[[[' }).repeat(3), undefined],
+  ];
+  for (const [text, said] of excess) {
+    const found = jsonExcess(Buffer.from(text));
+    if (said === undefined) expect(found).toBeUndefined();
+    else expect(found).toContain(said);
+  }
 });
 
 test("a watch resumes where it broke off, follows bookmarks and starts over after 410", async () => {

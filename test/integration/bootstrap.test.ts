@@ -61,7 +61,11 @@ function issued({ spec }: Csr): object {
   return { certificate: Buffer.from(pem).toString("base64") };
 }
 
-const bootstrap = (waiting: (name: string) => void = () => undefined, timeoutMs = 5_000) =>
+const bootstrap = (
+  waiting: (name: string) => void = () => undefined,
+  timeoutMs = 5_000,
+  unsigned: (name: string) => void = () => undefined,
+) =>
   bootstrapKubelet({
     files,
     nodeName: "n1",
@@ -69,6 +73,7 @@ const bootstrap = (waiting: (name: string) => void = () => undefined, timeoutMs 
     cluster: { server: "https://cluster:6443", ca: double.ca },
     timeoutMs,
     waiting,
+    unsigned,
   });
 
 describe("the kubelet's certificate", () => {
@@ -103,6 +108,14 @@ describe("the kubelet's certificate", () => {
     status = issued;
     await bootstrap();
     expect(sent).toHaveLength(1);
+    expect(hasNodeCertificate(files)).toBe(true);
+  });
+
+  test("that is approved and not signed is told of once, and signed by somebody else in the end", async () => {
+    const told: string[] = [];
+    status = (csr) => (told.length > 0 ? issued(csr) : { conditions: [{ type: "Approved", status: "True" }] });
+    await bootstrap(undefined, 30_000, (name) => told.push(name));
+    expect(told).toEqual([sent[0]!.metadata.name]);
     expect(hasNodeCertificate(files)).toBe(true);
   });
 

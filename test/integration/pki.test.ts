@@ -138,7 +138,7 @@ describe("what is there already", () => {
     fs.writeFileSync(pki("ca.crt"), certificatePem(stranger));
     await expect(store().ensure(spec("ca"))).rejects.toThrow("ca.key is not the key of");
     fs.writeFileSync(pki("ca.key"), privateKeyPem(keys.privateKey));
-    await expect(store().ensure(spec("apiserver"))).rejects.toThrow("was not signed by the CA");
+    await expect(store().ensure(spec("apiserver"))).rejects.toThrow("apiserver.crt does not come from the CA");
     fs.writeFileSync(pki("ca.crt"), "not pem");
     await expect(store().ensure(spec("ca"))).rejects.toThrow("is not a certificate in PEM");
     fs.rmSync(pki("ca.crt"));

@@ -28,7 +28,7 @@ export const FACTS: HostFacts = {
 export function configFrom(text: string, file = "test.yaml"): InitConfig {
   return initConfig(parseConfig(text, file), {
     hostname: () => "cp1",
-    advertiseAddress: () => "10.99.0.11",
+    advertiseAddress: (family) => (family === 6 ? "fd00:99::11" : "10.99.0.11"),
     newToken: () => "abcdef.0123456789abcdef",
   });
 }

@@ -1,4 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { kubeProxySchema } from "../../lib/config/kube-proxy-schema.ts";
+import { kubeletSchema } from "../../lib/config/kubelet-schema.ts";
+import { parseConfig } from "../../lib/config/load.ts";
 import { type ConfigError, suggest } from "../../lib/config/problems.ts";
 import { formatDuration, parseDuration } from "../../lib/config/schema.ts";
 import { compareVersions, parseVersion } from "../../lib/config/version.ts";
@@ -98,7 +101,10 @@ nodeRegistration:
   });
 
   test("a JoinConfiguration is checked too", () => {
-    const join = (body: string) => problems(`apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\n${body}`);
+    const join = (body: string) =>
+      parseConfig(`apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\n${body}`, "f", "join").problems.map(
+        (p) => `${p.line} ${p.path}`,
+      );
     expect(
       join(
         "discovery: {bootstrapToken: {token: abcdef.0123456789abcdef, apiServerEndpoint: '10.0.0.1:6443', unsafeSkipCAVerification: true}}\n",
@@ -107,7 +113,7 @@ nodeRegistration:
     expect(
       join("discovery: {bootstrapToken: {token: abcdef.0123456789abcdef, apiServerEndpoint: '10.0.0.1:6443'}}\n"),
     ).toEqual(["3 JoinConfiguration.discovery.bootstrapToken"]);
-    expect(join("caCertPath: /x\n")).toEqual(["1 JoinConfiguration.discovery"]);
+    expect(join("caCertPath: /x.crt\n")).toEqual(["1 JoinConfiguration.discovery"]);
   });
 });
 
@@ -133,11 +139,44 @@ describe("durations", () => {
 });
 
 test("versions are ordered as semver has it", () => {
-  const order = ["v1.35.9", "v1.36.0-alpha.1", "v1.36.0-rc.1", "v1.36.0", "v1.36.2", "v2.0.0"].map(
-    (v) => parseVersion(v)!,
-  );
+  const order = [
+    ...["v1.35.9", "v1.36.0-alpha.1", "v1.36.0-alpha.beta", "v1.36.0-rc.2", "v1.36.0-rc.10", "v1.36.0-rc.10.1"],
+    ...["v1.36.0", "v1.36.2", "v1.36.10", "v2.0.0"],
+  ].map((v) => parseVersion(v)!);
   expect([...order].reverse().sort(compareVersions)).toEqual(order);
   for (const bad of ["1.36", "latest", "v1.2.3.4", "stable-1", ""]) expect(parseVersion(bad)).toBeUndefined();
+});
+
+test("every field of the kubelet's and kube-proxy's configuration of v1.36 is known", () => {
+  // The fields that serialize in KubeletConfiguration and KubeProxyConfiguration (their types.go in Kubernetes v1.36.2).
+  const kubelet =
+    "enableServer staticPodPath podLogsDir syncFrequency fileCheckFrequency httpCheckFrequency staticPodURL staticPodURLHeader address port readOnlyPort tlsCertFile tlsPrivateKeyFile tlsCipherSuites tlsMinVersion tlsCurvePreferences rotateCertificates serverTLSBootstrap authentication authorization registryPullQPS registryBurst imagePullCredentialsVerificationPolicy preloadedImagesVerificationAllowlist eventRecordQPS eventBurst enableDebuggingHandlers enableContentionProfiling healthzPort healthzBindAddress oomScoreAdj clusterDomain clusterDNS streamingConnectionIdleTimeout nodeStatusUpdateFrequency nodeStatusReportFrequency nodeLeaseDurationSeconds imageMinimumGCAge imageMaximumGCAge imageGCHighThresholdPercent imageGCLowThresholdPercent volumeStatsAggPeriod kubeletCgroups systemCgroups cgroupRoot cgroupsPerQOS cgroupDriver cpuManagerPolicy singleProcessOOMKill cpuManagerPolicyOptions cpuManagerReconcilePeriod memoryManagerPolicy topologyManagerPolicy topologyManagerScope topologyManagerPolicyOptions qosReserved runtimeRequestTimeout hairpinMode maxPods podCIDR podPidsLimit resolvConf runOnce cpuCFSQuota cpuCFSQuotaPeriod nodeStatusMaxImages maxOpenFiles contentType kubeAPIQPS kubeAPIBurst serializeImagePulls maxParallelImagePulls evictionHard evictionSoft evictionSoftGracePeriod evictionPressureTransitionPeriod evictionMaxPodGracePeriod evictionMinimumReclaim mergeDefaultEvictionSettings podsPerCore enableControllerAttachDetach protectKernelDefaults makeIPTablesUtilChains iptablesMasqueradeBit iptablesDropBit featureGates failSwapOn memorySwap containerLogMaxSize containerLogMaxFiles containerLogMaxWorkers containerLogMonitorInterval configMapAndSecretChangeDetectionStrategy systemReserved kubeReserved reservedSystemCPUs showHiddenMetricsForVersion systemReservedCgroup kubeReservedCgroup enforceNodeAllocatable allowedUnsafeSysctls volumePluginDir providerID kernelMemcgNotification logging enableSystemLogHandler enableSystemLogQuery shutdownGracePeriod shutdownGracePeriodCriticalPods shutdownGracePeriodByPodPriority crashLoopBackOff reservedMemory enableProfilingHandler enableDebugFlagsHandler seccompDefault memoryThrottlingFactor memoryReservationPolicy registerWithTaints registerNode tracing localStorageCapacityIsolation containerRuntimeEndpoint imageServiceEndpoint failCgroupV1 userNamespaces";
+  const proxy =
+    "featureGates clientConnection logging hostnameOverride bindAddress healthzBindAddress metricsBindAddress bindAddressHardFail enableProfiling showHiddenMetricsForVersion mode iptables ipvs nftables winkernel detectLocalMode detectLocal clusterCIDR nodePortAddresses oomScoreAdj conntrack configSyncPeriod portRange windowsRunAsService";
+  for (const [schema, fields] of [
+    [kubeletSchema, kubelet],
+    [kubeProxySchema, proxy],
+  ] as const) {
+    const known = schema.kind === "object" ? Object.keys(schema.fields) : [];
+    expect(known.filter((name) => name !== "apiVersion" && name !== "kind").sort()).toEqual(fields.split(" ").sort());
+  }
+});
+
+test("64-bit numbers and empty strings are what the kubelet takes them for", () => {
+  const text = `apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+maxOpenFiles: 5000000000
+resolvConf: ""
+providerID: ""
+memoryReservationPolicy: TieredReservation
+`;
+  expect(configFrom(`${MINIMAL}---\n${text}`).kubelet).toEqual({
+    apiVersion: "kubelet.config.k8s.io/v1beta1",
+    kind: "KubeletConfiguration",
+    maxOpenFiles: 5_000_000_000,
+    resolvConf: "",
+    memoryReservationPolicy: "TieredReservation",
+  });
 });
 
 test("suggestions are near or none", () => {

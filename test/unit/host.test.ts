@@ -7,6 +7,7 @@ import {
   defaultInterface,
   passingAddresses,
   readResolvConf,
+  requireAdvertiseAddress,
   usableNameservers,
 } from "../../lib/host/facts.ts";
 import { Files } from "../../lib/host/files.ts";
@@ -145,6 +146,21 @@ describe("facts", () => {
       }),
     ).toBe("10.0.0.2");
     expect(chooseAdvertiseAddress({ addresses: [], defaultInterface: "eth0" })).toBeUndefined();
+  });
+
+  test("of a host with both families the address of the wanted one is taken", () => {
+    const addresses = [
+      { interface: "eth0", address: "10.0.0.2", family: 4 as const },
+      { interface: "eth0", address: "fd00::2", family: 6 as const },
+      { interface: "eth1", address: "fd01::2", family: 6 as const },
+    ];
+    expect(chooseAdvertiseAddress({ addresses, defaultInterface: "eth0" }, 6)).toBe("fd00::2");
+    expect(chooseAdvertiseAddress({ addresses, defaultInterface: "eth0" }, 4)).toBe("10.0.0.2");
+    expect(chooseAdvertiseAddress({ addresses, defaultInterface: undefined }, 4)).toBe("10.0.0.2");
+    expect(chooseAdvertiseAddress({ addresses, defaultInterface: undefined }, 6)).toBeUndefined();
+    expect(() => requireAdvertiseAddress({ addresses: addresses.slice(0, 1), defaultInterface: "eth0" }, 6)).toThrow(
+      "the cluster's Services have IPv6 addresses first, and this host has no IPv6 address to advertise",
+    );
   });
 
   test("loopback nameservers are of no use to pods", () => {

@@ -1,11 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { Files } from "../../lib/host/files.ts";
 import { mountsBelow } from "../../lib/host/mounts.ts";
-import { kubeconfig, readKubeconfig, toYaml, withServer } from "../../lib/kubeconfig/kubeconfig.ts";
+import { kubeconfig, readKubeconfig, withServer } from "../../lib/kubeconfig/kubeconfig.ts";
 import { cniConfig, masqueradeRules, type NodeNetwork, nodeNetwork, routesTo } from "../../lib/network/flat.ts";
 import { foreignCniConfig } from "../../lib/node/agent.ts";
 import { lastTime, neverInThePast, noteTime } from "../../lib/node/clock.ts";
 import { networkObjects, providerObjects } from "../../lib/phases/network.ts";
+import { writeYaml } from "../../lib/yaml/write.ts";
 import { testCa } from "../support/api-double.ts";
 
 const node = (i: number, dual = false): NodeNetwork => ({
@@ -120,8 +121,8 @@ describe("reset", () => {
 
 test("a kubeconfig is pointed to another server and stays the same otherwise", async () => {
   const ca = await testCa();
-  const text = toYaml(kubeconfig("kubernetes", "u", "https://a:6443", ca.ca, { token: "t" }));
-  const moved = withServer(text, "https://b:6443");
+  const text = writeYaml(kubeconfig("kubernetes", "u", "https://a:6443", ca.ca, { token: "t" }));
+  const moved = withServer(text, "https://b:6443", "x.conf");
   expect(readKubeconfig(moved, "f", () => undefined)).toEqual({
     ...readKubeconfig(text, "f", () => undefined),
     server: "https://b:6443",
@@ -131,10 +132,10 @@ test("a kubeconfig is pointed to another server and stays the same otherwise", a
 test("a kubeconfig's current context must be one of its contexts; without one its first cluster counts", async () => {
   const ca = await testCa();
   const config = kubeconfig("kubernetes", "u", "https://a:6443", ca.ca, { token: "t" });
-  const read = (current: string) => readKubeconfig(toYaml({ ...config, "current-context": current }), "f", () => "");
+  const read = (current: string) => readKubeconfig(writeYaml({ ...config, "current-context": current }), "f", () => "");
   expect(read("").server).toBe("https://a:6443");
   expect(() => read("other")).toThrow(
-    'f is not a usable kubeconfig: its current context "other" is none of its contexts',
+    'f is not a usable kubeconfig: its current context "other" is not one of its contexts',
   );
 });
 

@@ -2,7 +2,6 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Files } from "../../lib/host/files.ts";
 import { applyJsonPatch, applyMergePatch } from "../../lib/manifests/patch-json.ts";
 import { applyStrategicPatch } from "../../lib/manifests/patch-strategic.ts";
 import { applyPatches, readPatches } from "../../lib/manifests/patches.ts";
@@ -32,8 +31,8 @@ describe("strategic merge", () => {
             name: "one",
             command: ["new"],
             env: [
-              { name: "A", value: "1" },
               { name: "B", value: "2" },
+              { name: "A", value: "1" },
             ],
           },
           { name: "two", image: "two:1" },
@@ -52,6 +51,26 @@ describe("strategic merge", () => {
     expect(replaced["spec"]).toEqual({ hostNetwork: false });
     expect(() => applyStrategicPatch(pod(), { spec: { containers: [{ image: "nameless" }] } })).toThrow("has no name");
   });
+});
+
+test("what a patch adds to a list comes before what it does not name, as kubeadm's strategic merge has it", () => {
+  const names = (list: string[]) => list.map((name) => ({ name }));
+  const merged = (target: string[], patch: object[]) =>
+    (
+      applyStrategicPatch({ containers: names(target) }, { containers: patch }) as { containers: { name: string }[] }
+    ).containers
+      .map(({ name }) => name)
+      .join("");
+  expect(merged(["a", "b", "c"], names(["x"]))).toBe("xabc");
+  expect(merged(["a", "b", "c"], names(["c", "x", "a"]))).toBe("bcxa");
+  expect(merged(["a", "b", "c"], [...names(["x", "b"]), { name: "a", $patch: "delete" }])).toBe("xbc");
+  expect(merged(["a", "b"], [{ $patch: "replace" }, ...names(["z", "y"])])).toBe("zy");
+  for (const [patch, message] of [
+    [[{ image: "x" }], "an item of containers has no name"],
+    [["text"], "an item of containers has no name"],
+    [[{ name: "a", $patch: "swap" }], 'unknown $patch directive "swap"'],
+  ] as const)
+    expect(() => merged(["a"], patch as never)).toThrow(message);
 });
 
 test("the examples of RFC 7386", () => {
@@ -95,14 +114,12 @@ test("patches are read from a directory in kubeadm's naming", () => {
   const dir = mkdtempSync(join(tmpdir(), "kubestick-patches-"));
   try {
     writeFileSync(join(dir, "etcd0+merge.json"), '{"spec":{"hostNetwork":false}}');
-    writeFileSync(join(dir, "etcd1+json.yaml"), "- {op: add, path: /metadata/x, value: y}\n");
+    writeFileSync(join(dir, "etcd1+json.yaml"), "- {op: add, path: /metadata/x, value: z}\n");
     writeFileSync(join(dir, "kube-apiserver.yaml"), "spec: {priority: 1}\n");
     writeFileSync(join(dir, "README.md"), "ignored");
-    const patches = readPatches(new Files("/"), dir);
-    expect(applyPatches(pod(), "etcd", patches)).toMatchObject({ metadata: { x: "y" }, spec: { hostNetwork: false } });
+    const { patches } = readPatches(dir);
+    expect(applyPatches(pod(), "etcd", patches)).toMatchObject({ metadata: { x: "z" }, spec: { hostNetwork: false } });
     expect(applyPatches(pod(), "kube-apiserver", patches)).toMatchObject({ spec: { priority: 1, hostNetwork: true } });
-    writeFileSync(join(dir, "unknown.yaml"), "{}");
-    expect(() => readPatches(new Files("/"), dir)).toThrow("is not a patch's file name");
   } finally {
     rmSync(dir, { recursive: true });
   }

@@ -10,7 +10,8 @@ import { KubestickError } from "../../lib/host/errors.ts";
 import { fitKubeletConfig, kubeletConfig } from "../../lib/kubelet/config.ts";
 import { kubeletFlags, parseKubeletFlags } from "../../lib/kubelet/flags.ts";
 import { componentPod } from "../../lib/manifests/control-plane.ts";
-import { mergeArgs } from "../../lib/manifests/pod.ts";
+import { podPullPolicy } from "../../lib/manifests/images.ts";
+import { commandFlag, mergeArgs } from "../../lib/manifests/pod.ts";
 import { findPhase, flatten, type Phase, type PhaseResult, runPhases, skipList } from "../../lib/phases/runner.ts";
 import { error, runChecks, warning, warnOfUnknown } from "../../lib/preflight/check.ts";
 import { CLUSTER_CHECKS } from "../../lib/preflight/join.ts";
@@ -140,11 +141,35 @@ describe("static pods", () => {
       spec: { containers: { env: object[]; volumeMounts: object[] }[] };
     };
     expect(pod.spec.containers[0]!.env).toEqual([
-      { name: "HTTPS_PROXY", value: "http://p:3128" },
       { name: "GOMAXPROCS", value: "1" },
+      { name: "HTTPS_PROXY", value: "http://p:3128" },
     ]);
     expect(pod.spec.containers[0]!.volumeMounts).toContainEqual({ mountPath: "/b", name: "x", readOnly: true });
   });
+});
+
+test("a component's flags are found in its own container, wherever a patch has put others", () => {
+  const pod =
+    "metadata: {name: etcd}\nspec: {containers: [{name: sidecar, command: [x, --a=1]}, {name: etcd, command: [etcd, --a=2]}]}\n";
+  expect(commandFlag(pod, "a")).toBe("2");
+  expect(commandFlag(pod.replace("name: etcd}\n", "name: other}\n"), "a")).toBe("1");
+  for (const odd of [
+    "",
+    "[",
+    "spec: {containers: x}",
+    "spec: {containers: [null]}",
+    "spec: {containers: [{command: x}]}",
+  ])
+    expect(commandFlag(odd, "a")).toBeUndefined();
+});
+
+test("pods are not pulled anew where the node's images are, nor at all on a node that never pulls", () => {
+  const policy = (imagePullPolicy?: string) =>
+    podPullPolicy({ name: "n", criSocket: "", ...(imagePullPolicy ? { imagePullPolicy } : {}) });
+  expect([policy(), policy("Always"), policy("IfNotPresent"), policy("Never")]).toEqual([
+    ...Array(3).fill("IfNotPresent"),
+    "Never",
+  ]);
 });
 
 describe("fitting to the host", () => {
@@ -238,8 +263,8 @@ test("kubelet flags survive being written to a file and read back", () => {
   expect(parseKubeletFlags(env)).toEqual([
     "--hostname-override=other",
     "--node-ip=10.0.0.7",
-    '--node-labels=a="b",c=$d',
     "--register-with-taints=k=v:NoSchedule",
+    '--node-labels=a="b",c=$d',
   ]);
   expect(kubeletFlags({ name: "cp1", criSocket: "" }, "cp1")).toBe('KUBELET_KUBEADM_ARGS=""\n');
   expect(parseKubeletFlags("nonsense")).toEqual([]);

@@ -13,12 +13,13 @@ import {
   NEWEST_CONTROL_PLANE_VERSION,
 } from "../../lib/constants/versions.ts";
 import { Files } from "../../lib/host/files.ts";
-import { kubeconfig, toYaml } from "../../lib/kubeconfig/kubeconfig.ts";
+import { kubeconfig } from "../../lib/kubeconfig/kubeconfig.ts";
 import { requiredImages } from "../../lib/manifests/images.ts";
 import { InitContext, type InitOptions } from "../../lib/phases/init/context.ts";
 import { INIT_CHECKS } from "../../lib/preflight/init.ts";
 import { removedKubeletFlags } from "../../lib/preflight/kubelet.ts";
 import { controlPlaneListening, listeningInodes } from "../../lib/preflight/ports.ts";
+import { writeYaml } from "../../lib/yaml/write.ts";
 import { testCa } from "../support/api-double.ts";
 import { configFrom, FACTS, MINIMAL } from "../support/config.ts";
 import { silentUi } from "../support/ui.ts";
@@ -138,7 +139,7 @@ describe("Kubernetes 1.37", () => {
         spec: { template: { spec: { containers: [{ name: "kube-proxy", env: [{ name: "A", value: "1" }] }] } } },
       },
     };
-    const set = kubeProxyObjects(config, "https://10.0.0.1:6443", {}, [patch]).at(-1) as {
+    const set = kubeProxyObjects(config, "https://10.0.0.1:6443", {}, { patches: [patch], environment: {} }).at(-1) as {
       spec: { template: { spec: { containers: { name: string; image: string; env: { name: string }[] }[] } } };
     };
     const [container, ...others] = set.spec.template.spec.containers;
@@ -217,7 +218,7 @@ test("init talks to its own API server, not to an endpoint whose balancer may co
     const { ca } = await testCa();
     files.write(
       "/etc/kubernetes/admin.conf",
-      toYaml(kubeconfig("kubernetes", "a", ctx.clusterServer, ca, { token: "t" })),
+      writeYaml(kubeconfig("kubernetes", "a", ctx.clusterServer, ca, { token: "t" })),
     );
     expect(ctx.clusterServer).toBe("https://balancer.lan:6443");
     expect(ctx.connection("admin.conf").server).toBe("https://10.99.0.11:6443");

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { corednsConfigMap, corednsDeployment, corednsRbac, corednsService } from "../../addons/coredns.ts";
 import { kubeProxyObjects } from "../../addons/kube-proxy.ts";
 import { ApiError } from "../../api/errors.ts";
+import { mapOf, mapsOf } from "../../api/fields.ts";
 import { serviceAccount } from "../../api/rbac.ts";
 import type { KubeObject } from "../../api/resources.ts";
 import { clusterInfoRbac, discoveryKubeconfig } from "../../bootstrap/cluster-info.ts";
@@ -22,7 +23,7 @@ import { Files } from "../../host/files.ts";
 import { CONTROL_PLANE_TAINT } from "../../kubelet/flags.ts";
 import { applyPatches } from "../../manifests/patches.ts";
 import { certificatePem } from "../../pki/certificate.ts";
-import { networkObjects, providerObjects, startNodeAgent } from "../network.ts";
+import { applyProvider, networkObjects, providerObjects, startNodeAgent } from "../network.ts";
 import type { Phase } from "../runner.ts";
 import type { InitContext } from "./context.ts";
 
@@ -127,8 +128,7 @@ export const markControlPlanePhase: InitPhase = {
       const current = ctx.options.dryRun ? (node as unknown as KubeObject) : await cluster.get("v1", "Node", name);
       try {
         if (current) {
-          const spec = (current["spec"] ?? {}) as { taints?: Taint[] };
-          const kept = (spec.taints ?? []).filter(
+          const kept = (mapsOf(mapOf(current["spec"])?.["taints"]) as unknown as Taint[]).filter(
             (t) => !taints.some((ours) => ours.key === t.key && ours.effect === t.effect),
           );
           // The resource version makes the API server refuse if the node's taints changed in between.
@@ -221,7 +221,10 @@ export const addonPhase: InitPhase = {
       ],
       skipIf: (ctx) => (ctx.config.cluster.proxy.disabled ? "proxy.disabled is set" : undefined),
       run: async (ctx) => {
-        await ctx.apply(kubeProxyObjects(ctx.config, ctx.clusterServer, ctx.kubeProxy(), ctx.patches));
+        const { patches } = ctx;
+        await ctx.apply(
+          kubeProxyObjects(ctx.config, ctx.clusterServer, ctx.kubeProxy(), { patches, environment: process.env }),
+        );
         ctx.ui.step("addon", "Applied essential addon: kube-proxy");
       },
     },
@@ -239,7 +242,8 @@ export const addonPhase: InitPhase = {
           return;
         }
         // The user's file lies on this machine, not below --rootfs.
-        await ctx.apply(providerObjects(network, new Files("/").readText(resolve(network)), ctx.bundle));
+        const objects = providerObjects(network, new Files("/").readText(resolve(network)), ctx.bundle);
+        await applyProvider((some) => ctx.apply(some), objects);
         ctx.ui.step("network", `Applied the network provider of ${network}`);
       },
     },

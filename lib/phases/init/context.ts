@@ -1,6 +1,7 @@
 import { kubeProxyConfig } from "../../addons/kube-proxy.ts";
 import { ApiClient } from "../../api/client.ts";
 import { type Cluster, DryRunCluster } from "../../api/cluster.ts";
+import { ApiError } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/resources.ts";
 import { clusterAdmins } from "../../bootstrap/rbac.ts";
 import type { Bundle } from "../../bundle/bundle.ts";
@@ -8,15 +9,16 @@ import type { Decision } from "../../bundle/install.ts";
 import { parseDuration } from "../../config/schema.ts";
 import type { ComponentConfig, InitConfig } from "../../config/types.ts";
 import { API_CALL_TIMEOUT } from "../../constants/durations.ts";
+import { GROUP_MASTERS } from "../../constants/names.ts";
 import { KUBERNETES_DIR } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
 import type { HostFacts } from "../../host/facts.ts";
-import { Files } from "../../host/files.ts";
+import type { Files } from "../../host/files.ts";
 import { Ledger } from "../../host/ledger.ts";
 import { familiesOf, joinHostPort, splitHostPort } from "../../host/net.ts";
 import { type Connection, readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
 import { type Adaptation, kubeletConfig } from "../../kubelet/config.ts";
-import { readPatches } from "../../manifests/patches.ts";
+import type { Patch } from "../../manifests/patches.ts";
 import { CertificateStore } from "../../pki/store.ts";
 import { usesSystemdCgroup } from "../../runtime/containerd-config.ts";
 import { Cri } from "../../runtime/cri.ts";
@@ -24,6 +26,9 @@ import { serviceManager } from "../../services/manager.ts";
 import type { ServiceManagerControl } from "../../services/service.ts";
 import type { Ui } from "../../ui/ui.ts";
 import { decideBinaries } from "../bundle.ts";
+import { userPatches } from "../patches.ts";
+
+const SUPER_ADMIN_KUBECONFIG = `${KUBERNETES_DIR}/super-admin.conf`;
 
 /** What `init` was asked to do besides its configuration. */
 export interface InitOptions {
@@ -54,7 +59,7 @@ export class InitContext {
   #client: ApiClient | undefined;
   #cluster: Promise<Cluster> | undefined;
   #driver: Promise<"systemd" | "cgroupfs" | undefined> | undefined;
-  #patches: ReturnType<typeof readPatches> | undefined;
+  #patches: Patch[] | undefined;
   readonly #told = new Set<string>();
 
   constructor(
@@ -66,7 +71,10 @@ export class InitContext {
     readonly bundle: Bundle | undefined = undefined,
     /** One account of this host's files: a join hands its own on. */
     readonly ledger: Ledger = new Ledger(files),
+    /** The user's patches, where they have been read already. */
+    patches: Patch[] | undefined = undefined,
   ) {
+    this.#patches = patches;
     this.pki = new CertificateStore(files, config, facts.now);
     this.services = serviceManager(facts.serviceManager, files);
     this.certificateKey = config.certificateKey || undefined;
@@ -99,10 +107,9 @@ export class InitContext {
     return this.#cri;
   }
 
-  /** The user's patches; none where no directory is given. Patches are read from this machine, not from `--rootfs`. */
-  get patches(): ReturnType<typeof readPatches> {
-    const directory = this.config.patches?.directory;
-    this.#patches ??= directory ? readPatches(new Files("/"), directory) : [];
+  /** The user's patches; none where no directory is given. They are read once, from this machine, not from `--rootfs`. */
+  get patches(): Patch[] {
+    this.#patches ??= userPatches(this.config.patches?.directory, this.ui);
     return this.#patches;
   }
 
@@ -169,11 +176,11 @@ export class InitContext {
 
   /** A client with the rights of `system:masters`, or of admin.conf where super-admin.conf has been put away. */
   get client(): ApiClient {
-    const name = this.files.exists(`${KUBERNETES_DIR}/super-admin.conf`) ? "super-admin.conf" : "admin.conf";
+    const name = this.files.exists(SUPER_ADMIN_KUBECONFIG) ? "super-admin.conf" : "admin.conf";
     const timeout = this.config.timeouts?.kubernetesAPICall;
-    this.#client ??= new ApiClient(this.connection(name), {
-      callTimeoutMs: timeout ? parseDuration(timeout) : API_CALL_TIMEOUT,
-    });
+    const callTimeoutMs = timeout ? parseDuration(timeout) : API_CALL_TIMEOUT;
+    // An API server that has just started does not know its RBAC roles yet, and forbids everything.
+    this.#client ??= new ApiClient(this.connection(name), { callTimeoutMs, refusalsPassMs: callTimeoutMs });
     return this.#client;
   }
 
@@ -185,7 +192,14 @@ export class InitContext {
 
   async #connect(): Promise<Cluster> {
     const cluster = this.options.dryRun ? this.dryRunCluster : this.client;
-    await cluster.apply(clusterAdmins() as KubeObject);
+    await cluster.apply(clusterAdmins() as KubeObject).catch((error: unknown) => {
+      if (!(error instanceof ApiError && error.status === 403) || this.files.exists(SUPER_ADMIN_KUBECONFIG))
+        throw error;
+      throw new KubestickError(error.message, {
+        hint: `nobody has more rights yet: put ${SUPER_ADMIN_KUBECONFIG} there, whose user is in the group ${GROUP_MASTERS}, then run the same command again`,
+        cause: error,
+      });
+    });
     return cluster;
   }
 

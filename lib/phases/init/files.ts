@@ -1,18 +1,19 @@
-import { X509Certificate } from "node:crypto";
 import { GROUP_MASTERS, GROUP_NODES, USER_NODE_PREFIX } from "../../constants/names.ts";
 import { KUBERNETES_DIR, MANIFESTS_DIR } from "../../constants/paths.ts";
 import { KubestickError, moveAway } from "../../host/errors.ts";
-import { kubeconfig, readKubeconfig, toYaml } from "../../kubeconfig/kubeconfig.ts";
+import { kubeconfig, readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
 import {
   CA_CERTIFICATE_DIRS,
   CONTROL_PLANE_COMPONENTS,
   type ComponentName,
   componentPod,
 } from "../../manifests/control-plane.ts";
-import { applyPatches, sortedYaml } from "../../manifests/patches.ts";
+import { applyPatches } from "../../manifests/patches.ts";
 import { certificatePem } from "../../pki/certificate.ts";
 import { ADMIN_IDENTITY, CERTIFICATES, type ClientIdentity } from "../../pki/kubeadm-certs.ts";
+import { readCertificates } from "../../pki/pem.ts";
 import type { Outcome } from "../../pki/store.ts";
+import { sortedYaml, writeYaml } from "../../yaml/write.ts";
 import type { Phase } from "../runner.ts";
 import type { InitContext } from "./context.ts";
 
@@ -125,6 +126,7 @@ export const certsPhase: InitPhase = {
           const outcome = await ctx.pki.ensure(spec);
           const names = spec.altNames?.(ctx.config);
           ctx.ui.step("certs", `${SAID[outcome]} "${spec.base}" certificate and key`);
+          if (spec.name === "ca" && outcome === "external") warnOfUnsigned(ctx);
           if (names && outcome === "created") {
             ctx.ui.step(
               "certs",
@@ -145,6 +147,15 @@ export const certsPhase: InitPhase = {
     },
   ],
 };
+
+/** Said before a node waits for what never comes. */
+function warnOfUnsigned({ config, pki, ui, options }: InitContext): void {
+  const signer = config.cluster.controllerManager.extraArgs?.some(({ name }) => name === "cluster-signing-key-file");
+  if (signer || options.joining) return;
+  ui.warn(
+    `the CA's key ${pki.path("ca.key")} is not on this host (external CA), so the cluster signs no kubelet's certificate: each join waits until whoever has the key signs its request (kubectl get csr)`,
+  );
+}
 
 const pairOf = (ctx: InitContext, base: string) => [ctx.pki.path(`${base}.crt`), ctx.pki.path(`${base}.key`)];
 const serviceAccountPair = (ctx: InitContext) => [ctx.pki.path("sa.key"), ctx.pki.path("sa.pub")];
@@ -183,26 +194,19 @@ async function writeKubeconfig(ctx: InitContext, spec: KubeconfigSpec): Promise<
     });
   const existing = ctx.files.readText(path);
   if (existing !== undefined) {
-    // The kubelet's own file names a certificate that appears only once the kubelet has run.
-    const found = readKubeconfig(existing, path, (file) => ctx.files.readText(file) ?? "");
-    if (found.ca.trim() !== certificatePem(ca).trim()) {
-      throw new KubestickError(`${path} belongs to another cluster: its CA is not ${ctx.pki.path("ca.crt")}`, {
-        hint: moveAway(path),
-      });
-    }
-    if (found.server !== server) {
-      throw new KubestickError(`${path} points to ${found.server}, but this control plane is at ${server}`, {
-        hint: moveAway(path),
-      });
-    }
-    const expiry = expiryOf(found.clientCertificate);
-    if (expiry && expiry < ctx.facts.now) {
-      throw new KubestickError(`the client certificate in ${path} expired on ${expiry.toISOString()}`, {
-        hint: moveAway(path, "to have it made anew"),
-      });
-    }
+    checkKubeconfig(ctx, path, existing, server);
     ctx.ui.step("kubeconfig", `Using the existing "${spec.file}" kubeconfig file`);
     return;
+  }
+  const key = ctx.pki.path("ca.key");
+  if (!ctx.files.exists(key)) {
+    if (spec.name === "super-admin") {
+      ctx.ui.step("kubeconfig", `No "${spec.file}": the CA's key is not on this host, and "admin.conf" is used`);
+      return;
+    }
+    throw new KubestickError(`${path} is missing, and the CA's key ${key} is not on this host to make it`, {
+      hint: `external CA mode: make ${path} elsewhere and copy it here, then run the same command again`,
+    });
   }
   const identity = spec.identity(ctx);
   const credentials = await ctx.pki.clientCertificate(identity, spec.file);
@@ -213,13 +217,30 @@ async function writeKubeconfig(ctx: InitContext, spec: KubeconfigSpec): Promise<
     certificatePem(ca),
     credentials,
   );
-  ctx.ledger.write(path, toYaml(content), { mode: 0o600, secret: true });
+  ctx.ledger.write(path, writeYaml(content), { mode: 0o600, secret: true });
   ctx.ui.step("kubeconfig", `Writing "${spec.file}" kubeconfig file`);
 }
 
-/** The kubelet's certificate may not be there yet; then there is nothing to expire. */
-function expiryOf(pem: string | undefined): Date | undefined {
-  return pem ? new X509Certificate(pem).validToDate : undefined;
+/** What kubeadm asks of a kubeconfig that is there (kubeadm phases/kubeconfig validateKubeConfig), and that its certificate has not expired. */
+function checkKubeconfig(ctx: InitContext, path: string, text: string, server: string): void {
+  // The kubelet's own file names a certificate that appears only once the kubelet has run.
+  const found = readKubeconfig(text, path, (file) => ctx.files.readText(file) ?? "");
+  const [first] = readCertificates(found.ca, `the certificate authority of ${path}`);
+  if (!ctx.pki.certificates("ca").some(({ raw }) => raw.equals(first!.raw)))
+    throw new KubestickError(`${path} belongs to another cluster: its CA is not ${ctx.pki.path("ca.crt")}`, {
+      hint: moveAway(path),
+    });
+  // It may lead to a balancer, or by a name, and with an external CA it cannot be made anew.
+  if (found.server !== server)
+    ctx.ui.warn(`${path} points to ${found.server}, and this control plane is at ${server}; it is used as it is`);
+  const [certificate] = found.clientCertificate
+    ? readCertificates(found.clientCertificate, `the client certificate of ${path}`)
+    : [];
+  const { now } = ctx.facts;
+  if (certificate && certificate.validToDate < now)
+    throw new KubestickError(`the client certificate in ${path} expired on ${certificate.validToDate.toISOString()}`, {
+      hint: moveAway(path, "to have it made anew"),
+    });
 }
 
 /** init's phase `etcd`: the static pod of a local etcd. */
@@ -256,6 +277,18 @@ export const controlPlanePhase: InitPhase = {
   })),
 };
 
+/**
+ * A file with the CA's certificate alone, where ca.crt has more, such as the root of an intermediate: the controller
+ * manager signs with no other (it ends with "expected 1 certificate, found 2").
+ */
+function signingCertificate(ctx: InitContext): { signingCertificate?: string } {
+  const [ca, ...behind] = ctx.pki.certificates("ca");
+  if (!ca || behind.length === 0 || !ctx.files.exists(ctx.pki.path("ca.key"))) return {};
+  const path = ctx.pki.path("cluster-signing.crt");
+  ctx.ledger.replace(path, certificatePem(ca), { mode: 0o644 });
+  return { signingCertificate: path };
+}
+
 /** Writes a component's static pod; `initialCluster` names etcd's members when this one joins them. */
 export function writeManifest(
   ctx: InitContext,
@@ -267,6 +300,8 @@ export function writeManifest(
     initialCluster,
     caDirs: CA_CERTIFICATE_DIRS.filter((dir) => ctx.files.exists(dir)),
     environment: process.env,
+    externalCa: ctx.files.exists(ctx.pki.path("ca.crt")) && !ctx.files.exists(ctx.pki.path("ca.key")),
+    ...(component === "kube-controller-manager" ? signingCertificate(ctx) : {}),
   });
   const path = `${MANIFESTS_DIR}/${component}.yaml`;
   const changed = ctx.ledger.write(path, sortedYaml(applyPatches(pod, component, ctx.patches)), { mode: 0o600 });

@@ -69,8 +69,7 @@ export function joinCommands(ctx: InitContext): { command: string; controlPlane?
       hint: "run first: kubestick init phase certs ca",
     });
   const token = ctx.options.skipTokenPrint ? "<value withheld>" : ctx.config.bootstrapTokens[0]!.token;
-  const pin = caPin(ca);
-  const command = joinCommand(ctx.clusterServer, token, pin);
+  const command = joinCommand(ctx.clusterServer, token, [caPin(ca)]);
   if (!ctx.options.uploadCerts || !ctx.certificateKey) return { command };
   const key = ctx.options.skipCertificateKeyPrint ? "<value withheld>" : ctx.certificateKey;
   return { command, controlPlane: `${command} --control-plane --certificate-key ${key}` };

@@ -5,6 +5,7 @@ import { CONTROL_PLANE_TIMEOUT, KUBELET_HEALTH_TIMEOUT } from "../../constants/d
 import { KUBE_CONTROLLER_MANAGER_PORT, KUBE_SCHEDULER_PORT } from "../../constants/ports.ts";
 import { KubestickError, reason } from "../../host/errors.ts";
 import { joinHostPort } from "../../host/net.ts";
+import { within } from "../../host/within.ts";
 import { probeOf } from "../../manifests/probe.ts";
 import { describeContainer } from "../../runtime/diagnose.ts";
 import type { Phase } from "../runner.ts";
@@ -19,6 +20,8 @@ interface Target {
 }
 
 const POLL_MS = 100;
+/** How long one health answer may take, whatever listens on that port. */
+const ANSWER_MS = 4_000;
 /** How often the container runtime is asked what became of the containers that are not healthy yet. */
 const LOOK_MS = 1_000;
 
@@ -110,8 +113,11 @@ async function waitFor(ctx: InitContext, targets: Target[], limitMs: number): Pr
 
 async function ask(url: string, dispatcher: Agent): Promise<string> {
   try {
-    const { statusCode, body } = await request(url, { dispatcher, headersTimeout: 2_000, bodyTimeout: 2_000 });
-    await body.dump();
+    const statusCode = await within(ANSWER_MS, async (signal) => {
+      const response = await request(url, { dispatcher, signal });
+      await response.body.dump();
+      return response.statusCode;
+    });
     // An API server that turns anonymous questions down is alive all the same.
     return statusCode === 200 || statusCode === 401 || statusCode === 403 ? "ok" : `answers ${statusCode}`;
   } catch (error) {

@@ -3,9 +3,10 @@ import { type ClockSkew, type DiscoveredCluster, discoverByToken } from "../../b
 import { type Credentials, discoverByFile } from "../../bootstrap/discovery-file.ts";
 import type { Bundle } from "../../bundle/bundle.ts";
 import type { Decision } from "../../bundle/install.ts";
+import { isUnspecified, serviceFamily } from "../../config/defaults.ts";
 import { parseDuration } from "../../config/schema.ts";
 import type { ComponentConfig, JoinConfiguration, LocalApiEndpoint, NodeRegistration } from "../../config/types.ts";
-import { DISCOVERY_TIMEOUT } from "../../constants/durations.ts";
+import { API_CALL_TIMEOUT, DISCOVERY_TIMEOUT } from "../../constants/durations.ts";
 import { DEFAULT_CRI_SOCKET } from "../../constants/paths.ts";
 import { API_SERVER_PORT } from "../../constants/ports.ts";
 import { KUBERNETES_VERSION } from "../../constants/versions.ts";
@@ -14,7 +15,7 @@ import { type HostFacts, requireAdvertiseAddress } from "../../host/facts.ts";
 import type { Files } from "../../host/files.ts";
 import { Ledger } from "../../host/ledger.ts";
 import { joinHostPort, splitHostPort } from "../../host/net.ts";
-import { readPatches } from "../../manifests/patches.ts";
+import type { Patch } from "../../manifests/patches.ts";
 import { setClock } from "../../node/clock.ts";
 import { Cri } from "../../runtime/cri.ts";
 import { serviceManager } from "../../services/manager.ts";
@@ -22,8 +23,11 @@ import type { ServiceManagerControl } from "../../services/service.ts";
 import type { Ui } from "../../ui/ui.ts";
 import { decideBinaries } from "../bundle.ts";
 import type { InitContext } from "../init/context.ts";
+import { userPatches } from "../patches.ts";
 import { controlPlaneContext } from "./control-plane.ts";
 import { sharedKubeletConfig } from "./uploaded-config.ts";
+
+const NEW_TOKEN_MS = 5_000;
 
 /** What `join` was asked to do besides its configuration. */
 export interface JoinOptions {
@@ -48,6 +52,7 @@ export class JoinContext {
   #kubelet: Promise<ComponentConfig> | undefined;
   #controlPlane: Promise<InitContext> | undefined;
   #decisions: Decision[] | undefined;
+  #patches: Patch[] | undefined;
 
   constructor(
     readonly config: JoinConfiguration,
@@ -113,14 +118,14 @@ export class JoinContext {
     return this.#cri;
   }
 
-  /** The user's patches; none where no directory is given. */
-  get patches(): ReturnType<typeof readPatches> {
-    const directory = this.config.patches?.directory;
-    return directory ? readPatches(this.files, directory) : [];
+  /** The user's patches, read once; none where no directory is given. */
+  get patches(): Patch[] {
+    this.#patches ??= userPatches(this.config.patches?.directory, this.ui);
+    return this.#patches;
   }
 
   /** A timeout of the configuration in milliseconds, or a default. */
-  timeout(name: "discovery" | "tlsBootstrap", fallback: number): number {
+  timeout(name: "discovery" | "tlsBootstrap" | "kubernetesAPICall", fallback: number): number {
     const text = this.config.timeouts?.[name];
     return text ? parseDuration(text) : fallback;
   }
@@ -140,6 +145,7 @@ export class JoinContext {
       pins: caCertHashes ?? [],
       unsafeSkipCaVerification: unsafeSkipCAVerification ?? false,
       timeoutMs,
+      waiting: (why) => this.ui.live("preflight", [`discovery: ${why}`]),
       setClock: (skew) => this.#setClock(skew),
     });
     return this.#discovered;
@@ -168,6 +174,11 @@ export class JoinContext {
     const own = await this.credentials();
     this.#client ??= new ApiClient(
       "token" in own ? { server, ca, ...own } : { server, ca, clientCertificate: own.certificate, clientKey: own.key },
+      {
+        callTimeoutMs: this.timeout("kubernetesAPICall", API_CALL_TIMEOUT),
+        // A token made just now is in the cluster before every API server knows it.
+        refusalsPassMs: NEW_TOKEN_MS,
+      },
     );
     return this.#client;
   }
@@ -184,12 +195,13 @@ export class JoinContext {
     return this.#controlPlane;
   }
 
-  /** The address of this node's own API server. Throws UsageError when it cannot be told. */
-  localEndpoint(): LocalApiEndpoint {
+  /** The address of this node's own API server, of the family of the cluster's Services. Throws UsageError when it cannot be told. */
+  localEndpoint(serviceSubnet: string): LocalApiEndpoint {
     const given = this.config.controlPlane?.localAPIEndpoint ?? {};
-    const unset = !given.advertiseAddress || given.advertiseAddress === "0.0.0.0";
     return {
-      advertiseAddress: unset ? requireAdvertiseAddress(this.facts) : given.advertiseAddress!,
+      advertiseAddress: isUnspecified(given.advertiseAddress)
+        ? requireAdvertiseAddress(this.facts, serviceFamily(serviceSubnet))
+        : given.advertiseAddress!,
       bindPort: given.bindPort ?? API_SERVER_PORT,
     };
   }

@@ -1,13 +1,14 @@
-import { parse } from "yaml";
+import { textsOf } from "../../api/fields.ts";
 import { apiServerKubeletClient } from "../../bootstrap/rbac.ts";
 import { openCertificate, sharedCertificates } from "../../bootstrap/upload-certs.ts";
 import { defaultCluster } from "../../config/defaults.ts";
 import { parseConfig } from "../../config/load.ts";
 import { ConfigError } from "../../config/problems.ts";
-import type { ComponentConfig, InitConfig } from "../../config/types.ts";
+import type { InitConfig } from "../../config/types.ts";
+import { validateFamilies } from "../../config/validate.ts";
 import { CM_KUBEADM_CONFIG, NAMESPACE_SYSTEM, SECRET_CERTS } from "../../constants/names.ts";
 import { KUBELET_KUBECONFIG } from "../../constants/paths.ts";
-import { KubestickError } from "../../host/errors.ts";
+import { KubestickError, UsageError } from "../../host/errors.ts";
 import { readKubeconfig, withServer } from "../../kubeconfig/kubeconfig.ts";
 import { markControlPlanePhase } from "../init/cluster.ts";
 import { InitContext } from "../init/context.ts";
@@ -27,14 +28,9 @@ const workersOnly = (ctx: JoinContext) => (ctx.config.controlPlane ? undefined :
 /** Reads the cluster's configuration and makes of it what `init` would work from on this node. Throws KubestickError. */
 export async function controlPlaneContext(ctx: JoinContext): Promise<InitContext> {
   const client = await ctx.client();
-  const map = await client.get<{ data?: Record<string, string> }>(
-    "v1",
-    "ConfigMap",
-    CM_KUBEADM_CONFIG,
-    NAMESPACE_SYSTEM,
-  );
+  const map = await client.get("v1", "ConfigMap", CM_KUBEADM_CONFIG, NAMESPACE_SYSTEM);
   const source = `${NAMESPACE_SYSTEM}/${CM_KUBEADM_CONFIG}`;
-  const parsed = parseConfig(map?.data?.["ClusterConfiguration"] ?? "", source);
+  const parsed = parseConfig(textsOf(map?.["data"])["ClusterConfiguration"] ?? "", source);
   if (parsed.problems.length > 0) throw new ConfigError(parsed.problems);
   if (!parsed.cluster) throw new KubestickError(`the ConfigMap ${source} holds no ClusterConfiguration`);
   // A cluster of kubeadm's that says nothing has RSA keys, unless the old gate asked for the others.
@@ -48,13 +44,15 @@ export async function controlPlaneContext(ctx: JoinContext): Promise<InitContext
   const kubelet = await ctx.sharedKubeletConfig();
   const config: InitConfig = {
     bootstrapTokens: [],
-    localAPIEndpoint: ctx.localEndpoint(),
+    localAPIEndpoint: ctx.localEndpoint(cluster.networking.serviceSubnet),
     nodeRegistration: { imagePullPolicy: "IfNotPresent", ...ctx.node },
     ...(ctx.config.timeouts ? { timeouts: ctx.config.timeouts } : {}),
-    ...(ctx.config.patches ? { patches: ctx.config.patches } : {}),
     cluster,
-    kubelet: parse(JSON.stringify(kubelet)) as ComponentConfig,
+    kubelet: structuredClone(kubelet),
   };
+  validateFamilies(config, (_path, message) => {
+    throw new UsageError(`the cluster's networking.serviceSubnet: ${message}`);
+  });
   const options = {
     ...ctx.options,
     rootfs: "/",
@@ -64,12 +62,13 @@ export async function controlPlaneContext(ctx: JoinContext): Promise<InitContext
     joining: true,
     network: "none",
   };
-  return new InitContext(config, ctx.facts, ctx.files, ctx.ui, options, ctx.bundle, ctx.ledger);
+  return new InitContext(config, ctx.facts, ctx.files, ctx.ui, options, ctx.bundle, ctx.ledger, ctx.patches);
 }
 
-/** A control plane with a CA of its own would be another cluster. */
+/** A control plane with a CA of its own would be another cluster. A CA's key may be elsewhere, where what it signs is here. */
 function requireShared(cp: InitContext): void {
-  const missing = Object.values(sharedCertificates(cp.config)).filter((path) => !cp.files.exists(path));
+  const needed = Object.values(sharedCertificates(cp.config)).filter((path) => !path.endsWith("ca.key"));
+  const missing = needed.filter((path) => !cp.files.exists(path));
   if (missing.length === 0) return;
   throw new KubestickError(`these files of the first control plane are not here: ${missing.join(", ")}`, {
     hint: "give the key with --certificate-key (on the first: kubestick init phase upload-certs --upload-certs), or copy them by hand",
@@ -91,7 +90,7 @@ async function downloadCerts(ctx: JoinContext): Promise<void> {
   );
   const again = "upload them again on the first control plane: kubestick init phase upload-certs --upload-certs";
   const client = await ctx.client();
-  const secret = await client.get<{ data?: Record<string, string> }>("v1", "Secret", SECRET_CERTS, NAMESPACE_SYSTEM);
+  const secret = await client.get("v1", "Secret", SECRET_CERTS, NAMESPACE_SYSTEM);
   if (!secret)
     throw new KubestickError(
       `the Secret ${NAMESPACE_SYSTEM}/${SECRET_CERTS} is not there: it is kept for two hours only`,
@@ -100,7 +99,7 @@ async function downloadCerts(ctx: JoinContext): Promise<void> {
       },
     );
   for (const [name, path] of wanted) {
-    const sealed = secret.data?.[name];
+    const sealed = textsOf(secret["data"])[name];
     if (sealed === undefined) throw new KubestickError(`the Secret ${SECRET_CERTS} lacks ${name}`, { hint: again });
     let data: Buffer;
     try {
@@ -124,7 +123,10 @@ async function useLocalServer(ctx: JoinContext): Promise<void> {
   if (text === undefined) return;
   if (readKubeconfig(text, KUBELET_KUBECONFIG, (file) => ctx.files.readText(file) ?? "").server === cp.localServer)
     return;
-  ctx.files.write(KUBELET_KUBECONFIG, withServer(text, cp.localServer), { mode: 0o600, secret: true });
+  ctx.files.write(KUBELET_KUBECONFIG, withServer(text, cp.localServer, KUBELET_KUBECONFIG), {
+    mode: 0o600,
+    secret: true,
+  });
   await ctx.services.restart("kubelet");
   ctx.ui.step("kubelet-wait-bootstrap", `The kubelet now uses this node's own API server, ${cp.localServer}`);
 }

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { textsOf } from "../../api/fields.ts";
 import type { KubeObject } from "../../api/resources.ts";
+import { parseDuration } from "../../config/schema.ts";
 import { MINUTE } from "../../constants/durations.ts";
 import { ANNOTATION_ETCD_CLIENT_URLS, NAMESPACE_SYSTEM } from "../../constants/names.ts";
 import { MANIFESTS_DIR } from "../../constants/paths.ts";
@@ -13,27 +15,35 @@ import { writeManifest } from "../init/files.ts";
 
 const ETCD_MANIFEST = `${MANIFESTS_DIR}/etcd.yaml`;
 const POLL_MS = 500;
-/** As long as kubeadm (timeouts.etcdAPICall). */
+/** As long as kubeadm. */
 const ENDPOINTS_TIMEOUT_MS = 2 * MINUTE;
 /** A learner on a slow card takes its time to catch up. */
 const PROMOTE_TIMEOUT_MS = 4 * MINUTE;
+/** How long etcd may be busy with itself: a card that was slow for a minute is perhaps well again in the next. */
+const PASSING_MS = 2 * MINUTE;
 
-type Pod = KubeObject & { metadata: { annotations?: Record<string, string> } };
+/** timeouts.etcdAPICall, or a default. */
+function timeout(ctx: InitContext, fallback: number): number {
+  const given = ctx.config.timeouts?.etcdAPICall;
+  return given ? parseDuration(given) : fallback;
+}
 
 /** The client URLs of the cluster's etcd members, as kubeadm notes them on their pods; this node's own left out. */
 export async function etcdEndpoints(ctx: InitContext): Promise<string[]> {
-  const { items } = await ctx.client.list<Pod>("v1", "Pod", {
+  const { items } = await ctx.client.list<KubeObject>("v1", "Pod", {
     namespace: NAMESPACE_SYSTEM,
     query: { labelSelector: "component=etcd,tier=control-plane" },
   });
   const own = clientUrl(ctx);
-  const urls = items.map((pod) => pod.metadata.annotations?.[ANNOTATION_ETCD_CLIENT_URLS] ?? "").filter(Boolean);
+  const urls = items
+    .map((pod) => textsOf(pod.metadata["annotations"])[ANNOTATION_ETCD_CLIENT_URLS] ?? "")
+    .filter(Boolean);
   return urls.flatMap((text) => text.split(",")).filter((url) => url !== own);
 }
 
 /** As etcdEndpoints, but waits for the first: the pod of a control plane made just now is perhaps not in the API yet. */
 async function knownEndpoints(ctx: InitContext): Promise<string[]> {
-  for (const deadline = Date.now() + ENDPOINTS_TIMEOUT_MS; ; await sleep(POLL_MS)) {
+  for (const deadline = Date.now() + timeout(ctx, ENDPOINTS_TIMEOUT_MS); ; await sleep(POLL_MS)) {
     const endpoints = await etcdEndpoints(ctx);
     if (endpoints.length > 0) return endpoints;
     if (Date.now() > deadline)
@@ -78,19 +88,20 @@ export async function joinEtcd(ctx: InitContext): Promise<void> {
     return;
   }
   const etcd = etcdMembers(ctx, await knownEndpoints(ctx));
-  const own = peerUrl(ctx);
   const dataDir = ctx.config.cluster.etcd.local!.dataDir;
   try {
-    let members = await etcd.list();
+    const own = peerUrl(ctx);
+    let members = await whileItPasses(ctx, () => etcd.list());
     let added = false;
-    if (!members.some((m) => m.peerUrls.includes(own))) {
+    if (!isMember(members, own)) {
       refuseForeignData(ctx, dataDir);
-      await retryOnLeaderChange(() => etcd.addLearner(own));
+      await whileItPasses(ctx, () => addOnce(etcd, own));
       added = true;
       ui.step("etcd", `Added this node to etcd as a learner (${own})`);
-      members = await etcd.list();
+      members = await whileItPasses(ctx, () => etcd.list());
     }
-    const me = members.find((m) => m.peerUrls.includes(own))!;
+    const me = members.find((m) => m.peerUrls.includes(own));
+    if (!me) throw new KubestickError(`etcd does not list this node (${own}), which was added to it`);
     try {
       ledger.claim(dataDir);
       files.mkdir(dataDir, 0o700);
@@ -111,7 +122,7 @@ export async function joinEtcd(ctx: InitContext): Promise<void> {
 /** `--initial-cluster`: the members that have started, and this one, in the order of their names. */
 function initialCluster(members: EtcdMember[], me: EtcdMember, name: string): string[] {
   return members
-    .filter((m) => m.name !== "" && m.id !== me.id)
+    .filter((m) => m.name !== "" && m.peerUrls.length > 0 && m.id !== me.id)
     .map((m) => `${m.name}=${m.peerUrls[0]}`)
     .concat(`${name}=${me.peerUrls[0]}`)
     .sort();
@@ -125,7 +136,7 @@ function refuseForeignData(ctx: InitContext, dataDir: string): void {
 
 /** Promotes as soon as etcd finds the learner in sync. */
 async function promote(ctx: InitContext, etcd: EtcdMembers, id: string): Promise<void> {
-  const deadline = Date.now() + PROMOTE_TIMEOUT_MS;
+  const deadline = Date.now() + timeout(ctx, PROMOTE_TIMEOUT_MS);
   for (;;) {
     try {
       await etcd.promote(id);
@@ -135,7 +146,7 @@ async function promote(ctx: InitContext, etcd: EtcdMembers, id: string): Promise
       const waits =
         error instanceof EtcdError ? !/can only promote a learner member$|not found/.test(error.message) : true;
       // Somebody else, or a call of ours whose answer was lost, has promoted it already.
-      if (!waits && !(await etcd.list()).find((m) => m.id === id)?.learner) return;
+      if (!waits && !(await whileItPasses(ctx, () => etcd.list())).find((m) => m.id === id)?.learner) return;
       if (!waits || Date.now() > deadline)
         throw new KubestickError(`this node's etcd did not catch up with the others: ${reason(error)}`, {
           hint: `look at its log below /var/log/pods, and at the kubelet's: ${ctx.services.logCommand("kubelet")}`,
@@ -146,17 +157,31 @@ async function promote(ctx: InitContext, etcd: EtcdMembers, id: string): Promise
   }
 }
 
-/** While etcd elects a leader, it refuses; the cluster is well again in a moment. */
-async function retryOnLeaderChange<T>(attempt: () => Promise<T>): Promise<T> {
-  for (let tries = 0; ; tries++) {
+const isMember = (members: EtcdMember[], url: string) => members.some((m) => m.peerUrls.includes(url));
+
+/** Adds a learner, unless an earlier try did whose answer was lost, as on a card that takes its time to write. */
+async function addOnce(etcd: EtcdMembers, url: string): Promise<void> {
+  try {
+    await etcd.addLearner(url);
+  } catch (error) {
+    if (error instanceof EtcdError && /already exist/i.test(error.message) && isMember(await etcd.list(), url)) return;
+    throw error;
+  }
+}
+
+/** While etcd elects a leader, or its card is slow, it refuses or does not answer; the cluster is well again in a moment. */
+async function whileItPasses<T>(ctx: InitContext, attempt: () => Promise<T>): Promise<T> {
+  for (const deadline = Date.now() + timeout(ctx, PASSING_MS); ; ) {
     try {
       return await attempt();
     } catch (error) {
       // "unhealthy cluster": a member that joined just before is still starting; "too many learner": one at a time.
-      const passing = /leader|unhealthy cluster|too many learner|timed out|no member of etcd answers/i.test(
-        reason(error),
-      );
-      if (!passing || tries >= 60) throw error;
+      const passing =
+        /leader|unhealthy cluster|too many learner|timed out|too many requests|no member of etcd answers/i.test(
+          reason(error),
+        );
+      if (!passing || Date.now() > deadline) throw error;
+      ctx.ui.live("etcd", [`etcd: waits (${reason(error)})`]);
       await sleep(1_000);
     }
   }
@@ -166,7 +191,7 @@ async function retryOnLeaderChange<T>(attempt: () => Promise<T>): Promise<T> {
 async function rollBack(ctx: InitContext, etcd: EtcdMembers, id: string, dataDir: string): Promise<void> {
   ctx.files.remove(ETCD_MANIFEST);
   try {
-    await etcd.remove(id);
+    await whileItPasses(ctx, () => etcd.remove(id));
     ctx.ui.step("etcd", "Took this node out of etcd again");
     ctx.files.removeTree(`${dataDir}/member`);
   } catch (error) {

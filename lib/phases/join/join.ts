@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiClient } from "../../api/client.ts";
-import { type KubeObject, objectPath } from "../../api/resources.ts";
+import { conditionsOf, mapOf, textOf, textsOf } from "../../api/fields.ts";
+import { objectPath } from "../../api/resources.ts";
 import { splitToken } from "../../bootstrap/token.ts";
 import { useUpToken } from "../../bootstrap/tokens.ts";
 import { lookAtAside } from "../../bundle/install.ts";
@@ -12,11 +13,12 @@ import { CERTIFICATES_DIR, KUBELET_KUBECONFIG } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
 import type { Files } from "../../host/files.ts";
 import { familiesOf } from "../../host/net.ts";
-import { addressTowards } from "../../host/reach.ts";
+import { addressTowards, resolves } from "../../host/reach.ts";
 import { type Connection, readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
 import { bootstrapKubelet, hasNodeCertificate } from "../../kubelet/bootstrap.ts";
 import { fitKubeletConfig } from "../../kubelet/config.ts";
 import { chooseNodeIp } from "../../kubelet/node-ip.ts";
+import { readCertificates } from "../../pki/pem.ts";
 import { verifyBundle } from "../../preflight/bundle.ts";
 import { runChecks, warnOfUnknown } from "../../preflight/check.ts";
 import { INIT_CHECKS } from "../../preflight/init.ts";
@@ -30,6 +32,7 @@ import { CONTROL_PLANE_PHASES, controlPlanePreparePhase } from "./control-plane.
 import { podNetworks } from "./uploaded-config.ts";
 
 const POLL_MS = 200;
+const NEW_SERVER_MS = 15_000;
 
 const preflightPhase: Phase<JoinContext> = {
   name: "preflight",
@@ -45,13 +48,29 @@ const preflightPhase: Phase<JoinContext> = {
     const installed = lookAtAside(hostBinaryKind("kubelet")!);
     const { server } = await ctx.discover();
     ctx.ui.step("preflight", `Found it: its CA and its signature are the expected ones; its API server is ${server}`);
-    const told = await (await ctx.client()).callIfAllowed<{ gitVersion?: string }>("GET", "/version");
+    await warnOfName(ctx, server);
+    const told = await (await ctx.client()).callIfAllowed("GET", "/version");
     const { decisions, options, node } = ctx;
-    const checked = { decisions, options, node, kubelet: await installed, clusterVersion: told?.gitVersion };
+    const checked = {
+      decisions,
+      options,
+      node,
+      kubelet: await installed,
+      clusterVersion: textOf(told?.["gitVersion"]) || undefined,
+    };
     await runChecks(CLUSTER_CHECKS, checked, ctx.ui, ignored);
     if (ctx.config.controlPlane) await runChecks(CONTROL_PLANE_CHECKS, await ctx.controlPlane(), ctx.ui, ignored);
   },
 };
+
+/** Said before it is waited for: the name may come with a DNS server that starts a little later. */
+async function warnOfName(ctx: JoinContext, server: string): Promise<void> {
+  const { hostname } = new URL(server);
+  if (await resolves(hostname.replace(/^\[|\]$/g, ""))) return;
+  ctx.ui.warn(
+    `the cluster's API server is ${server}, and the name ${hostname} does not resolve on this host: add it to /etc/hosts (echo "ADDRESS ${hostname}" >> /etc/hosts), or to the DNS that this host asks`,
+  );
+}
 
 const kubeletStartPhase: Phase<JoinContext> = {
   name: "kubelet-start",
@@ -69,10 +88,12 @@ const kubeletStartPhase: Phase<JoinContext> = {
     const { local, adaptations } = fitKubeletConfig(shared, ctx.facts, driver);
     for (const { setting, why } of adaptations) ui.step("kubelet-start", `${setting} (because ${why})`);
     const caFile =
-      (shared["authentication"] as { x509?: { clientCAFile?: string } })?.x509?.clientCAFile ??
-      `${CERTIFICATES_DIR}/ca.crt`;
+      textOf(mapOf(mapOf(shared["authentication"])?.["x509"])?.["clientCAFile"]) || `${CERTIFICATES_DIR}/ca.crt`;
     ledger.claim(KUBELET_KUBECONFIG);
-    ledger.write(caFile, cluster.ca, { mode: 0o644 });
+    // kubeadm writes the CA where caCertPath says; the kubelet looks for it where the cluster's configuration says. A control
+    // plane has the cluster's own file by now, in which more can stand behind the CA.
+    for (const path of new Set([caFile, ctx.config.caCertPath || `${CERTIFICATES_DIR}/ca.crt`]))
+      if (!holds(files, path, cluster.ca)) ledger.write(path, cluster.ca, { mode: 0o644 });
     if (!joined && ctx.options.dryRun) ui.step("kubelet-start", "Would ask the cluster for the kubelet's certificate");
     else if (!joined) {
       ui.step("kubelet-start", "Asking the cluster for the kubelet's certificate (TLS bootstrap)");
@@ -82,7 +103,11 @@ const kubeletStartPhase: Phase<JoinContext> = {
         client,
         cluster,
         timeoutMs: ctx.timeout("tlsBootstrap", TLS_BOOTSTRAP_TIMEOUT),
-        waiting: (request) => ui.live("kubelet-start", [`kubelet: ${request} waits to be approved and signed`]),
+        waiting: (request) => ui.live("kubelet-start", [`kubelet: waits for the certificate of ${request}`]),
+        unsigned: (request) =>
+          ui.warn(
+            `${request} is approved, and nobody signs it. A control plane without ca.key (external CA) signs no kubelet's certificate; whoever has the key takes the request (kubectl get csr ${request} -o jsonpath='{.spec.request}'), signs it as a client's, and puts the certificate into the object's status.certificate`,
+          ),
       });
     }
     // A control plane is tainted when it is marked as one.
@@ -102,9 +127,17 @@ const kubeletStartPhase: Phase<JoinContext> = {
   },
 };
 
+/** Whether every CA of a PEM text stands in a file. Throws KubestickError when the file holds something else. */
+function holds(files: Files, path: string, ca: string): boolean {
+  const data = files.read(path);
+  if (data === undefined) return false;
+  const known = readCertificates(data, path);
+  return readCertificates(ca, "the cluster's CA").every((wanted) => known.some(({ raw }) => raw.equals(wanted.raw)));
+}
+
 /** The address that the cluster reaches this node by, where the default route does not tell: the one that reaches the cluster. */
 async function ownAddress(ctx: JoinContext, server: string): Promise<string | undefined> {
-  if (ctx.config.controlPlane) return ctx.localEndpoint().advertiseAddress;
+  if (ctx.config.controlPlane) return (await ctx.controlPlane()).config.localAPIEndpoint.advertiseAddress;
   if (ctx.facts.defaultInterface !== undefined) return undefined;
   const { hostname, port } = new URL(server);
   return addressTowards(hostname.replace(/^\[|\]$/g, ""), Number(port) || 443);
@@ -118,12 +151,8 @@ async function useUp(ctx: JoinContext, client: ApiClient): Promise<void> {
 
 /** Two kubelets under one name would fight over it; kubeadm looks for it too. */
 async function refuseTakenName(ctx: JoinContext, client: ApiClient): Promise<void> {
-  const node = await client.get<KubeObject & { status?: { conditions?: { type: string; status: string }[] } }>(
-    "v1",
-    "Node",
-    ctx.nodeName,
-  );
-  const ready = node?.status?.conditions?.some((c) => c.type === "Ready" && c.status === "True");
+  const node = await client.get("v1", "Node", ctx.nodeName);
+  const ready = conditionsOf(node).some((c) => c.type === "Ready" && c.status === "True");
   if (ready) {
     throw new KubestickError(`the cluster already has a node named ${ctx.nodeName}, and it is Ready`, {
       hint: "give this one another name with --node-name, or remove the other: kubectl delete node NAME",
@@ -140,7 +169,8 @@ function nodeConnection(files: Files): Connection {
 async function registered(ctx: JoinContext): Promise<void> {
   const deadline = Date.now() + ctx.timeout("tlsBootstrap", TLS_BOOTSTRAP_TIMEOUT);
   // Thirty boards that join at once keep a small control plane busy for longer than one call's time.
-  const client = new ApiClient(nodeConnection(ctx.files), { callTimeoutMs: Math.max(1, deadline - Date.now()) });
+  const callTimeoutMs = Math.max(1, deadline - Date.now());
+  const client = new ApiClient(nodeConnection(ctx.files), { callTimeoutMs, refusalsPassMs: callTimeoutMs });
   try {
     while (!(await client.get("v1", "Node", ctx.nodeName))) {
       const state = ctx.services.isActive("kubelet") ? "registers the node" : "does not run";
@@ -170,8 +200,9 @@ const networkPhase: Phase<JoinContext> = {
     try {
       // A cluster that kubeadm made has no such object, and lets nobody look.
       const path = objectPath("v1", "ConfigMap", CM_KUBESTICK, NAMESPACE_SYSTEM);
-      const map = await client.callIfAllowed<{ data?: Record<string, string> }>("GET", path);
-      if (map?.data?.["network"] === "flat") await startNodeAgent(ctx);
+      // This control plane's own API server answers before it knows who has which rights.
+      const map = await client.callIfAllowed("GET", path, ctx.config.controlPlane ? NEW_SERVER_MS : 0);
+      if (textsOf(map?.["data"])["network"] === "flat") await startNodeAgent(ctx);
     } finally {
       await client.close();
     }

@@ -1,22 +1,24 @@
-import { parse } from "yaml";
 import type { ApiClient } from "../../api/client.ts";
+import { mapOf, textOf, textsOf } from "../../api/fields.ts";
 import { objectPath } from "../../api/resources.ts";
 import type { ComponentConfig } from "../../config/types.ts";
 import { CM_KUBEADM_CONFIG, CM_KUBELET_CONFIG, NAMESPACE_SYSTEM } from "../../constants/names.ts";
 import { KubestickError } from "../../host/errors.ts";
+import { readYaml, YamlError } from "../../yaml/read.ts";
 
 /** The kubelet configuration that a cluster keeps for its nodes. Throws KubestickError when it keeps none. */
 export async function sharedKubeletConfig(client: ApiClient): Promise<ComponentConfig> {
-  const map = await client.get<{ data?: Record<string, string> }>(
-    "v1",
-    "ConfigMap",
-    CM_KUBELET_CONFIG,
-    NAMESPACE_SYSTEM,
-  );
-  const config: unknown = parse(map?.data?.["kubelet"] ?? "", { maxAliasCount: 0 });
-  if (config !== null && typeof config === "object" && !Array.isArray(config)) return config as ComponentConfig;
+  const map = await client.get("v1", "ConfigMap", CM_KUBELET_CONFIG, NAMESPACE_SYSTEM);
+  let why = "";
+  try {
+    const config = mapOf(readYaml(textsOf(map?.["data"])["kubelet"] ?? ""));
+    if (config) return config;
+  } catch (error) {
+    if (!(error instanceof YamlError)) throw error;
+    why = `: line ${error.line}: ${error.message}`;
+  }
   throw new KubestickError(
-    `the cluster's ConfigMap ${NAMESPACE_SYSTEM}/${CM_KUBELET_CONFIG} holds no kubelet configuration`,
+    `the cluster's ConfigMap ${NAMESPACE_SYSTEM}/${CM_KUBELET_CONFIG} holds no kubelet configuration${why}`,
     {
       hint: "on a control plane: kubestick init phase upload-config kubelet",
     },
@@ -26,13 +28,12 @@ export async function sharedKubeletConfig(client: ApiClient): Promise<ComponentC
 /** The networks of the cluster's pods, or else of its Services, separated by commas; empty where nobody tells. */
 export async function podNetworks(client: ApiClient): Promise<string> {
   const path = objectPath("v1", "ConfigMap", CM_KUBEADM_CONFIG, NAMESPACE_SYSTEM);
-  const map = await client.callIfAllowed<{ data?: Record<string, string> }>("GET", path);
+  const map = await client.callIfAllowed("GET", path);
   try {
     // Not read as a configuration: a worker joins clusters whose configuration this version does not know.
-    const cluster = parse(map?.data?.["ClusterConfiguration"] ?? "", { maxAliasCount: 0 }) as {
-      networking?: { podSubnet?: unknown; serviceSubnet?: unknown };
-    } | null;
-    return String(cluster?.networking?.podSubnet ?? cluster?.networking?.serviceSubnet ?? "");
+    const cluster = mapOf(readYaml(textsOf(map?.["data"])["ClusterConfiguration"] ?? ""));
+    const networking = mapOf(cluster?.["networking"]);
+    return textOf(networking?.["podSubnet"]) || textOf(networking?.["serviceSubnet"]);
   } catch {
     return "";
   }

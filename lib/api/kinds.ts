@@ -1,0 +1,40 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { KubestickError } from "../host/errors.ts";
+import type { ApiClient } from "./client.ts";
+import { groupPath, isKnownKind, type KubeObject, objectPath } from "./resources.ts";
+
+const POLL_MS = 500;
+/** How long a kind may take to appear: a CustomResourceDefinition that was just applied is served within seconds. */
+const APPEARS_MS = 30_000;
+
+/** What an API group's version serves (meta/v1 APIResourceList), as far as paths need it. */
+interface ResourceList {
+  resources?: { name?: unknown; kind?: unknown; namespaced?: unknown }[];
+}
+
+/**
+ * The path of an object of any kind, also of those that a provider's manifest brings: the API server is asked for the
+ * plural. A namespaced object without a namespace is in `default`, as with kubectl. Throws KubestickError for a kind
+ * that does not appear.
+ */
+export async function pathOf(client: ApiClient, object: KubeObject): Promise<string> {
+  const { apiVersion, kind, metadata } = object;
+  if (isKnownKind(kind)) return objectPath(apiVersion, kind, metadata.name, metadata.namespace ?? "default");
+  for (const deadline = Date.now() + APPEARS_MS; ; await sleep(POLL_MS)) {
+    const list = await client.callIfAllowed<ResourceList>("GET", groupPath(apiVersion));
+    const resources = Array.isArray(list?.resources) ? list.resources : [];
+    const found = resources.find((r) => r?.kind === kind && typeof r.name === "string" && !r.name.includes("/"));
+    if (found) {
+      const within =
+        found.namespaced === true ? `/namespaces/${encodeURIComponent(metadata.namespace ?? "default")}` : "";
+      return `${groupPath(apiVersion)}${within}/${found.name}/${encodeURIComponent(metadata.name)}`;
+    }
+    if (Date.now() > deadline)
+      throw new KubestickError(
+        `the cluster has no kind ${kind} in ${apiVersion}, so ${metadata.name} cannot be applied`,
+        {
+          hint: "its CustomResourceDefinition belongs into the manifest, or into the cluster before it",
+        },
+      );
+  }
+}
