@@ -10,6 +10,7 @@ import { reportDryRun } from "../lib/phases/dry-run.ts";
 import { InitContext, type InitOptions } from "../lib/phases/init/context.ts";
 import { INIT_PHASES, joinCommands } from "../lib/phases/init/init.ts";
 import { type FlatPhase, findPhase, flatten, type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
+import { printJson } from "../lib/ui/ui.ts";
 import { bundleOptions, listValue, openNodeBundle, readConfigFile, rejectMixedFlags, uiOf } from "./flags.ts";
 import { flagConfig, INIT_FLAGS, overrides } from "./init-flags.ts";
 
@@ -145,5 +146,5 @@ function printReport(ctx: InitContext, phases: PhaseResult[], failure: unknown, 
         }
       : {}),
   };
-  process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+  printJson(report);
 }

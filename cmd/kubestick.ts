@@ -4,8 +4,9 @@
 const [word, name = ""] = process.argv.slice(2);
 if (word === "supervise" && !name.startsWith("-")) {
   const { superviseForever } = await import("../lib/services/supervisor.ts");
+  const { paragraph } = await import("../lib/ui/text.ts");
   await superviseForever(name).catch((error: Error) => {
-    process.stderr.write(`error: ${error.message}\n`);
+    process.stderr.write(`error: ${paragraph(error.message)}\n`);
     process.exitCode = 1;
   });
 } else if (word === "node-agent" && process.argv.length === 3) {

@@ -9,6 +9,7 @@ import { labKubeconfig, labStatus, type NodeState } from "../lib/lab/status.ts";
 import { type LabRun, labUp, missingForLab } from "../lib/lab/up.ts";
 import { isCompiled } from "../lib/services/executable.ts";
 import { formatTable } from "../lib/ui/table.ts";
+import { printJson } from "../lib/ui/ui.ts";
 import { byName, type Flag, GLOBAL_FLAGS, NODE_FLAGS, openNodeBundle, uiOf } from "./flags.ts";
 import { INIT_FLAGS } from "./init-flags.ts";
 
@@ -53,7 +54,7 @@ export async function labUpCommand(given: Given): Promise<void> {
     ...(given.has("dir") ? [`--dir ${how.dir}`] : []),
   ];
   const command = (words: string) => ["kubestick lab", words, ...flags].join(" ");
-  if (ui.json) process.stdout.write(`${JSON.stringify({ command: "lab up", nodes }, null, 2)}\n`);
+  if (ui.json) printJson({ command: "lab up", nodes });
   ui.print(`
 ${table(nodes)}
 
@@ -132,7 +133,7 @@ function existing(given: Given): LabPlan {
 export async function labStatusCommand(given: Given): Promise<void> {
   const ui = uiOf(given);
   const { nodes, problem } = await labStatus(dirOf(given), existing(given));
-  if (ui.json) process.stdout.write(`${JSON.stringify({ nodes, ...(problem ? { problem } : {}) }, null, 2)}\n`);
+  if (ui.json) printJson({ nodes, ...(problem ? { problem } : {}) });
   else {
     ui.print(table(nodes));
     if (problem !== undefined) ui.warn(`the cluster did not answer: ${problem}`);
@@ -170,6 +171,7 @@ export async function labDownCommand(given: Given): Promise<void> {
   const ui = uiOf(given);
   const plan = loadPlan(dirOf(given), nameOf(given));
   if (plan) await labDown(dirOf(given), plan, ui);
+  if (ui.json) printJson({ command: "lab down", name: nameOf(given), removed: plan !== undefined });
   ui.print(plan ? `The lab ${plan.name} is gone.` : `There is no lab ${nameOf(given)}.`);
 }
 

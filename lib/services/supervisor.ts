@@ -6,6 +6,7 @@ import { KubestickError } from "../host/errors.ts";
 import { Files } from "../host/files.ts";
 import { parseKubeletFlags } from "../kubelet/flags.ts";
 import { neverInThePast } from "../node/clock.ts";
+import { oneLine } from "../ui/text.ts";
 import { stableExecutable } from "./executable.ts";
 import type { ServiceManagerControl, ServiceSpec } from "./service.ts";
 
@@ -170,7 +171,7 @@ function ended(child: ChildProcess): Promise<string> {
 }
 
 function note(name: string, text: string): void {
-  fs.appendFileSync(logFile(name), `${new Date().toISOString()} kubestick: ${text}\n`);
+  fs.appendFileSync(logFile(name), `${new Date().toISOString()} kubestick: ${oneLine(text)}\n`);
 }
 
 /** Keeps one old log. The child holds the file open for appending, so the contents are copied and cut, not renamed. */

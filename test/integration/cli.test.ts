@@ -47,6 +47,37 @@ describe("usage", () => {
     expect((await kubestick("--help")).stdout).toContain("init");
   });
 
+  test("help is asked for in each usual way, and has no colour where no terminal is", async () => {
+    for (const [words, same] of [
+      [["help"], ["--help"]],
+      [["-h"], ["--help"]],
+      [
+        ["help", "init"],
+        ["init", "--help"],
+      ],
+      [
+        ["help", "init", "phase", "certs", "ca"],
+        ["init", "phase", "certs", "ca", "--help"],
+      ],
+      [
+        ["help", "bundle", "create"],
+        ["bundle", "create", "-h"],
+      ],
+    ]) {
+      const { code, stdout, stderr } = await kubestick(...words!);
+      expect({ words, code, stderr, stdout }).toEqual({ words, ...(await kubestick(...same!)) });
+      expect(code).toBe(0);
+      expect(stdout).not.toContain("\x1b");
+    }
+    expect(await kubestick("help", "nonsense")).toMatchObject({ code: 2, stdout: "" });
+  });
+
+  test("token generate prints a token, as text or JSON", async () => {
+    expect((await kubestick("token", "generate")).stdout).toMatch(/^[a-z0-9]{6}\.[a-z0-9]{16}\n$/);
+    const { stdout } = await kubestick("token", "generate", "-o", "json");
+    expect(JSON.parse(stdout)).toEqual({ token: expect.stringMatching(/^[a-z0-9]{6}\.[a-z0-9]{16}$/) });
+  });
+
   test("what is not known is refused with a suggestion and exit code 2", async () => {
     for (const [args, hint] of [
       [["intt"], 'did you mean "kubestick init"?'],
@@ -97,6 +128,8 @@ describe("usage", () => {
   test("version, as text and JSON", async () => {
     expect((await kubestick("version")).stdout).toMatch(/^kubestick v\S+ \(Kubernetes v1\.\d+\.\d+, linux\/\w+/);
     expect(JSON.parse((await kubestick("version", "-o", "json")).stdout)).toHaveProperty("kubernetesVersion");
+    expect(await kubestick("--version")).toEqual(await kubestick("version"));
+    expect(await kubestick("--version", "-o", "json")).toEqual(await kubestick("version", "-o", "json"));
   });
 });
 
