@@ -30,11 +30,14 @@ export class ApiClient {
   readonly #agent: Agent;
   readonly #token: string | undefined;
   readonly #callTimeoutMs: number;
+  /** Whether what is forbidden is asked for again; see RetryOptions. */
+  readonly rightsMayCome: boolean;
 
-  constructor(connection: Connection, options: { callTimeoutMs?: number } = {}) {
+  constructor(connection: Connection, options: { callTimeoutMs?: number; rightsMayCome?: boolean } = {}) {
     this.server = connection.server.replace(/\/+$/, "");
     this.#token = connection.token;
     this.#callTimeoutMs = options.callTimeoutMs ?? API_CALL_TIMEOUT;
+    this.rightsMayCome = options.rightsMayCome ?? false;
     this.#agent = new Agent({
       connections: 8,
       // Over HTTP/2 every retry would go to the one connection that just fell silent; over HTTP/1.1 a time-out ends it.
@@ -101,7 +104,7 @@ export class ApiClient {
           throw new ConnectError(what, this.server, error);
         }
       },
-      { deadline, signal: options.signal },
+      { deadline, rightsMayCome: this.rightsMayCome, signal: options.signal },
     );
   }
 

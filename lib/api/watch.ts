@@ -48,7 +48,7 @@ export async function* watch<T extends KubeObject = KubeObject>(
     } catch (error) {
       if (options.signal.aborted) return;
       if (error instanceof ApiError && error.status === 410) version = "";
-      else if (!isTransient(error)) throw error;
+      else if (!isTransient(error, client.rightsMayCome)) throw error;
       await sleep(pause * (0.5 + Math.random()), undefined, { signal: options.signal }).catch(() => undefined);
       pause = Math.min(pause * 2, 30_000);
     }

@@ -47,7 +47,7 @@ async function follow(files: Files, log: Log, signal: AbortSignal): Promise<void
   if (text === undefined) throw new KubestickError(`${KUBELET_KUBECONFIG} is not there yet`);
   const connection = readKubeconfig(text, KUBELET_KUBECONFIG, (file) => files.readText(file));
   const self = nodeNameOf(connection.clientCertificate);
-  const client = new ApiClient(connection);
+  const client = new ApiClient(connection, { rightsMayCome: true });
   const nodes = new Map<string, NodeNetwork>();
   const state = { rules: "", refusals: "" };
   let timer: ReturnType<typeof setTimeout> | undefined;

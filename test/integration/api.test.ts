@@ -14,7 +14,7 @@ afterEach(async () => {
 
 async function pair(
   handler: Handler,
-  options: { callTimeoutMs?: number; anyClient?: boolean } = { callTimeoutMs: 3_000 },
+  options: { callTimeoutMs?: number; rightsMayCome?: boolean; anyClient?: boolean } = { callTimeoutMs: 3_000 },
 ) {
   const double = await apiDouble(handler, options);
   const client = new ApiClient(
@@ -134,10 +134,17 @@ describe("requests", () => {
       expect(failure.message).toContain(words);
       expect(failure.message).toContain("the detail");
     }
-    const { client } = await pair((_request, response) => json(response, 403, { message: "no" }), {
-      callTimeoutMs: 300,
-    });
+    let asked = 0;
+    const forbid = (_request: unknown, response: Parameters<typeof json>[0]) => {
+      asked++;
+      json(response, 403, { message: "no" });
+    };
+    const { client } = await pair(forbid);
     await expect(client.apply(configMap)).rejects.toThrow("forbids this (403)");
+    expect(asked).toBe(1);
+    const begun = await pair(forbid, { callTimeoutMs: 500, rightsMayCome: true });
+    await expect(begun.client.apply(configMap)).rejects.toThrow("forbids this (403)");
+    expect(asked).toBeGreaterThan(2);
   });
 
   test("a server that is starting is asked again, with one deadline for all", async () => {

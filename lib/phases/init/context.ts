@@ -173,6 +173,8 @@ export class InitContext {
     const timeout = this.config.timeouts?.kubernetesAPICall;
     this.#client ??= new ApiClient(this.connection(name), {
       callTimeoutMs: timeout ? parseDuration(timeout) : API_CALL_TIMEOUT,
+      // An API server that has just begun has not loaded its roles yet.
+      rightsMayCome: true,
     });
     return this.#client;
   }

@@ -168,6 +168,8 @@ export class JoinContext {
     const own = await this.credentials();
     this.#client ??= new ApiClient(
       "token" in own ? { server, ca, ...own } : { server, ca, clientCertificate: own.certificate, clientKey: own.key },
+      // The control plane that was found has perhaps just begun too.
+      { rightsMayCome: true },
     );
     return this.#client;
   }

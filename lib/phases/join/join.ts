@@ -140,7 +140,10 @@ function nodeConnection(files: Files): Connection {
 async function registered(ctx: JoinContext): Promise<void> {
   const deadline = Date.now() + ctx.timeout("tlsBootstrap", TLS_BOOTSTRAP_TIMEOUT);
   // Thirty boards that join at once keep a small control plane busy for longer than one call's time.
-  const client = new ApiClient(nodeConnection(ctx.files), { callTimeoutMs: Math.max(1, deadline - Date.now()) });
+  const client = new ApiClient(nodeConnection(ctx.files), {
+    callTimeoutMs: Math.max(1, deadline - Date.now()),
+    rightsMayCome: true,
+  });
   try {
     while (!(await client.get("v1", "Node", ctx.nodeName))) {
       const state = ctx.services.isActive("kubelet") ? "registers the node" : "does not run";
