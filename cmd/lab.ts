@@ -4,7 +4,7 @@ import { ADMIN_KUBECONFIG } from "../lib/constants/paths.ts";
 import { KubestickError, UsageError } from "../lib/host/errors.ts";
 import { findProgram } from "../lib/host/facts.ts";
 import { labDown } from "../lib/lab/down.ts";
-import { checkPlan, type LabMember, type LabPlan, labMembers, loadPlan } from "../lib/lab/plan.ts";
+import { checkLabDir, checkPlan, type LabMember, type LabPlan, labMembers, loadPlan } from "../lib/lab/plan.ts";
 import { labKubeconfig, labStatus, type NodeState } from "../lib/lab/status.ts";
 import { type LabRun, labUp, missingForLab } from "../lib/lab/up.ts";
 import { isCompiled } from "../lib/services/executable.ts";
@@ -37,12 +37,13 @@ export const LAB_FLAGS: Record<"common" | "up", Flag[]> = {
   ]),
 };
 
-const dirOf = (given: Given) => resolve(given.get("dir") ?? LAB_DIR);
+const dirOf = (given: Given) => resolve(given.get("dir") || LAB_DIR);
 const nameOf = (given: Given) => given.get("name") ?? LAB_NAME;
 
 /** `lab up`: makes a cluster of namespace nodes, from the same bundle and by the same commands as on boards. */
 export async function labUpCommand(given: Given): Promise<void> {
   const ui = uiOf(given);
+  checkLabDir(dirOf(given));
   const plan = planOf(given);
   const missing = missingForLab();
   if (missing !== undefined) throw new KubestickError(`a lab cannot be made here: ${missing}`);

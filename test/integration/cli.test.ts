@@ -121,6 +121,21 @@ describe("usage", () => {
         hinted: hint,
       });
     }
+    fs.symlinkSync("/usr", join(dir, "link"));
+    for (const [below, top] of [
+      ["/opt/labs", "/opt"],
+      ["/etc", "/etc"],
+      ["/opt/../usr/local/none/labs", "/usr"],
+      [join(dir, "link/labs"), "/usr"],
+    ]) {
+      const { code, stderr } = await kubestick("lab", "up", `--dir=${below}`);
+      const refused = stderr.includes(`each node sees this machine's ${top} through an overlay`);
+      expect({ below, code, refused }).toEqual({
+        below,
+        code: 2,
+        refused: true,
+      });
+    }
     expect(await kubestick("lab", "down", `--dir=${labs}`)).toMatchObject({ code: 0 });
     expect(fs.existsSync(labs)).toBe(false);
   });
