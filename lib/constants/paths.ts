@@ -33,8 +33,8 @@ export const LOG_DIR = "/var/log/kubestick";
 export const KUBELET_RESTART_MARK = "/var/lib/kubestick/kubelet-restart";
 /** There while containerd must be restarted to read its new configuration. */
 export const CONTAINERD_RESTART_MARK = "/var/lib/kubestick/containerd-restart";
-/** The kubelet's resolv.conf on a host that has no usable nameserver of its own. */
-export const EMPTY_RESOLV_CONF = "/var/lib/kubestick/resolv.conf";
+/** The kubelet's resolv.conf on a host whose own has nameservers that pods cannot reach, or none. */
+export const OWN_RESOLV_CONF = "/var/lib/kubestick/resolv.conf";
 /** Where a dry run with `--rootfs` leaves the API objects that it would have created. */
 export const DRY_RUN_OBJECTS_DIR = "/var/lib/kubestick/dry-run";
 

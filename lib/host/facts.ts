@@ -1,17 +1,12 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import { delimiter, join } from "node:path";
-import {
-  CGROUP_ROOT_PREFIX,
-  HOST_RESOLV_CONF,
-  KUBELET_CONFIG_FILE,
-  PROGRAM_PATH,
-  SYSTEMD_RESOLVED_CONF,
-} from "../constants/paths.ts";
+import { CGROUP_ROOT_PREFIX, KUBELET_CONFIG_FILE, PROGRAM_PATH } from "../constants/paths.ts";
 import { cgroupVersion, sharesKernel } from "./cgroups.ts";
 import { UsageError } from "./errors.ts";
 import type { Files } from "./files.ts";
-import { formatIp, isLoopback } from "./net.ts";
+import { formatIp } from "./net.ts";
+import { type ResolvConf, readResolvConfs } from "./resolv-conf.ts";
 import { readSystemFile } from "./system-files.ts";
 
 /** Which program starts services on a host; `none` where nothing does. */
@@ -22,12 +17,6 @@ export interface HostAddress {
   interface: string;
   address: string;
   family: 4 | 6;
-}
-
-/** A resolv.conf and the nameservers in it. */
-export interface ResolvConf {
-  path: string;
-  nameservers: string[];
 }
 
 /** What kubestick needs to know of a host, read once. */
@@ -46,10 +35,8 @@ export interface HostFacts {
   addresses: HostAddress[];
   /** The interface of the IPv4 default route, or else the IPv6 one; undefined where there is none. */
   defaultInterface: string | undefined;
-  /** The resolv.conf a pod can use: undefined where no file has a nameserver that is not loopback. */
-  resolvConf: ResolvConf | undefined;
-  /** What /etc/resolv.conf itself says. */
-  hostResolvConf: ResolvConf;
+  /** /etc/resolv.conf, and others that can name this host's nameservers. */
+  resolvConfs: ResolvConf[];
   /** Whether processes may be given any limit; without it runc cannot lower a container's oom_score_adj. */
   capSysResource: boolean;
   /** Whether kube-proxy can set the conntrack table's size, and its TCP timeouts. */
@@ -59,7 +46,6 @@ export interface HostFacts {
 
 /** Reads the facts of this host. `files` gives its configuration files (they can lie below another root). */
 export function readFacts(files: Files): HostFacts {
-  const hostResolvConf = readResolvConf(files, HOST_RESOLV_CONF);
   return {
     hostname: os.hostname().trim().toLowerCase(),
     arch: { x64: "amd64", arm64: "arm64", arm: "arm" }[process.arch as string] ?? process.arch,
@@ -72,10 +58,7 @@ export function readFacts(files: Files): HostFacts {
     serviceManager: serviceManager(),
     addresses: hostAddresses(),
     defaultInterface: defaultInterface(readSystemFile("/proc/net/route"), readSystemFile("/proc/net/ipv6_route")),
-    hostResolvConf,
-    resolvConf: [hostResolvConf, readResolvConf(files, SYSTEMD_RESOLVED_CONF)].find(
-      (r) => usableNameservers(r).length > 0,
-    ),
+    resolvConfs: readResolvConfs(files),
     capSysResource: hasCapability(readSystemFile("/proc/self/status"), CAP_SYS_RESOURCE),
     conntrack: {
       max: writable("/proc/sys/net/netfilter/nf_conntrack_max"),
@@ -98,17 +81,6 @@ function cgroupRoot(files: Files): string | undefined {
   const chosen = /^cgroupRoot: "?(\S+?)"?$/m.exec(files.readText(KUBELET_CONFIG_FILE) ?? "")?.[1];
   if (chosen?.startsWith(CGROUP_ROOT_PREFIX)) return chosen;
   return sharesKernel() ? `${CGROUP_ROOT_PREFIX}${os.hostname().trim().toLowerCase()}` : undefined;
-}
-
-/** Nameservers of a resolv.conf that a pod can reach: a loopback one is the host's own stub (systemd-resolved, dnsmasq). */
-export function usableNameservers(conf: ResolvConf): string[] {
-  return conf.nameservers.filter((address) => !isLoopback(address));
-}
-
-/** A resolv.conf read from a host's files; no nameservers where it is not there. */
-export function readResolvConf(files: Files, path: string): ResolvConf {
-  const nameservers = [...(files.readText(path) ?? "").matchAll(/^\s*nameserver\s+(\S+)/gm)].map((m) => m[1]!);
-  return { path, nameservers };
 }
 
 /** The default route's interface, out of the kernel's IPv4 and IPv6 route tables (proc_net_route(5)); lowest metric first. */

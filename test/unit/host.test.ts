@@ -2,13 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  chooseAdvertiseAddress,
-  defaultInterface,
-  passingAddresses,
-  readResolvConf,
-  usableNameservers,
-} from "../../lib/host/facts.ts";
+import { chooseAdvertiseAddress, defaultInterface, passingAddresses } from "../../lib/host/facts.ts";
 import { Files } from "../../lib/host/files.ts";
 import { Ledger } from "../../lib/host/ledger.ts";
 import { listeningInodes } from "../../lib/preflight/ports.ts";
@@ -145,18 +139,6 @@ describe("facts", () => {
       }),
     ).toBe("10.0.0.2");
     expect(chooseAdvertiseAddress({ addresses: [], defaultInterface: "eth0" })).toBeUndefined();
-  });
-
-  test("loopback nameservers are of no use to pods", () => {
-    const files = new Files(root);
-    files.write(
-      "/etc/resolv.conf",
-      "# nameserver 9.9.9.9\nnameserver 127.0.0.53\n nameserver ::1\nnameserver 10.0.0.1\nsearch lan\n",
-    );
-    const conf = readResolvConf(files, "/etc/resolv.conf");
-    expect(conf.nameservers).toEqual(["127.0.0.53", "::1", "10.0.0.1"]);
-    expect(usableNameservers(conf)).toEqual(["10.0.0.1"]);
-    expect(readResolvConf(files, "/none").nameservers).toEqual([]);
   });
 
   test("listeners are found in the kernel's table", () => {

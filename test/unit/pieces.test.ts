@@ -7,6 +7,7 @@ import { newCertificateKey, openCertificate, sealCertificate } from "../../lib/b
 import type { Decision } from "../../lib/bundle/install.ts";
 import { defaultToken } from "../../lib/config/defaults.ts";
 import { KubestickError } from "../../lib/host/errors.ts";
+import { parseResolvConf } from "../../lib/host/resolv-conf.ts";
 import { fitKubeletConfig, kubeletConfig } from "../../lib/kubelet/config.ts";
 import { kubeletFlags, parseKubeletFlags } from "../../lib/kubelet/flags.ts";
 import { componentPod } from "../../lib/manifests/control-plane.ts";
@@ -153,8 +154,7 @@ describe("fitting to the host", () => {
       cgroupVersion: 1 as const,
       cgroupRoot: undefined,
       swap: true,
-      resolvConf: undefined,
-      hostResolvConf: { path: "/etc/resolv.conf", nameservers: ["127.0.0.53"] },
+      resolvConfs: [parseResolvConf("/etc/resolv.conf", "nameserver 127.0.0.53\n")],
     };
     const shared = kubeletConfig(configFrom(MINIMAL), { ...old, cgroupRoot: "/kubestick-n2" }, "cgroupfs");
     // One node's own: the others do not share its kernel, or have a root of their own.
