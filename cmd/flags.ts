@@ -200,7 +200,7 @@ export function rejectMixedFlags(given: Map<string, string>, flags: Flag[]): voi
 export function nodeFlags(given: Map<string, string>): { name?: string; criSocket?: string } {
   const [name, socket] = [given.get("node-name"), given.get("cri-socket")];
   return {
-    ...(name ? { name: name.trim().toLowerCase() } : {}),
+    ...(name ? { name } : {}),
     ...(socket ? { criSocket: socket.startsWith("/") ? `unix://${socket}` : socket } : {}),
   };
 }

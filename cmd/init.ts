@@ -4,7 +4,7 @@ import { initConfig, type ParsedConfig, parseConfig, parseFlags } from "../lib/c
 import type { ClusterConfiguration } from "../lib/config/types.ts";
 import { POD_SUBNET } from "../lib/constants/network.ts";
 import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
-import { type HostFacts, readFacts, requireAdvertiseAddress } from "../lib/host/facts.ts";
+import { type HostFacts, readFacts, requireAdvertiseAddress, requireNodeName } from "../lib/host/facts.ts";
 import { Files } from "../lib/host/files.ts";
 import { reportDryRun } from "../lib/phases/dry-run.ts";
 import { InitContext, type InitOptions } from "../lib/phases/init/context.ts";
@@ -101,7 +101,7 @@ function applyPodSubnet(parsed: ParsedConfig): void {
 
 function hostDefaults(facts: HostFacts) {
   return {
-    hostname: () => facts.hostname,
+    hostname: () => requireNodeName(facts),
     newToken,
     advertiseAddress: () => requireAdvertiseAddress(facts),
   };

@@ -5,7 +5,7 @@ import { CGROUP_ROOT_PREFIX, KUBELET_CONFIG_FILE, PROGRAM_PATH } from "../consta
 import { cgroupVersion, sharesKernel } from "./cgroups.ts";
 import { UsageError } from "./errors.ts";
 import type { Files } from "./files.ts";
-import { formatIp } from "./net.ts";
+import { formatIp, isDnsSubdomain } from "./net.ts";
 import { type ResolvConf, readResolvConfs } from "./resolv-conf.ts";
 import { readSystemFile } from "./system-files.ts";
 
@@ -21,6 +21,7 @@ export interface HostAddress {
 
 /** What kubestick needs to know of a host, read once. */
 export interface HostFacts {
+  /** This host's own name in lower case, whatever it is; a node's name comes from requireNodeName. */
   hostname: string;
   arch: string;
   root: boolean;
@@ -124,6 +125,31 @@ export function requireAdvertiseAddress(facts: Pick<HostFacts, "addresses" | "de
     found
       ? "choose one with --apiserver-advertise-address"
       : "connect it and give it an address (ip addr add 10.0.0.10/24 dev eth0), or name one with --apiserver-advertise-address",
+  );
+}
+
+/** What to call a node whose host has no name that can be a node's. */
+const ANY_NAME = "board-1";
+
+/** The node's name that this host's own gives. Throws UsageError, with one that could be given, where it cannot be a node's. */
+export function requireNodeName({ hostname }: Pick<HostFacts, "hostname">): string {
+  if (isDnsSubdomain(hostname)) return hostname;
+  const near = hostname
+    .split(".")
+    .map((label) =>
+      label
+        .replace(/[^a-z0-9]+/g, "-")
+        .replace(/^-+|-+$/g, "")
+        .slice(0, 63)
+        .replace(/-+$/, ""),
+    )
+    .filter((label) => label !== "")
+    .join(".");
+  // The kernel's name for a host that nobody has named (include/linux/uts.h, UTS_NODENAME).
+  const suggestion = hostname !== "(none)" && isDnsSubdomain(near) ? near : ANY_NAME;
+  throw new UsageError(
+    `this host's own name ${JSON.stringify(hostname)} cannot be a node's name: letters, digits, '-' and '.' can be in it, and a letter or digit at both ends`,
+    `give the node a name with --node-name, such as --node-name ${suggestion}`,
   );
 }
 

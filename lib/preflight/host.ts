@@ -127,6 +127,11 @@ export function foreignListeners(wanted: Listening, own: string[]): Finding[] {
 function checkHostname({ nodeName: name, facts }: HostCheckContext): Finding[] {
   if (!isDnsSubdomain(name))
     return error(`the node name ${JSON.stringify(name)} is not a lower case host name`, "give one with --node-name");
+  if (/^localhost(\.|$)/.test(name))
+    return warning(
+      `this node is called ${name}, as every board is that nobody has named; a second one of that name takes its place`,
+      "name this host (hostnamectl set-hostname NAME, or /etc/hostname), or give --node-name",
+    );
   const known = [...readSystemFile("/etc/hosts").matchAll(/^\s*[^#\s]+\s+(.*)$/gm)].some((line) =>
     line[1]!.split(/\s+/).includes(name),
   );

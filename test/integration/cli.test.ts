@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
+import { X509Certificate } from "node:crypto";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -235,6 +236,62 @@ describe("dry runs and single phases", () => {
     ]);
     expect(fs.readFileSync(join(root, "etc/kubernetes/manifests/etcd.yaml"), "utf8")).toContain("--name=board");
     expect((await kubestick("init", "phase", "kubelet-start", "--config", file, "--rootfs", root)).code).toBe(2);
+  });
+
+  test("host names in capitals are taken as lower case, from flags, files and this host", async () => {
+    const root = join(dir, "root");
+    const file = join(dir, "config.yaml");
+    fs.writeFileSync(
+      file,
+      `apiVersion: kubeadm.k8s.io/v1beta4
+kind: InitConfiguration
+nodeRegistration: {name: " Raspberry "}
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+controlPlaneEndpoint: Cluster.LAN:6443
+apiServer: {certSANs: [Board.LAN]}
+`,
+    );
+    expect(await kubestick("init", "--dry-run", "--config", file, "--rootfs", root)).toMatchObject({ code: 0 });
+    expect(fs.readFileSync(join(root, "etc/kubernetes/manifests/etcd.yaml"), "utf8")).toContain("--name=raspberry\n");
+    expect(fs.readFileSync(join(root, "etc/kubernetes/admin.conf"), "utf8")).toContain("https://cluster.lan:6443");
+    const { subjectAltName } = new X509Certificate(fs.readFileSync(join(root, "etc/kubernetes/pki/apiserver.crt")));
+    expect(subjectAltName).toContain("DNS:board.lan");
+    expect(subjectAltName).toContain("DNS:raspberry,");
+    const flags = ["--node-name=Other", "--control-plane-endpoint=API:6443", "--apiserver-cert-extra-sans=Pi.LAN"];
+    const other = join(dir, "other");
+    expect(await kubestick("init", "--dry-run", ...flags, "--rootfs", other)).toMatchObject({ code: 0 });
+    expect(fs.readFileSync(join(other, "etc/kubernetes/manifests/etcd.yaml"), "utf8")).toContain("--name=other\n");
+    expect(await kubestick("init", "--dry-run", "--node-name=pi_4", "--rootfs", other)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--node-name: "pi_4" must be a lower case host name'),
+    });
+  });
+
+  test.skipIf(process.getuid?.() !== 0)("a host whose own name cannot be a node's is told so, and what to give", () => {
+    const rename = 'printf %s "$1" >/proc/sys/kernel/hostname; shift; exec "$@"';
+    const entry = join(import.meta.dir, "../../cmd/kubestick.ts");
+    const named = (hostname: string, ...words: string[]) => {
+      const command = ["unshare", "-u", "sh", "-c", rename, "sh", hostname, process.execPath, entry, ...words];
+      const { exitCode, stderr, stdout } = Bun.spawnSync(command);
+      return { code: exitCode, stderr: stderr.toString(), stdout: stdout.toString() };
+    };
+    const root = join(dir, "root");
+    const init = ["init", "phase", "certs", "ca", "--rootfs", root, "--apiserver-advertise-address=10.0.0.5"];
+    const token = ["--token=abcdef.0123456789abcdef", "--discovery-token-unsafe-skip-ca-verification"];
+    for (const command of [init, ["join", "127.0.0.1:1", ...token]]) {
+      const { code, stderr } = named("pi_4", ...command);
+      expect(code).toBe(2);
+      expect(stderr).toContain("this host's own name \"pi_4\" cannot be a node's name");
+      expect(stderr).toContain("such as --node-name pi-4");
+      expect(stderr).not.toContain("command line");
+    }
+    expect(fs.existsSync(root)).toBe(false);
+    expect(named("(none)", ...init, "--node-name=pi-4")).toMatchObject({ code: 0, stderr: "" });
+    const cluster = ["init", "phase", "etcd", "local", "--rootfs", root, "--apiserver-advertise-address=10.0.0.5"];
+    expect(named("Raspberry", ...cluster)).toMatchObject({ code: 0, stderr: "" });
+    expect(fs.readFileSync(join(root, "etc/kubernetes/manifests/etcd.yaml"), "utf8")).toContain("--name=raspberry\n");
   });
 
   test("a manifest that somebody else wrote, or edited, is not overwritten", async () => {

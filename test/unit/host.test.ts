@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { chooseAdvertiseAddress, defaultInterface, passingAddresses } from "../../lib/host/facts.ts";
+import { UsageError } from "../../lib/host/errors.ts";
+import { chooseAdvertiseAddress, defaultInterface, passingAddresses, requireNodeName } from "../../lib/host/facts.ts";
 import { Files } from "../../lib/host/files.ts";
 import { Ledger } from "../../lib/host/ledger.ts";
 import { listeningInodes } from "../../lib/preflight/ports.ts";
@@ -139,6 +140,34 @@ describe("facts", () => {
       }),
     ).toBe("10.0.0.2");
     expect(chooseAdvertiseAddress({ addresses: [], defaultInterface: "eth0" })).toBeUndefined();
+  });
+
+  test("a host's own name is its node's, or is refused with one that could be", () => {
+    for (const hostname of ["raspberrypi", "board-1", "pi.lan", "0"])
+      expect(requireNodeName({ hostname })).toBe(hostname);
+    for (const [hostname, suggestion] of [
+      ["pi_4", "pi-4"],
+      ["pi.", "pi"],
+      ["(none)", "board-1"],
+      ["", "board-1"],
+      ["-a-._b", "a.b"],
+      ["zürich", "z-rich"],
+      ["_", "board-1"],
+      [`${"a".repeat(62)}-b`, "a".repeat(62)],
+      ["Raspberry Pi", "aspberry-i"],
+      ["a/../../b", "a.b"],
+    ] as const) {
+      const failure = (() => {
+        try {
+          return requireNodeName({ hostname });
+        } catch (error) {
+          return error as UsageError;
+        }
+      })() as UsageError;
+      expect(failure).toBeInstanceOf(UsageError);
+      expect(failure.message).toStartWith(`this host's own name ${JSON.stringify(hostname)} cannot be a node's name: `);
+      expect(failure.hint).toBe(`give the node a name with --node-name, such as --node-name ${suggestion}`);
+    }
   });
 
   test("listeners are found in the kernel's table", () => {
