@@ -51,6 +51,8 @@ export const HOST_BINARIES_FILE = "/var/lib/kubestick/host-binaries.json";
 /** Where every program of a node is looked for. */
 export const PROGRAM_PATH = `/usr/local/sbin:${LOCAL_BIN_DIR}:${FALLBACK_BIN_DIR}:/usr/sbin:/usr/bin:/sbin:/bin`;
 
+/** Where containerd keeps images and containers, where its configuration says nothing else. */
+export const CONTAINERD_ROOT_DIR = "/var/lib/containerd";
 export const CONTAINERD_CONFIG_FILE = "/etc/containerd/config.toml";
 /** Where containerd looks for the mirrors of a registry (containerd docs/hosts.md). */
 export const CONTAINERD_CERTS_DIR = "/etc/containerd/certs.d";

@@ -5,8 +5,10 @@ import { CGROUP_ROOT_PREFIX, KUBELET_CONFIG_FILE, PROGRAM_PATH } from "../consta
 import { cgroupVersion, sharesKernel } from "./cgroups.ts";
 import { UsageError } from "./errors.ts";
 import type { Files } from "./files.ts";
+import { type KernelFacts, readKernelFacts } from "./kernel-facts.ts";
 import { formatIp, isDnsSubdomain } from "./net.ts";
 import { type ResolvConf, readResolvConfs } from "./resolv-conf.ts";
+import { readSecurityFacts, type SecurityFacts } from "./security-facts.ts";
 import { readSystemFile } from "./system-files.ts";
 
 /** Which program starts services on a host; `none` where nothing does. */
@@ -43,10 +45,16 @@ export interface HostFacts {
   /** Whether kube-proxy can set the conntrack table's size, and its TCP timeouts. */
   conntrack: { max: boolean; timeouts: boolean };
   now: Date;
+  /** The mounts that this process sees (/proc/self/mountinfo). */
+  mountinfo: string;
+  /** Read when they are first asked for: a kernel's list of modules is long. */
+  readonly kernel: KernelFacts;
+  security: SecurityFacts;
 }
 
 /** Reads the facts of this host. `files` gives its configuration files (they can lie below another root). */
 export function readFacts(files: Files): HostFacts {
+  let kernel: KernelFacts | undefined;
   return {
     hostname: os.hostname().trim().toLowerCase(),
     arch: { x64: "amd64", arm64: "arm64", arm: "arm" }[process.arch as string] ?? process.arch,
@@ -66,6 +74,12 @@ export function readFacts(files: Files): HostFacts {
       timeouts: writable("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established"),
     },
     now: new Date(),
+    mountinfo: readSystemFile("/proc/self/mountinfo"),
+    get kernel() {
+      kernel ??= readKernelFacts();
+      return kernel;
+    },
+    security: readSecurityFacts(),
   };
 }
 

@@ -22,6 +22,17 @@ export const FACTS: HostFacts = {
   capSysResource: true,
   conntrack: { max: true, timeouts: true },
   now: new Date("2026-11-24T08:47:27Z"),
+  mountinfo: "28 1 8:2 / / rw,relatime shared:1 - ext4 /dev/root rw\n",
+  kernel: {
+    release: "6.12.34+rpt-rpi-2712",
+    cmdline: "console=tty1 root=PARTUUID=4d8097e2-02 rootwait cgroup_enable=memory",
+    config: new Map(),
+    modules: new Set(["overlay", "br_netfilter"]),
+    modulesListed: false,
+    controllers: ["cpuset", "cpu", "io", "memory", "pids"],
+    bootFile: undefined,
+  },
+  security: { selinux: { enforcing: false, containers: false }, apparmor: { enabled: false, parser: false } },
 };
 
 /** A configuration read from text, with fixed defaults. Throws ConfigError. */
