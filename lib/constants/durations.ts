@@ -5,8 +5,11 @@ export const DAY = 24 * HOUR;
 
 export const CA_VALIDITY = 3650 * DAY;
 export const CERTIFICATE_VALIDITY = 365 * DAY;
-/** Certificates start this much in the past, so that hosts with slightly slow clocks accept them. */
-export const CERTIFICATE_BACKDATE = 5 * MINUTE;
+/**
+ * Certificates start this much in the past, so that hosts with slower clocks accept them, and they hold when a clock that
+ * ran ahead, as one that was set to local time, is put right; kubeadm's start 5 minutes ago.
+ */
+export const CERTIFICATE_BACKDATE = DAY;
 export const TOKEN_TTL = 24 * HOUR;
 export const UPLOADED_CERTS_TTL = 2 * HOUR;
 

@@ -26,6 +26,12 @@ type CgroupDriver = "systemd" | "cgroupfs" | undefined;
 /** Settings that belong to one node and stay out of the cluster's ConfigMap, as with kubeadm (KubeletConfiguration Mutate). */
 const NODE_LOCAL = new Set(["resolvConf", "cgroupRoot"]);
 
+/**
+ * Swap can be switched on at any time (zram when a board boots, a swap file), and a kubelet that minds does not start
+ * again then. Pods get none of it (memorySwap, NoSwap), so that it does no harm.
+ */
+const FAIL_SWAP_ON = false;
+
 /** The kubelet settings that a host asks for, each with the reason. `dns` are the addresses of the cluster's own DNS. */
 export function hostSettings(
   facts: KubeletFacts,
@@ -37,7 +43,8 @@ export function hostSettings(
   if (facts.cgroupVersion === 1) {
     add("failCgroupV1", false, "this kernel runs cgroup v1, which the kubelet refuses unless told otherwise");
   }
-  if (facts.swap) add("failSwapOn", false, "swap is on; pods get none of it, but the kubelet must not refuse to start");
+  if (facts.swap)
+    add("failSwapOn", FAIL_SWAP_ON, "swap is on; pods get none of it, but the kubelet must not refuse to start");
   if (driver) add("cgroupDriver", driver, "that is what the container runtime uses");
   if (facts.cgroupRoot) {
     const why = "other kubelets may run on this kernel, and two that share a cgroup root kill each other's pods";
@@ -59,7 +66,7 @@ export function fitKubeletConfig(
   facts: KubeletFacts,
   driver: CgroupDriver,
 ): { local: ComponentConfig; adaptations: Adaptation[] } {
-  const local = { ...shared };
+  const local: ComponentConfig = { failSwapOn: FAIL_SWAP_ON, ...shared };
   const adaptations: Adaptation[] = [];
   for (const { field, value, why } of hostSettings(facts, driver, clusterDns(shared))) {
     const decided = NODE_LOCAL.has(field) && shared[field] !== undefined;
@@ -91,6 +98,7 @@ export function kubeletConfig(
     clusterDNS: dnsAddresses(config),
     clusterDomain: config.cluster.networking.dnsDomain,
     cgroupDriver: "systemd",
+    failSwapOn: FAIL_SWAP_ON,
     healthzBindAddress: "127.0.0.1",
     healthzPort: KUBELET_HEALTHZ_PORT,
     rotateCertificates: true,

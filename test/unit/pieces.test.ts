@@ -192,6 +192,18 @@ describe("fitting to the host", () => {
     expect(kept.adaptations).toEqual([]);
   });
 
+  test("a kubelet starts again when swap was switched on, unless the user wants it otherwise", () => {
+    const host = { ...FACTS, swap: false };
+    const fitted = kubeletConfig(configFrom(MINIMAL), host, undefined);
+    expect([fitted.shared["failSwapOn"], fitted.local["failSwapOn"], fitted.adaptations]).toEqual([false, false, []]);
+    // A cluster that kubeadm made says nothing of it, or what its administrator wants.
+    expect(fitKubeletConfig({}, host, "systemd").local["failSwapOn"]).toBe(false);
+    expect(fitKubeletConfig({ failSwapOn: true }, host, "systemd").local["failSwapOn"]).toBe(true);
+    expect(fitKubeletConfig({ failSwapOn: true }, { ...host, swap: true }, "systemd").local["failSwapOn"]).toBe(false);
+    const user = `${MINIMAL}---\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nfailSwapOn: true\n`;
+    expect(kubeletConfig(configFrom(user), { ...host, swap: true }, "systemd").local["failSwapOn"]).toBe(true);
+  });
+
   test("conntrack that is not ours is left alone", () => {
     const { config } = kubeProxyConfig(configFrom(MINIMAL), { max: false, timeouts: false });
     expect(config["conntrack"]).toMatchObject({
