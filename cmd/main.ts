@@ -310,8 +310,10 @@ export async function main(words: string[]): Promise<number> {
     if (!command) {
       const first = rest.find((word) => !word.startsWith("-"));
       if (first !== undefined) throw unknownCommand(rest);
+      if (!wantsHelp && rest.length > 0)
+        throw new UsageError("which command? there are only flags", "kubestick --help lists the commands");
       printHelp(await topUsage());
-      return wantsHelp || argv.length === 0 ? EXIT.done : EXIT.usage;
+      return EXIT.done;
     }
     if (wantsHelp) {
       printHelp(`${await renderUsage(cittyCommand(command))}${command.help ? `\n\n${command.help().trimEnd()}` : ""}`);

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
-import { EnvHttpProxyAgent, request } from "undici/index.js";
+import { request } from "undici/index.js";
 import { ApiClient } from "../api/client.ts";
 import { KubestickError, reason, UsageError } from "../host/errors.ts";
+import { proxyAgent } from "../host/proxy.ts";
 import { readKubeconfig } from "../kubeconfig/kubeconfig.ts";
 import type { DiscoveredCluster } from "./discovery.ts";
 
@@ -55,7 +56,7 @@ async function fetchFile(url: string, timeoutMs: number): Promise<string> {
       `the discovery file ${url} is not had over https, so anybody on the way could change it`,
       "give an https URL, or a file",
     );
-  const dispatcher = new EnvHttpProxyAgent();
+  const dispatcher = proxyAgent();
   try {
     const response = await request(url, { dispatcher, headersTimeout: timeoutMs, bodyTimeout: timeoutMs });
     if (response.statusCode !== 200) throw new Error(`status ${response.statusCode}`);

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Dispatcher, EnvHttpProxyAgent, request } from "undici/index.js";
+import { type Dispatcher, request } from "undici/index.js";
 import { USER_AGENT } from "../constants/names.ts";
 import { errno, KubestickError, reason } from "../host/errors.ts";
 import { isLoopback } from "../host/net.ts";
+import { proxyAgent } from "../host/proxy.ts";
 
 const MAX_REDIRECTS = 5;
 const ATTEMPTS = 6;
@@ -39,7 +40,7 @@ export interface Get {
  * from HTTP_PROXY, HTTPS_PROXY and NO_PROXY; redirects followed without the credentials of the first host.
  */
 export class Downloader {
-  readonly #agent = new EnvHttpProxyAgent({ connections: 8 });
+  readonly #agent = proxyAgent({ connections: 8 });
   readonly #plain: Set<string>;
 
   constructor(plainHosts: Iterable<string> = []) {

@@ -59,7 +59,7 @@ export const DISK_HINTS: Record<string, string> = {
  */
 export function systemError(error: unknown): KubestickError | undefined {
   if (error instanceof KubestickError) return undefined;
-  const code = errno(error) ?? "";
+  const code = (errno(error) ?? "").replace(/^ERR_FS_/, "");
   // Paths out of a file may hold NUL, which ends a name for the kernel (path_resolution(7)).
   const nul = code === "ERR_INVALID_ARG_VALUE" && reason(error).includes("without null bytes");
   if (!nul && !/^E[A-Z0-9]+$/.test(code)) return undefined;
