@@ -135,12 +135,20 @@ export async function superviseForever(name: string): Promise<void> {
 function readSpec(name: string): ServiceSpec {
   if (!/^[a-z][a-z0-9-]*$/.test(name)) throw new KubestickError(`not a service's name: ${name}`);
   try {
-    return JSON.parse(fs.readFileSync(specFile(name), "utf8")) as ServiceSpec;
+    return checkedSpec(JSON.parse(fs.readFileSync(specFile(name), "utf8")));
   } catch {
-    throw new KubestickError(`the service ${name} is not known on this host (${specFile(name)})`, {
+    throw new KubestickError(`the service ${name} is not known on this host, or ${specFile(name)} is damaged`, {
       hint: "kubestick init writes it",
     });
   }
+}
+
+/** What a supervisor needs of a definition. Throws where it is not there, or of another kind. */
+function checkedSpec(value: unknown): ServiceSpec {
+  const { name, program, args, env = {}, flagsFile } = value as ServiceSpec;
+  const texts = [name, program, ...args, ...Object.values(env), ...(flagsFile ? [flagsFile.path] : [])];
+  if (texts.some((text) => typeof text !== "string" || text.includes("\0"))) throw new TypeError("not a definition");
+  return value as ServiceSpec;
 }
 
 function startChild(spec: ServiceSpec): ChildProcess {

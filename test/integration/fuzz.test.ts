@@ -25,7 +25,7 @@ import { JOIN_PHASES } from "../../lib/phases/join/join.ts";
 import { flatten } from "../../lib/phases/runner.ts";
 import { MINIMAL } from "../support/config.ts";
 import type { Ran, Run } from "../support/fuzz-worker.ts";
-import { sandbox } from "../support/sandbox.ts";
+import { runInSandbox, sandbox } from "../support/sandbox.ts";
 import { smallBundle } from "../support/small-bundle.ts";
 
 /** More of each by hand: KUBESTICK_FUZZ_RUNS=20000 KUBESTICK_FUZZ_SEED=2 */
@@ -334,6 +334,32 @@ async function expectNothingWrong(runs: Iterable<Run>): Promise<void> {
 }
 
 const root = process.getuid?.() === 0;
+
+test.skipIf(!root)("a service's definition that is damaged ends its supervisor with words", () => {
+  const dir = fs.mkdtempSync(join(tmpdir(), "kubestick-supervise-"));
+  const specs = [
+    "",
+    "null",
+    "5",
+    "[]",
+    "{}",
+    '{"name":"probe","program":5,"args":[]}',
+    '{"name":"probe","program":"/bin/true"}',
+  ];
+  specs.push('{"name":"probe","program":"/bin/true","args":[{}]}', '{"name":"probe","program":"/a\\u0000","args":[]}');
+  const each = `mkdir -p ${SERVICES_DIR}; for spec in "$@"; do printf %s "$spec" >${SERVICES_DIR}/probe.json
+  timeout 20 "$BUN" "$ENTRY" supervise probe; echo "ended with $?"; done 2>&1`;
+  const entry = join(import.meta.dir, "../../cmd/kubestick.ts");
+  const command = ["env", `BUN=${process.execPath}`, `ENTRY=${entry}`, "sh", "-c", each, "sh", ...specs];
+  const { stdout } = runInSandbox(dir, command, 120_000);
+  fs.rmSync(dir, { recursive: true });
+  expect(stdout.trim().split("\n")).toEqual(
+    specs.flatMap(() => [
+      `error: the service probe is not known on this host, or ${SERVICES_DIR}/probe.json is damaged`,
+      "ended with 1",
+    ]),
+  );
+});
 
 describe.skipIf(!root)("nothing that comes in from outside is a defect", () => {
   test("command lines", async () => {

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { type Output, tryRun } from "../../lib/host/process.ts";
 import type { Ran, Run } from "./fuzz-worker.ts";
 import { asLine } from "./lines.ts";
 
@@ -35,13 +36,25 @@ cd "$work"; mkdir cwd; cd cwd
 exec "$@"
 `;
 
+/** The words that run a command in a sandbox whose own directory is `work`. */
+function commandIn(work: string, command: string[]): string[] {
+  // All of it ends with the test.
+  const unshare = ["unshare", "-m", "-n", "-u", "-p", "-i", "--fork", "--kill-child", "--mount-proc"];
+  unshare.push("--propagation", "private");
+  return ["setpriv", "--pdeathsig", "KILL", "--", ...unshare, "sh", "-c", SCRIPT, "sh", work, ...command];
+}
+
+/** Runs a command in a sandbox to its end. */
+export function runInSandbox(work: string, command: string[], timeoutMs = 60_000): Output {
+  const [program, ...words] = commandIn(work, command);
+  return tryRun(program!, words, timeoutMs);
+}
+
 /** A running worker of fuzz-worker.ts in a sandbox whose own directory is `work`. */
 export function sandbox(work: string) {
-  // All of it ends with the test.
-  const unshare = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", "-m", "-n", "-u", "-p", "-i", "--fork"];
-  unshare.push("--kill-child", "--mount-proc", "--propagation", "private");
   const worker = [process.execPath, join(import.meta.dir, "fuzz-worker.ts")];
-  const child = spawn(unshare[0]!, [...unshare.slice(1), "sh", "-c", SCRIPT, "sh", work, ...worker], {
+  const [program, ...words] = commandIn(work, worker);
+  const child = spawn(program!, words, {
     stdio: ["ignore", "inherit", "pipe", "pipe", "pipe"],
     env: { ...process.env, TERM: "dumb" },
   });
