@@ -335,7 +335,7 @@ async function expectNothingWrong(runs: Iterable<Run>): Promise<void> {
 
 const root = process.getuid?.() === 0;
 
-test.skipIf(!root)("a service's definition that is damaged ends its supervisor with words", () => {
+test.skipIf(!root)("a service's definition that is damaged ends its supervisor with words", async () => {
   const dir = fs.mkdtempSync(join(tmpdir(), "kubestick-supervise-"));
   const specs = [
     "",
@@ -351,7 +351,7 @@ test.skipIf(!root)("a service's definition that is damaged ends its supervisor w
   timeout 20 "$BUN" "$ENTRY" supervise probe; echo "ended with $?"; done 2>&1`;
   const entry = join(import.meta.dir, "../../cmd/kubestick.ts");
   const command = ["env", `BUN=${process.execPath}`, `ENTRY=${entry}`, "sh", "-c", each, "sh", ...specs];
-  const { stdout } = runInSandbox(dir, command, 120_000);
+  const { stdout } = await runInSandbox(dir, command, 120_000);
   fs.rmSync(dir, { recursive: true });
   expect(stdout.trim().split("\n")).toEqual(
     specs.flatMap(() => [

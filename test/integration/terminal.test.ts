@@ -216,13 +216,13 @@ describe("what others say is shown, not obeyed", () => {
     expectShown(formatError(new KubestickError(await describeContainer(cri, "etcd"))));
   });
 
-  test.skipIf(process.getuid?.() !== 0)("what the agent logs, each on a line of its own", () => {
+  test.skipIf(process.getuid?.() !== 0)("what the agent logs, each on a line of its own", async () => {
     const work = join(dir, "sandbox");
     fs.mkdirSync(work);
     const agent = `mkdir -p /etc/kubernetes; printf %s "$1" >/etc/kubernetes/kubelet.conf; timeout 3 "$2" "$3" node-agent`;
     const entry = join(import.meta.dir, "../../cmd/kubestick.ts");
     const config = `clusters: [{cluster: {server: "https://127.0.0.1:1", certificate-authority: ${JSON.stringify(`/${HOSTILE}`)}}}]\n`;
-    const { stdout } = runInSandbox(work, ["sh", "-c", agent, "sh", config, process.execPath, entry]);
+    const { stdout } = await runInSandbox(work, ["sh", "-c", agent, "sh", config, process.execPath, entry]);
     expectShown(stdout);
     for (const line of stdout.trimEnd().split("\n")) expect(line).toMatch(/^\d{4}-\d\d-\d\dT/);
   });

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { type Output, tryRun } from "../../lib/host/process.ts";
+import { type Output, tryRunAside } from "../../lib/host/process.ts";
 import type { Ran, Run } from "./fuzz-worker.ts";
 import { asLine } from "./lines.ts";
 
@@ -44,10 +44,10 @@ function commandIn(work: string, command: string[]): string[] {
   return ["setpriv", "--pdeathsig", "KILL", "--", ...unshare, "sh", "-c", SCRIPT, "sh", work, ...command];
 }
 
-/** Runs a command in a sandbox to its end. */
-export function runInSandbox(work: string, command: string[], timeoutMs = 60_000): Output {
+/** Runs a command in a sandbox to its end, while other things go on. */
+export function runInSandbox(work: string, command: string[], timeoutMs = 60_000): Promise<Output> {
   const [program, ...words] = commandIn(work, command);
-  return tryRun(program!, words, timeoutMs);
+  return tryRunAside(program!, words, timeoutMs);
 }
 
 /** A running worker of fuzz-worker.ts in a sandbox whose own directory is `work`. */
