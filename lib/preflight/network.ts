@@ -14,7 +14,15 @@ export function networkChecks<C extends { facts: HostFacts; options: { dryRun: b
   likely = false,
 ): Check<C>[] {
   const soften = (findings: Finding[]) =>
-    likely ? findings.map((finding): Finding => ({ ...finding, level: "warning" })) : findings;
+    likely
+      ? findings.map(
+          (finding): Finding => ({
+            ...finding,
+            level: "warning",
+            message: `${finding.message} (where the cluster has kube-proxy and the flat network)`,
+          }),
+        )
+      : findings;
   return [
     {
       name: "KernelModules",
@@ -24,7 +32,7 @@ export function networkChecks<C extends { facts: HostFacts; options: { dryRun: b
     {
       name: "PacketFilter",
       why: "pods reach the outside by nftables, and each other through the chain FORWARD",
-      run: (ctx) => (needs(ctx).flat && !ctx.options.dryRun ? [...verifyNft(), ...verifyForward()] : []),
+      run: (ctx) => soften(needs(ctx).flat && !ctx.options.dryRun ? [...verifyNft(), ...verifyForward()] : []),
     },
     {
       name: "Firewalld",

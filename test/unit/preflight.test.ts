@@ -6,12 +6,13 @@ import { fileSystemOf } from "../../lib/host/file-system.ts";
 import { Files } from "../../lib/host/files.ts";
 import { hasPart, type KernelFacts, modulesIn, parseKernelConfig, v1Controllers } from "../../lib/host/kernel-facts.ts";
 import { verifyContainerdConfig } from "../../lib/preflight/containerd.ts";
+import { INIT_CHECKS, type PreflightContext } from "../../lib/preflight/init.ts";
 import { memoryAdvice, verifyKernel, verifyNetworkKernel } from "../../lib/preflight/kernel.ts";
 import { dropsForwarded } from "../../lib/preflight/network.ts";
 import { verifyApparmor, verifySelinux } from "../../lib/preflight/security.ts";
 import { overlayRefusal, verifyStorage } from "../../lib/preflight/storage.ts";
 import { readExistingContainerd } from "../../lib/runtime/containerd-existing.ts";
-import { FACTS } from "../support/config.ts";
+import { configFrom, FACTS, MINIMAL } from "../support/config.ts";
 
 const kernel = (changes: Partial<KernelFacts> = {}): KernelFacts => ({ ...FACTS.kernel, ...changes });
 const built = (text: string) => parseKernelConfig(text.replace(/(\S+) ?/g, "CONFIG_$1\n"));
@@ -177,6 +178,15 @@ describe("the kernel's parts", () => {
     expect(dropsForwarded("-P FORWARD DROP\n-A FORWARD -j DOCKER-USER\n")).toBe(true);
     expect(dropsForwarded("-P FORWARD ACCEPT\n-A FORWARD -j DROP\n")).toBe(false);
   });
+});
+
+test("an API server that nobody may ask is warned of before its probes fail", async () => {
+  const check = INIT_CHECKS.find(({ name }) => name === "AnonymousAuth")!;
+  const found = (args: string) =>
+    check.run({ config: configFrom(`${MINIMAL}apiServer: {extraArgs: [${args}]}\n`) } as PreflightContext);
+  expect(await found('{name: anonymous-auth, value: "false"}')).toMatchObject([{ level: "warning" }]);
+  for (const fine of ['{name: anonymous-auth, value: "true"}', '{name: v, value: "4"}', ""])
+    expect(await found(fine)).toEqual([]);
 });
 
 describe("where containerd keeps its layers", () => {
