@@ -149,6 +149,23 @@ describe("usage", () => {
   });
 });
 
+test("a reader that goes away costs no command its work, and a full disk is told", () => {
+  const words = `'${process.execPath}' '${join(import.meta.dir, "../../cmd/kubestick.ts")}'`;
+  const shell = (script: string) => {
+    const { stdout, stderr } = Bun.spawnSync(["bash", "-c", script]);
+    return { stdout: stdout.toString().trim(), stderr: stderr.toString() };
+  };
+  const root = join(dir, "root");
+  const init = `init --dry-run --rootfs ${root} --apiserver-advertise-address=192.0.2.10 --ignore-preflight-errors=all`;
+  const gone = shell(`${words} ${init} 2>/dev/null | true; echo \${PIPESTATUS[0]}`);
+  expect(gone).toEqual({ stdout: "0", stderr: "" });
+  expect(fs.existsSync(join(root, "var/lib/kubestick/dry-run"))).toBe(true);
+  const full = shell(`${words} init --help >/dev/full; echo $?`);
+  expect(full.stdout).toBe("1");
+  expect(full.stderr).toMatch(/^error: cannot write all that was to be said: ENOSPC[^\n]*\n$/);
+  expect(shell(`${words} nonsense 2>/dev/full; echo $?`).stdout).toBe("2");
+});
+
 describe("dry runs and single phases", () => {
   test("a dry run prints every file and object, no secret, and changes nothing", async () => {
     const before = fs.existsSync("/etc/kubernetes") ? fs.readdirSync("/etc/kubernetes") : undefined;
