@@ -14,7 +14,7 @@ import type { Ledger } from "../host/ledger.ts";
 import { tryRun } from "../host/process.ts";
 import { readSystemFile } from "../host/system-files.ts";
 import { type ExistingContainerd, readExistingContainerd } from "../runtime/containerd-existing.ts";
-import { type BundleCheckContext, brings } from "./bundle.ts";
+import type { BundleCheckContext } from "./bundle.ts";
 import { type Check, error, type Finding, warning } from "./check.ts";
 import { verifyApparmor } from "./security.ts";
 import { verifyStorage } from "./storage.ts";
@@ -34,7 +34,10 @@ export const CONTAINERD_CHECKS: Check<ContainerdCheckContext>[] = [
     why: "what another program's package wrote for containerd can leave Kubernetes out",
     run: (ctx) => {
       const existing = foreignConfig(ctx);
-      return existing ? verifyContainerdConfig(existing, wantsOf(ctx)) : [];
+      return [
+        ...(ctx.bundle === undefined && ctx.options.registryMirrors.size > 0 ? mirrorsWithoutBundle() : []),
+        ...(existing ? verifyContainerdConfig(existing, wantsOf(ctx)) : []),
+      ];
     },
   },
   {
@@ -67,6 +70,13 @@ export const CONTAINERD_CHECKS: Check<ContainerdCheckContext>[] = [
   },
 ];
 
+/** Mirrors are written together with what a bundle brings. */
+const mirrorsWithoutBundle = (): Finding[] =>
+  warning(
+    "--registry-mirror changes nothing here: it is written for the containerd that a bundle sets up, and there is no bundle",
+    `write ${CONTAINERD_CERTS_DIR}/_default/hosts.toml yourself (containerd docs/hosts.md), or give a bundle`,
+  );
+
 const usesContainerd = (criSocket: string) => criSocket.includes("containerd");
 
 /** The containerd configuration that stays, because kubestick did not write it. */
@@ -89,14 +99,11 @@ export interface ContainerdWants {
   criSocket: string;
   /** Whether hosts.toml files are to be written for it. */
   mirrors: boolean;
-  /** Whether the bundle's CNI plugins will be in /opt/cni/bin. */
-  bringsPlugins: boolean;
 }
 
-const wantsOf = ({ criSocket, options, bundle, facts }: ContainerdCheckContext): ContainerdWants => ({
+const wantsOf = ({ criSocket, options, bundle }: ContainerdCheckContext): ContainerdWants => ({
   criSocket,
-  mirrors: options.registryMirrors.size > 0,
-  bringsPlugins: brings(bundle, facts.arch, "cni-plugins"),
+  mirrors: options.registryMirrors.size > 0 && bundle !== undefined,
 });
 
 /** What in somebody else's containerd configuration stands in the way, with its file and line. */
@@ -126,7 +133,7 @@ export function verifyContainerdConfig(existing: ExistingContainerd, wants: Cont
           `give --cri-socket unix://${listens}`,
         )),
     ...(wants.mirrors ? verifyRegistryPath(existing, restart) : []),
-    ...verifyCni(existing, wants, restart),
+    ...verifyCni(existing, restart),
   ];
 }
 
@@ -141,7 +148,7 @@ function verifyRegistryPath({ registryPath }: ExistingContainerd, restart: strin
 }
 
 /** A pod has no network before containerd finds its configuration, and the plugins that this names. */
-function verifyCni({ cniBinDirs, cniConfDir }: ExistingContainerd, wants: ContainerdWants, restart: string): Finding[] {
+function verifyCni({ cniBinDirs, cniConfDir }: ExistingContainerd, restart: string): Finding[] {
   const found: Finding[] = [];
   if (cniConfDir !== undefined && cniConfDir.replace(/\/+$/, "") !== CNI_CONF_DIR)
     found.push(
@@ -150,8 +157,8 @@ function verifyCni({ cniBinDirs, cniConfDir }: ExistingContainerd, wants: Contai
         `set conf_dir to "${CNI_CONF_DIR}" ${restart}`,
       ),
     );
-  const has = (dir: string) =>
-    existsSync(`${dir}/bridge`) || (dir.replace(/\/+$/, "") === CNI_BIN_DIR && wants.bringsPlugins);
+  // Bundles and network providers put theirs in /opt/cni/bin.
+  const has = (dir: string) => dir.replace(/\/+$/, "") === CNI_BIN_DIR || existsSync(`${dir}/bridge`);
   if (cniBinDirs !== undefined && !cniBinDirs.some(has))
     found.push(
       ...warning(

@@ -136,7 +136,7 @@ for (const program of PROGRAMS) {
         fs.writeFileSync(join(dir, path), text.replace("DIR", dir));
       }
       const existing = readExistingContainerd(new Files("/"), join(dir, "config.toml"))!;
-      const wants = { criSocket: "unix:///run/containerd/containerd.sock", mirrors: false, bringsPlugins: true };
+      const wants = { criSocket: "unix:///run/containerd/containerd.sock", mirrors: false };
       const errors = verifyContainerdConfig(existing, wants).filter(({ level }) => level === "error");
       expect(errors.map(({ message }) => message.replace(`${dir}/`, "").split(" switches ")[0])).toEqual(
         place === undefined ? [] : [place],

@@ -264,7 +264,6 @@ describe("somebody else's containerd configuration", () => {
   const wants = {
     criSocket: "unix:///run/containerd/containerd.sock",
     mirrors: true,
-    bringsPlugins: true,
   };
   const verified = (text: string, changes: Partial<typeof wants> = {}, more: Record<string, string> = {}) => {
     const root = fs.mkdtempSync(join(tmpdir(), "kubestick-toml-"));
