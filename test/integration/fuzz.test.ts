@@ -2,14 +2,6 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { BUNDLE_FLAGS } from "../../cmd/bundle-flags.ts";
-import { type Flag, GLOBAL_FLAGS } from "../../cmd/flags.ts";
-import { INIT_FLAGS } from "../../cmd/init-flags.ts";
-import { JOIN_FLAGS } from "../../cmd/join.ts";
-import { LAB_FLAGS } from "../../cmd/lab.ts";
-import { RESET_FLAGS } from "../../cmd/reset.ts";
-import { TOKEN_CREATE_FLAGS, TOKEN_FLAGS } from "../../cmd/token.ts";
-import { VERIFY_FLAGS } from "../../cmd/verify.ts";
 import { LAST_TIME_FILE } from "../../lib/constants/network.ts";
 import {
   CONTAINERD_RESTART_MARK,
@@ -20,10 +12,9 @@ import {
   OWN_RESOLV_CONF,
   SERVICES_DIR,
 } from "../../lib/constants/paths.ts";
-import { INIT_PHASES } from "../../lib/phases/init/init.ts";
-import { JOIN_PHASES } from "../../lib/phases/join/join.ts";
-import { flatten } from "../../lib/phases/runner.ts";
 import { MINIMAL } from "../support/config.ts";
+import { COMMANDS } from "../support/fuzz-commands.ts";
+import { HOSTILE, random, TOKEN, VALUES } from "../support/fuzz-values.ts";
 import type { Ran, Run } from "../support/fuzz-worker.ts";
 import { runInSandbox, sandbox } from "../support/sandbox.ts";
 import { smallBundle } from "../support/small-bundle.ts";
@@ -44,160 +35,6 @@ function wrong(ran: Ran | undefined): string | undefined {
   return undefined;
 }
 
-/** A small generator of numbers that a seed repeats (mulberry32). */
-function random(seed: number) {
-  let state = seed >>> 0;
-  const next = () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-  return {
-    below: (n: number) => Math.floor(next() * n),
-    chance: (p: number) => next() < p,
-    of: <T>(items: readonly T[]): T => items[Math.floor(next() * items.length)]!,
-  };
-}
-
-const HOSTILE = "\x1b]0;x\x07\x1b[31mred\x9b2J\x7f\u202egnp\u2028\u200b\ufeff\u{e0041}\r\nwhat to do: this";
-
-/** The commands, with the flags that each takes. */
-const COMMANDS: { words: string[]; flags: Flag[] }[] = [
-  { words: [], flags: GLOBAL_FLAGS },
-  { words: ["version"], flags: GLOBAL_FLAGS },
-  { words: ["help"], flags: GLOBAL_FLAGS },
-  { words: ["init"], flags: INIT_FLAGS },
-  { words: ["init"], flags: INIT_FLAGS },
-  ...flatten(INIT_PHASES).map(({ path }) => ({ words: ["init", "phase", ...path.split("/")], flags: INIT_FLAGS })),
-  { words: ["join"], flags: JOIN_FLAGS },
-  { words: ["join"], flags: JOIN_FLAGS },
-  ...flatten(JOIN_PHASES).map(({ path }) => ({ words: ["join", "phase", ...path.split("/")], flags: JOIN_FLAGS })),
-  { words: ["reset"], flags: RESET_FLAGS },
-  { words: ["token"], flags: TOKEN_FLAGS },
-  ...["list", "delete"].map((word) => ({ words: ["token", word], flags: TOKEN_FLAGS })),
-  { words: ["token", "create"], flags: TOKEN_CREATE_FLAGS },
-  { words: ["token", "generate"], flags: GLOBAL_FLAGS },
-  ...["inspect", "list", "verify"].map((word) => ({ words: ["bundle", word], flags: BUNDLE_FLAGS.read })),
-  ...["attach", "detach"].map((word) => ({ words: ["bundle", word], flags: BUNDLE_FLAGS.attach })),
-  ...(["create", "lock", "extract", "load", "serve"] as const).map((word) => ({
-    words: ["bundle", word],
-    flags: BUNDLE_FLAGS[word],
-  })),
-  { words: ["lab", "up"], flags: LAB_FLAGS.up },
-  ...["status", "shell", "down"].map((word) => ({ words: ["lab", word], flags: LAB_FLAGS.common })),
-  { words: ["verify"], flags: VERIFY_FLAGS },
-];
-
-const TOKEN = "abcdef.0123456789abcdef";
-const VALUES = [
-  ...[
-    "",
-    " ",
-    "-",
-    "--",
-    "=",
-    "a=b=c",
-    ",",
-    "a,,b",
-    "0",
-    "-1",
-    "1",
-    "2",
-    "1e9",
-    "0x10",
-    "NaN",
-    "Infinity",
-    "65535",
-    "65536",
-  ],
-  ...["9".repeat(30), "true", "TRUE", "yes", "text", "json", "yaml", "all", "none", "flat", "__proto__", "constructor"],
-  ...["v1.36.2", "1.36.2", "v1.36", "v1.36.2-rc.1", "v999999.0.0", "stable-1", "amd64", "arm64", "amd64,mips"],
-  ...[
-    "1h",
-    "0",
-    "-1h",
-    "1y",
-    "9999999999h",
-    ".s",
-    "10.0.0.0/8",
-    "10.0.0.0/33",
-    "10.0.0.0/8,fd00::/48",
-    "fd00::/112,::/0",
-  ],
-  ...[
-    "::",
-    "::1",
-    "0.0.0.0",
-    "10.0.0.5",
-    "256.1.1.1",
-    "fe80::1%lo",
-    "[::1]:6443",
-    "[::1",
-    "a:b:c",
-    "host:0",
-    "10.0.0.5:99999",
-  ],
-  ...[
-    "a",
-    "Raspberry",
-    "pi_4",
-    "a..b",
-    ".",
-    "..",
-    "a.".repeat(200),
-    "cluster.lan:6443",
-    "registry.k8s.io/k8s",
-    "UPPER/case",
-  ],
-  ...[
-    "http://[",
-    "https://127.0.0.1:1/x",
-    "ftp://x",
-    "file:///etc/passwd",
-    "*=http://127.0.0.1:1",
-    "docker.io=x",
-    "=",
-    "*=",
-  ],
-  ...[
-    "unix://",
-    "unix:///run/none.sock",
-    "/run/none.sock",
-    "tcp://127.0.0.1:1",
-    "npipe:////./pipe",
-    "containerd=v1",
-    "kubelet=v1.36.2",
-  ],
-  ...[
-    TOKEN,
-    "abcdef",
-    "ABCDEF.0123456789ABCDEF",
-    "f".repeat(64),
-    `sha256:${"0".repeat(64)}`,
-    "sha256:x",
-    "signing",
-    "signing,x",
-  ],
-  ...["certs", "certs/ca", "addon,etcd", "NodeRestriction=true", "ControlPlaneKubeletLocalMode=maybe", "Mem,Swap"],
-  ...[
-    HOSTILE,
-    "\0",
-    "a\0b",
-    "\ud800",
-    "ü".repeat(300),
-    "x".repeat(100_000),
-    "*",
-    "%s%n",
-    "$(id)",
-    "`id`",
-    "'",
-    '"',
-    "\\",
-  ],
-];
-
 let work: string;
 let box: ReturnType<typeof sandbox>;
 let prepared: Run;
@@ -205,40 +42,12 @@ const inBox = (...parts: string[]) => join(work, ...parts);
 
 /** Paths of every kind, made in the sandbox before the first run. */
 const PATHS = () => [
-  ...[
-    "none",
-    "none/below",
-    "file/below",
-    "dir",
-    "file",
-    "binary",
-    "config.yaml",
-    "join.yaml",
-    "kubeconfig",
-    "bundle.tar",
-  ].map((name) => inBox(name)),
-  ...[
-    "lock.yaml",
-    "loop",
-    "dangling",
-    "patches",
-    "empty",
-    `n${"a".repeat(300)}`,
-    HOSTILE.replaceAll("/", ""),
-    "cut.tar",
-  ].map((name) => inBox(name)),
-  ...[
-    "/",
-    "/dev/null",
-    "/proc/self/mem",
-    "/proc/self/fd",
-    "/etc/passwd",
-    "/etc/shadow/x",
-    "relative",
-    "../..",
-    "~",
-    ".",
-  ],
+  ...`none none/below file/below dir file binary config.yaml join.yaml kubeconfig bundle.tar lock.yaml loop dangling patches
+empty cut.tar n${"a".repeat(300)}`
+    .split(/\s+/)
+    .map((name) => inBox(name)),
+  inBox(HOSTILE.replaceAll("/", "")),
+  ..."/ /dev/null /proc/self/mem /proc/self/fd /etc/passwd /etc/shadow/x relative ../.. ~ .".split(" "),
 ];
 
 const base64 = (data: string | Uint8Array) => ({ base64: Buffer.from(data).toString("base64") });
