@@ -21,7 +21,9 @@ function proxyOf(variable: string): string | undefined {
   if (name === undefined) return undefined;
   const value = process.env[name]!.trim();
   const url = value.includes("/") ? value : `http://${value}`;
-  if (/^https?:\/\/[^/]/.test(url) && URL.canParse(url)) return new URL(url).href;
+  if (/^https?:\/\/[^/]/.test(url) && URL.canParse(url))
+    // A proxy is a host and a port; undici refuses a path.
+    return Object.assign(new URL(url), { pathname: "/", search: "", hash: "" }).href;
   throw new UsageError(
     `${name} in the environment is no proxy's URL`,
     `write it as ${name}=http://proxy.lan:3128, or unset it`,
