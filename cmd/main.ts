@@ -292,9 +292,9 @@ function commandsHelp(commands: Command[]): string {
 }
 
 /** Other ways to ask for what a command does: `kubestick --version`, `kubestick help init phase`. */
-function usualWords([first, ...rest]: string[]): string[] {
-  if (first === "--version") return ["version", ...rest];
-  return first === "help" ? [...rest, "--help"] : first === undefined ? [] : [first, ...rest];
+function usualWords(words: string[]): string[] {
+  if (words[0] === "--version") return ["version", ...words.slice(1)];
+  return words[0] === "help" ? [...words.slice(1), "--help"] : words;
 }
 
 /** Runs a command line. Returns the exit code; every error is printed, none escapes with a stack trace. */
