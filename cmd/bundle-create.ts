@@ -22,7 +22,7 @@ import { Files } from "../lib/host/files.ts";
 import { readPlainText } from "../lib/host/plain-file.ts";
 import { progressLine } from "../lib/ui/progress.ts";
 import { formatBytes } from "../lib/ui/table.ts";
-import type { Ui } from "../lib/ui/ui.ts";
+import { printJson, type Ui } from "../lib/ui/ui.ts";
 import { architectures, OWN_ARCH } from "./bundle-flags.ts";
 import { listValue, uiOf } from "./flags.ts";
 
@@ -69,7 +69,7 @@ export async function lockCommand(given: Given): Promise<void> {
         : `Wrote ${file}: ${lock.images.length} images, ${lock.binaries.length} host binaries`,
     );
     ui.print(`Next: kubestick bundle create bundle.tar --lock ${file}`);
-    if (ui.json) process.stdout.write(`${JSON.stringify({ command: "bundle lock", file, ...lock }, null, 2)}\n`);
+    if (ui.json) printJson({ command: "bundle lock", file, ...lock });
   } finally {
     await registry.downloader.close();
   }
@@ -119,9 +119,13 @@ export async function createCommand(given: Given, [target]: string[]): Promise<v
     );
     ui.print(`Next: ${nextCommand(contents, archs, target)}`);
     if (ui.json)
-      process.stdout.write(
-        `${JSON.stringify({ command: "bundle create", file: target, bytes, images: contents.images.length, binaries: contents.binaries.length }, null, 2)}\n`,
-      );
+      printJson({
+        command: "bundle create",
+        file: target,
+        bytes,
+        images: contents.images.length,
+        binaries: contents.binaries.length,
+      });
   } catch (error) {
     staging.removeIfEmpty();
     throw error;

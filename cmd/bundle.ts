@@ -17,6 +17,7 @@ import { joinHostPort, splitHostPort } from "../lib/host/net.ts";
 import { isCompiled } from "../lib/services/executable.ts";
 import { progressLine } from "../lib/ui/progress.ts";
 import { formatBytes, formatTable } from "../lib/ui/table.ts";
+import { printJson, printText } from "../lib/ui/ui.ts";
 import { architectures, bundlePath, OWN_ARCH } from "./bundle-flags.ts";
 import { listValue, uiOf } from "./flags.ts";
 
@@ -29,8 +30,6 @@ function withBundle<T>(path: string | undefined, use: (bundle: Bundle) => T): T 
   bundle.close();
   return result;
 }
-
-const report = (value: Record<string, unknown>) => process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
 
 /** `bundle inspect [FILE]`: what a bundle is, in a few lines. Throws KubestickError. */
 export function inspectCommand(given: Given, [file]: string[]): void {
@@ -47,7 +46,7 @@ export function inspectCommand(given: Given, [file]: string[]): void {
       blobs: bundle.blobs.length,
       bytes,
     };
-    if (given.get("output") === "json") return report(summary);
+    if (given.get("output") === "json") return printJson(summary);
     const rows = [
       ["File", `${bundle.path}${summary.attachedTo ? " (attached to an executable)" : ""}`],
       ["Kubernetes", bundle.kubernetesVersion ?? "not said"],
@@ -55,7 +54,7 @@ export function inspectCommand(given: Given, [file]: string[]): void {
       ["Contents", `${summary.images} images, ${summary.binaries} host binaries, ${summary.manifests} manifests`],
       ["Size", `${formatBytes(bytes)} in ${summary.blobs} blobs`],
     ];
-    process.stdout.write(`${formatTable(rows)}\n`);
+    printText(formatTable(rows));
   });
 }
 
@@ -89,9 +88,9 @@ export function listCommand(given: Given, [file]: string[]): void {
       bytes: blob.size,
     }));
     const items = [...images, ...binaries, ...manifests];
-    if (given.get("output") === "json") return report({ file: bundle.path, items });
+    if (given.get("output") === "json") return printJson({ file: bundle.path, items });
     const rows = items.map((i) => [i.kind.toUpperCase(), i.arch, formatBytes(i.bytes), i.digest.slice(0, 19), i.name]);
-    process.stdout.write(`${formatTable([["KIND", "ARCH", "SIZE", "DIGEST", "NAME"], ...rows])}\n`);
+    printText(formatTable([["KIND", "ARCH", "SIZE", "DIGEST", "NAME"], ...rows]));
   });
 }
 
@@ -101,7 +100,7 @@ export function verifyCommand(given: Given, [file]: string[]): void {
     const ui = uiOf(given);
     const show = progressLine(ui, "verify");
     const { blobs, bytes } = bundle.verify(undefined, (done) => show(() => `${formatBytes(done)} read`));
-    if (ui.json) return report({ command: "bundle verify", file: bundle.path, blobs, bytes, ok: true });
+    if (ui.json) return printJson({ command: "bundle verify", file: bundle.path, blobs, bytes, ok: true });
     ui.print(`${bundle.path}: ${blobs} blobs, ${formatBytes(bytes)}, all as their digests say`);
   });
 }
@@ -132,7 +131,7 @@ export function extractCommand(given: Given, positionals: string[]): void {
     for (const { title, blob } of bundle.manifests)
       write("manifests", title, 0o644, verifiedChunks(bundle.store, blob));
     if (bundle.executableBytes > 0) write("", "bundle.tar", 0o644, bundle.region.chunks(0, bundle.region.length));
-    if (ui.json) report({ command: "bundle extract", file: bundle.path, directory: target });
+    if (ui.json) printJson({ command: "bundle extract", file: bundle.path, directory: target });
   });
 }
 
@@ -145,7 +144,7 @@ export function attachCommand(given: Given, [file]: string[]): void {
   const target = given.get("file") ?? executable;
   const bytes = attach(executable, file, target);
   ui.step("attach", `Wrote ${target}: ${formatBytes(bytes)}; it carries ${file}`);
-  if (ui.json) report({ command: "bundle attach", file: target, bytes });
+  if (ui.json) printJson({ command: "bundle attach", file: target, bytes });
 }
 
 /** `bundle detach`: takes the bundle off an executable; `bundle detach FILE` keeps it in a file of its own. */
@@ -157,7 +156,7 @@ export function detachCommand(given: Given, [bundleFile]: string[]): void {
     ui.step("detach", `Wrote ${bundleFile}: ${formatBytes(saveBundle(executable, bundleFile))}`);
   const bytes = detach(executable, target);
   ui.step("detach", `Wrote ${target}: ${formatBytes(bytes)}, without a bundle`);
-  if (ui.json) report({ command: "bundle detach", file: target, bytes });
+  if (ui.json) printJson({ command: "bundle detach", file: target, bytes });
 }
 
 function executablePath(given: Given): string {
@@ -205,7 +204,7 @@ export function loadCommand(given: Given, [file]: string[]): Promise<void> {
       (done) => show(() => `Importing images: ${formatBytes(done)}`),
     );
     ui.step("load", `Imported ${count} images; ${images.length - count} were there already`);
-    if (ui.json) report({ command: "bundle load", file: bundle.path, imported: count, images: images.length });
+    if (ui.json) printJson({ command: "bundle load", file: bundle.path, imported: count, images: images.length });
   });
 }
 
@@ -224,6 +223,7 @@ export async function serveCommand(given: Given, [file]: string[]): Promise<void
     const here = listen.host === "0.0.0.0" || listen.host === "::" ? ownAddress() : listen.host;
     const base = `http://${joinHostPort(here, server.port)}`;
     const first = compiled ? "kubestick" : "bundle.tar";
+    if (ui.json) printJson({ command: "bundle serve", file: bundle.path, url: base, files: Object.keys(offered) });
     ui.print(`Serving ${bundle.path} at ${base}
 On another board:
   curl -fO ${base}/${first}

@@ -4,12 +4,13 @@ import { initConfig, type ParsedConfig, parseConfig, parseFlags } from "../lib/c
 import type { ClusterConfiguration } from "../lib/config/types.ts";
 import { POD_SUBNET } from "../lib/constants/network.ts";
 import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
-import { type HostFacts, readFacts, requireAdvertiseAddress } from "../lib/host/facts.ts";
+import { type HostFacts, readFacts, requireAdvertiseAddress, requireNodeName } from "../lib/host/facts.ts";
 import { Files } from "../lib/host/files.ts";
 import { reportDryRun } from "../lib/phases/dry-run.ts";
 import { InitContext, type InitOptions } from "../lib/phases/init/context.ts";
 import { INIT_PHASES, joinCommands } from "../lib/phases/init/init.ts";
 import { type FlatPhase, findPhase, flatten, type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
+import { printJson } from "../lib/ui/ui.ts";
 import { bundleOptions, listValue, openNodeBundle, readConfigFile, rejectMixedFlags, uiOf } from "./flags.ts";
 import { flagConfig, INIT_FLAGS, overrides } from "./init-flags.ts";
 
@@ -100,7 +101,7 @@ function applyPodSubnet(parsed: ParsedConfig): void {
 
 function hostDefaults(facts: HostFacts) {
   return {
-    hostname: () => facts.hostname,
+    hostname: () => requireNodeName(facts),
     newToken,
     advertiseAddress: (family?: 4 | 6) => requireAdvertiseAddress(facts, family),
   };
@@ -145,5 +146,5 @@ function printReport(ctx: InitContext, phases: PhaseResult[], failure: unknown, 
         }
       : {}),
   };
-  process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+  printJson(report);
 }

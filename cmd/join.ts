@@ -8,6 +8,7 @@ import { reportDryRun } from "../lib/phases/dry-run.ts";
 import { JoinContext } from "../lib/phases/join/context.ts";
 import { JOIN_PHASES, joined } from "../lib/phases/join/join.ts";
 import { findPhase, type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
+import { printJson } from "../lib/ui/ui.ts";
 import {
   bundleOptions,
   byName,
@@ -130,10 +131,7 @@ export async function runJoin(given: Given, [endpoint]: string[], words: string[
   } finally {
     await ctx.close();
     bundle?.close();
-    if (ui.json)
-      process.stdout.write(
-        `${JSON.stringify({ command: "join", node: ctx.nodeName, dryRun, phases: results }, null, 2)}\n`,
-      );
+    if (ui.json) printJson({ command: "join", node: ctx.nodeName, dryRun, phases: results });
   }
 }
 

@@ -4,11 +4,12 @@ import { ADMIN_KUBECONFIG } from "../lib/constants/paths.ts";
 import { KubestickError, UsageError } from "../lib/host/errors.ts";
 import { findProgram } from "../lib/host/facts.ts";
 import { labDown } from "../lib/lab/down.ts";
-import { checkPlan, type LabMember, type LabPlan, labMembers, loadPlan } from "../lib/lab/plan.ts";
+import { checkLabDir, checkPlan, type LabMember, type LabPlan, labMembers, loadPlan } from "../lib/lab/plan.ts";
 import { labKubeconfig, labStatus, type NodeState } from "../lib/lab/status.ts";
 import { type LabRun, labUp, missingForLab } from "../lib/lab/up.ts";
 import { isCompiled } from "../lib/services/executable.ts";
 import { formatTable } from "../lib/ui/table.ts";
+import { printJson } from "../lib/ui/ui.ts";
 import { byName, type Flag, GLOBAL_FLAGS, NODE_FLAGS, openNodeBundle, uiOf } from "./flags.ts";
 import { INIT_FLAGS } from "./init-flags.ts";
 
@@ -36,12 +37,13 @@ export const LAB_FLAGS: Record<"common" | "up", Flag[]> = {
   ]),
 };
 
-const dirOf = (given: Given) => resolve(given.get("dir") ?? LAB_DIR);
+const dirOf = (given: Given) => resolve(given.get("dir") || LAB_DIR);
 const nameOf = (given: Given) => given.get("name") ?? LAB_NAME;
 
 /** `lab up`: makes a cluster of namespace nodes, from the same bundle and by the same commands as on boards. */
 export async function labUpCommand(given: Given): Promise<void> {
   const ui = uiOf(given);
+  checkLabDir(dirOf(given));
   const plan = planOf(given);
   const missing = missingForLab();
   if (missing !== undefined) throw new KubestickError(`a lab cannot be made here: ${missing}`);
@@ -53,7 +55,7 @@ export async function labUpCommand(given: Given): Promise<void> {
     ...(given.has("dir") ? [`--dir ${how.dir}`] : []),
   ];
   const command = (words: string) => ["kubestick lab", words, ...flags].join(" ");
-  if (ui.json) process.stdout.write(`${JSON.stringify({ command: "lab up", nodes }, null, 2)}\n`);
+  if (ui.json) printJson({ command: "lab up", nodes });
   ui.print(`
 ${table(nodes)}
 
@@ -132,7 +134,7 @@ function existing(given: Given): LabPlan {
 export async function labStatusCommand(given: Given): Promise<void> {
   const ui = uiOf(given);
   const { nodes, problem } = await labStatus(dirOf(given), existing(given));
-  if (ui.json) process.stdout.write(`${JSON.stringify({ nodes, ...(problem ? { problem } : {}) }, null, 2)}\n`);
+  if (ui.json) printJson({ nodes, ...(problem ? { problem } : {}) });
   else {
     ui.print(table(nodes));
     if (problem !== undefined) ui.warn(`the cluster did not answer: ${problem}`);
@@ -170,6 +172,7 @@ export async function labDownCommand(given: Given): Promise<void> {
   const ui = uiOf(given);
   const plan = loadPlan(dirOf(given), nameOf(given));
   if (plan) await labDown(dirOf(given), plan, ui);
+  if (ui.json) printJson({ command: "lab down", name: nameOf(given), removed: plan !== undefined });
   ui.print(plan ? `The lab ${plan.name} is gone.` : `There is no lab ${nameOf(given)}.`);
 }
 

@@ -1,11 +1,13 @@
+import { stripVTControlCharacters } from "node:util";
 import { type CommandDef, defineCommand, renderUsage, runCommand } from "citty";
 import { suggest } from "../lib/config/problems.ts";
-import { diskError, EXIT, KubestickError, UsageError } from "../lib/host/errors.ts";
+import { EXIT, KubestickError, reason, systemError, UsageError } from "../lib/host/errors.ts";
 import { INIT_PHASES } from "../lib/phases/init/init.ts";
 import { JOIN_PHASES } from "../lib/phases/join/join.ts";
 import { RESET_PHASES } from "../lib/phases/reset/reset.ts";
 import { flatten, type Phase, phaseHelp } from "../lib/phases/runner.ts";
-import { formatError } from "../lib/ui/ui.ts";
+import { paragraph, printable } from "../lib/ui/text.ts";
+import { formatError, printText, takesColor } from "../lib/ui/ui.ts";
 import {
   attachCommand,
   detachCommand,
@@ -289,8 +291,15 @@ function commandsHelp(commands: Command[]): string {
   return `Commands:\n\n${commands.map((c) => `  ${c.words.join(" ").padEnd(16)} ${c.description}`).join("\n")}\n`;
 }
 
+/** Other ways to ask for what a command does: `kubestick --version`, `kubestick help init phase`. */
+function usualWords(words: string[]): string[] {
+  if (words[0] === "--version") return ["version", ...words.slice(1)];
+  return words[0] === "help" ? [...words.slice(1), "--help"] : words;
+}
+
 /** Runs a command line. Returns the exit code; every error is printed, none escapes with a stack trace. */
-export async function main(argv: string[]): Promise<number> {
+export async function main(words: string[]): Promise<number> {
+  const argv = usualWords(words);
   try {
     // What follows `--` belongs to a program that kubestick runs.
     const end = argv.includes("--") ? argv.indexOf("--") : argv.length;
@@ -301,11 +310,13 @@ export async function main(argv: string[]): Promise<number> {
     if (!command) {
       const first = rest.find((word) => !word.startsWith("-"));
       if (first !== undefined) throw unknownCommand(rest);
-      process.stdout.write(`${await topUsage()}\n`);
-      return wantsHelp || argv.length === 0 ? EXIT.done : EXIT.usage;
+      if (!wantsHelp && rest.length > 0)
+        throw new UsageError("which command? there are only flags", "kubestick --help lists the commands");
+      printHelp(await topUsage());
+      return EXIT.done;
     }
     if (wantsHelp) {
-      process.stdout.write(`${await renderUsage(cittyCommand(command))}\n${command.help ? `\n${command.help()}` : ""}`);
+      printHelp(`${await renderUsage(cittyCommand(command))}${command.help ? `\n\n${command.help().trimEnd()}` : ""}`);
       return EXIT.done;
     }
     const { given, positionals } = normalizeFlags(rest.slice(command.words.length), command.flags);
@@ -317,17 +328,24 @@ export async function main(argv: string[]): Promise<number> {
     await runCommand(cittyCommand(command, given, positionals), { rawArgs: [] });
     return EXIT.done;
   } catch (thrown) {
-    const error = diskError(thrown) ?? thrown;
+    const error = systemError(thrown) ?? thrown;
     if (error instanceof KubestickError) {
       process.stderr.write(`${formatError(error)}\n`);
       return error.exitCode;
     }
     process.stderr.write(
-      `error: ${error instanceof Error ? error.message : String(error)}\nwhat to do: this is a defect of kubestick; run it again with -v and report what it printed\n`,
+      `error: ${paragraph(reason(error))}\nwhat to do: this is a defect of kubestick; run it again with -v and report what it printed\n`,
     );
-    if (argv.some((word) => /^--?v(=|$)/.test(word))) process.stderr.write(`${(error as Error).stack}\n`);
+    if (argv.some((word) => /^--?v(=|$)/.test(word)))
+      process.stderr.write(`${printable(String((error as Error).stack))}\n`);
     return EXIT.failed;
   }
+}
+
+/** Help comes in colour, which only a terminal can use. */
+function printHelp(text: string): void {
+  if (takesColor(process.stdout)) process.stdout.write(`${text}\n`);
+  else printText(stripVTControlCharacters(text));
 }
 
 /** The command with the most words that the command line begins with. */

@@ -5,6 +5,7 @@ import { Files } from "../lib/host/files.ts";
 import { ResetContext } from "../lib/phases/reset/context.ts";
 import { RESET_PHASES } from "../lib/phases/reset/reset.ts";
 import { type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
+import { printJson } from "../lib/ui/ui.ts";
 import { byName, type Flag, GLOBAL_FLAGS, listValue, NODE_FLAGS, nodeFlags, uiOf } from "./flags.ts";
 
 /** The flags of `reset`; names, meanings and defaults are kubeadm's. */
@@ -45,7 +46,7 @@ export async function runReset(given: Map<string, string>): Promise<void> {
 This host is as it was before kubestick. In the cluster, if it lives on, remove the node: kubectl delete node ${ctx.facts.hostname}`);
   } finally {
     ctx.close();
-    if (ui.json) process.stdout.write(`${JSON.stringify({ command: "reset", phases: results }, null, 2)}\n`);
+    if (ui.json) printJson({ command: "reset", phases: results });
   }
 }
 

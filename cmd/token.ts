@@ -25,6 +25,7 @@ import { readKubeconfig } from "../lib/kubeconfig/kubeconfig.ts";
 import { caPin } from "../lib/pki/certificate.ts";
 import { readCertificates } from "../lib/pki/pem.ts";
 import { formatTable } from "../lib/ui/table.ts";
+import { printJson, printText } from "../lib/ui/ui.ts";
 import { type Flag, GLOBAL_FLAGS, listValue } from "./flags.ts";
 import { durationFlag } from "./init-flags.ts";
 
@@ -82,8 +83,10 @@ export const TOKEN_CREATE_FLAGS: Flag[] = [
 ];
 
 /** `token generate`: prints a new random token and does nothing else. */
-export function generateTokenCommand(): void {
-  process.stdout.write(`${newToken()}\n`);
+export function generateTokenCommand(given: Given): void {
+  const token = newToken();
+  if (given.get("output") === "json") printJson({ token });
+  else printText(token);
 }
 
 const MAX_COUNT = 1000;
@@ -110,7 +113,8 @@ export async function createTokenCommand(given: Given, [text]: string[]): Promis
         joinCommand: key ? `${command} --control-plane --certificate-key ${key}` : command,
       });
     }
-    process.stdout.write(given.get("output") === "json" ? json(slips) : sheet(slips, given));
+    if (given.get("output") === "json") printJson(slips.length === 1 ? slips[0] : slips);
+    else printText(sheet(slips, given));
   });
 }
 
@@ -119,16 +123,14 @@ interface Slip {
   joinCommand: string;
 }
 
-const json = (slips: Slip[]) => `${JSON.stringify(slips.length === 1 ? slips[0] : slips, null, 2)}\n`;
-
 /** The tokens or commands as text: one a line, or with QR codes one a paragraph, to be cut into slips. */
 function sheet(slips: Slip[], given: Given): string {
   const qr = given.get("qr") === "true";
   const whole = qr || given.get("print-join-command") === "true";
   const lines = slips.map((slip) => (whole ? slip.joinCommand : slip.token));
   return qr
-    ? lines.map((line) => `${line}\n${renderUnicodeCompact(line, { ecc: "L", border: 2 })}\n\n`).join("")
-    : `${lines.join("\n")}\n`;
+    ? lines.map((line) => `${line}\n${renderUnicodeCompact(line, { ecc: "L", border: 2 })}\n`).join("\n")
+    : lines.join("\n");
 }
 
 function checkedToken(given: Given, text: string): BootstrapToken {
@@ -158,15 +160,8 @@ export async function listTokensCommand(given: Given): Promise<void> {
   await withCluster(given, async (client) => {
     const tokens = await listTokens(client);
     const now = new Date();
-    process.stdout.write(
-      given.get("output") === "json"
-        ? `${JSON.stringify(
-            tokens.map((t) => ({ ...t, ttl: timeLeft(t, now) })),
-            null,
-            2,
-          )}\n`
-        : table(tokens, now),
-    );
+    if (given.get("output") === "json") printJson(tokens.map((t) => ({ ...t, ttl: timeLeft(t, now) })));
+    else printText(table(tokens, now));
   });
 }
 
@@ -181,6 +176,7 @@ export async function deleteTokensCommand(given: Given, names: string[]): Promis
     );
   });
   if (ids.length === 0) throw new UsageError("which token?", "kubestick token list shows them");
+  const json = given.get("output") === "json";
   await withCluster(given, async (client) => {
     for (const id of ids) {
       if (!(await deleteToken(client, id, new Date()))) {
@@ -188,8 +184,9 @@ export async function deleteTokensCommand(given: Given, names: string[]): Promis
           hint: "kubestick token list shows those there are",
         });
       }
-      process.stdout.write(`bootstrap token "${id}" deleted\n`);
+      if (!json) printText(`bootstrap token "${id}" deleted`);
     }
+    if (json) printJson({ command: "token delete", deleted: ids });
   });
 }
 
@@ -248,5 +245,5 @@ function table(tokens: ListedToken[], now: Date): string {
       t.groups.join(",") || "<none>",
     ]),
   ];
-  return `${formatTable(rows)}\n`;
+  return formatTable(rows);
 }

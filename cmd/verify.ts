@@ -5,6 +5,7 @@ import { inspectExecutable, Region } from "../lib/bundle/region.ts";
 import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
 import { readPlainText } from "../lib/host/plain-file.ts";
 import { fingerprint, isSigned, PUBLIC_KEY_FILE, parseSums, SIGNATURE_FILE, SUMS_FILE } from "../lib/release/sums.ts";
+import { printJson } from "../lib/ui/ui.ts";
 import { byName, type Flag, GLOBAL_FLAGS, uiOf } from "./flags.ts";
 
 /** The flags of `verify`. */
@@ -57,10 +58,7 @@ export function verifyRelease(given: Map<string, string>, [directory = "."]: str
       hint: "name their directory: kubestick verify DIR",
     });
   ui.step("verify", `Signed by the key ${print}${wanted ? "" : "; compare that with what its owner tells you"}`);
-  if (ui.json)
-    process.stdout.write(
-      `${JSON.stringify({ command: "verify", directory, files: checked, fingerprint: print }, null, 2)}\n`,
-    );
+  if (ui.json) printJson({ command: "verify", directory, files: checked, fingerprint: print });
 }
 
 function read(path: string): string {

@@ -5,6 +5,7 @@ import {
   MINIMUM_CONTROL_PLANE_VERSION,
   NEWEST_CONTROL_PLANE_VERSION,
 } from "../lib/constants/versions.ts";
+import { printJson, printText } from "../lib/ui/ui.ts";
 import packageJson from "../package.json";
 
 /** Prints the versions, as text or JSON. */
@@ -18,9 +19,9 @@ export function runVersion(given: Map<string, string>): void {
     runtime: `bun ${Bun.version}`,
     platform: `linux/${{ x64: "amd64" }[process.arch as string] ?? process.arch}`,
   };
-  if (given.get("output") === "json") process.stdout.write(`${JSON.stringify(info, null, 2)}\n`);
+  if (given.get("output") === "json") printJson(info);
   else
-    process.stdout.write(
-      `kubestick ${info.kubestickVersion} (Kubernetes ${info.kubernetesVersion}, ${info.platform}, ${info.runtime})\n`,
+    printText(
+      `kubestick ${info.kubestickVersion} (Kubernetes ${info.kubernetesVersion}, ${info.platform}, ${info.runtime})`,
     );
 }

@@ -5,6 +5,7 @@ import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { reason } from "../lib/host/errors.ts";
 import { missingForLab } from "../lib/lab/up.ts";
+import { paragraph } from "../lib/ui/text.ts";
 import { missingForCluster } from "./support/binaries.ts";
 import { ignoredChecks } from "./support/cluster.ts";
 import { EXECUTABLE, ROOT } from "./support/executable.ts";
@@ -92,6 +93,6 @@ try {
   await main();
 } catch (error) {
   // A flag or a lock file that is none.
-  console.error(`error: ${reason(error)}`);
+  console.error(`error: ${paragraph(reason(error))}`);
   process.exitCode = 1;
 }

@@ -2,7 +2,8 @@
 # Installs what the tests need, runs every layer, and ends with one line of counts.
 set -eu
 cd "$(dirname "$0")/.."
-[ -x node_modules/.bin/bun ] || npm ci --no-audit --no-fund
+# What npm warns of is that some packages want a newer Node.js; they run in Bun.
+[ -x node_modules/.bin/bun ] || npm ci --no-audit --no-fund --loglevel=error
 
 # The judges of what kubestick writes; a layer whose judge is missing says that it was skipped.
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -8,6 +8,8 @@ export interface RetryOptions {
   refusalsUntil?: number;
   /** First pause, in milliseconds; it doubles, with jitter, up to ten times as much. */
   pauseMs?: number;
+  /** Whether a 403 can pass: the caller's rights were granted a moment ago, or the API server has not loaded them yet. */
+  rightsMayCome?: boolean;
   signal?: AbortSignal;
 }
 

@@ -13,13 +13,17 @@ export function readInstalled(files: Files): Record<string, Installed> {
   try {
     const value = JSON.parse(files.readText(HOST_BINARIES_FILE) ?? "{}") as Record<string, Installed>;
     const whole = Object.entries(value).filter(
-      ([, v]) => typeof v?.version === "string" && typeof v.digest === "string" && Array.isArray(v.files),
+      ([, v]) => typeof v?.version === "string" && typeof v.digest === "string" && isPaths(v.files),
     );
     return Object.fromEntries(whole);
   } catch {
     return {};
   }
 }
+
+const isPaths = (value: unknown): boolean =>
+  Array.isArray(value) &&
+  value.every((path) => typeof path === "string" && path.startsWith("/") && !path.includes("\0"));
 
 /** Notes what kubestick installed. */
 export function writeInstalled(files: Files, installed: Record<string, Installed>): void {

@@ -17,9 +17,9 @@ export const LIMITS = {
   /** How deep an index may stand in another. */
   indexDepth: 4,
   /** Members of a tar. */
-  members: 12_000,
+  members: 8_000,
   /** Members of all archives that are taken together, and how many files those may be. */
-  allMembers: 24_000,
+  allMembers: 16_000,
   files: 1_000,
   /** Bytes of a member's name in an extended header. */
   nameBytes: 512,

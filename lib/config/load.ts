@@ -7,6 +7,7 @@ import { type ConfigDocument, readDocuments } from "./document.ts";
 import { kubeProxySchema } from "./kube-proxy-schema.ts";
 import { kubeadmSchemas } from "./kubeadm-schema.ts";
 import { kubeletSchema } from "./kubelet-schema.ts";
+import { lowerHostNames } from "./names.ts";
 import { NO_EFFECT } from "./no-effect.ts";
 import { normalizeNode } from "./node.ts";
 import { ConfigError, type Problem, suggest } from "./problems.ts";
@@ -130,8 +131,9 @@ export function parseConfig(text: string, file: string, command: keyof typeof US
   return parsed;
 }
 
-/** Runs every semantic check over what was read; also used for values that came from flags. */
+/** Runs every semantic check over what was read, its host names in lower case; also used for values that came from flags. */
 function validateParsed(parsed: ParsedConfig): void {
+  lowerHostNames(parsed);
   if (parsed.cluster) validateCluster(parsed.cluster, parsed.report("ClusterConfiguration"));
   if (parsed.init) validateInit(parsed.init, parsed.report("InitConfiguration"));
   if (parsed.join) validateJoin(parsed.join, parsed.report("JoinConfiguration"));

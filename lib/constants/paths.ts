@@ -33,8 +33,8 @@ export const LOG_DIR = "/var/log/kubestick";
 export const KUBELET_RESTART_MARK = "/var/lib/kubestick/kubelet-restart";
 /** There while containerd must be restarted to read its new configuration. */
 export const CONTAINERD_RESTART_MARK = "/var/lib/kubestick/containerd-restart";
-/** The kubelet's resolv.conf on a host that has no usable nameserver of its own. */
-export const EMPTY_RESOLV_CONF = "/var/lib/kubestick/resolv.conf";
+/** The kubelet's resolv.conf on a host whose own has nameservers that pods cannot reach, or none. */
+export const OWN_RESOLV_CONF = "/var/lib/kubestick/resolv.conf";
 /** Where a dry run with `--rootfs` leaves the API objects that it would have created. */
 export const DRY_RUN_OBJECTS_DIR = "/var/lib/kubestick/dry-run";
 
@@ -51,6 +51,8 @@ export const HOST_BINARIES_FILE = "/var/lib/kubestick/host-binaries.json";
 /** Where every program of a node is looked for. */
 export const PROGRAM_PATH = `/usr/local/sbin:${LOCAL_BIN_DIR}:${FALLBACK_BIN_DIR}:/usr/sbin:/usr/bin:/sbin:/bin`;
 
+/** Where containerd keeps images and containers, where its configuration says nothing else. */
+export const CONTAINERD_ROOT_DIR = "/var/lib/containerd";
 export const CONTAINERD_CONFIG_FILE = "/etc/containerd/config.toml";
 /** Where containerd looks for the mirrors of a registry (containerd docs/hosts.md). */
 export const CONTAINERD_CERTS_DIR = "/etc/containerd/certs.d";

@@ -53,17 +53,20 @@ export const DISK_HINTS: Record<string, string> = {
   EROFS: "the file system is read-only; remount it writable (mount -o remount,rw) and run the same command again",
 };
 
-/** A disk's failure as an error for the person at the console; undefined for anything else. */
-export function diskError(error: unknown): KubestickError | undefined {
-  const hint = DISK_HINTS[errno(error) ?? ""];
+/**
+ * A failure of the system below kubestick (a file, a disk, a socket, a program) that nothing nearer to it has explained,
+ * as an error for the person at the console; undefined for anything else.
+ */
+export function systemError(error: unknown): KubestickError | undefined {
+  if (error instanceof KubestickError) return undefined;
+  const code = (errno(error) ?? "").replace(/^ERR_FS_/, "");
+  // Paths out of a file may hold NUL, which ends a name for the kernel (path_resolution(7)).
+  const nul = code === "ERR_INVALID_ARG_VALUE" && reason(error).includes("without null bytes");
+  if (!nul && !/^E[A-Z0-9]+$/.test(code)) return undefined;
   const path = (error as { path?: unknown } | null)?.path;
-  return hint === undefined
-    ? undefined
-    : new KubestickError(
-        `${reason(error)}${typeof path === "string" && !reason(error).includes(path) ? ` (${path})` : ""}`,
-        {
-          hint,
-          cause: error,
-        },
-      );
+  const named = typeof path === "string" && !reason(error).includes(path) ? ` (${path})` : "";
+  return new KubestickError(`${reason(error)}${named}`, {
+    hint: DISK_HINTS[code] ?? "is what the message names there, and of the right kind? ls -l shows it",
+    cause: error,
+  });
 }

@@ -1,17 +1,14 @@
 import * as fs from "node:fs";
 import * as os from "node:os";
 import { delimiter, join } from "node:path";
-import {
-  CGROUP_ROOT_PREFIX,
-  HOST_RESOLV_CONF,
-  KUBELET_CONFIG_FILE,
-  PROGRAM_PATH,
-  SYSTEMD_RESOLVED_CONF,
-} from "../constants/paths.ts";
+import { CGROUP_ROOT_PREFIX, KUBELET_CONFIG_FILE, PROGRAM_PATH } from "../constants/paths.ts";
 import { cgroupVersion, sharesKernel } from "./cgroups.ts";
 import { UsageError } from "./errors.ts";
 import type { Files } from "./files.ts";
-import { formatIp, isLoopback } from "./net.ts";
+import { type KernelFacts, readKernelFacts } from "./kernel-facts.ts";
+import { formatIp, isDnsSubdomain } from "./net.ts";
+import { type ResolvConf, readResolvConfs } from "./resolv-conf.ts";
+import { readSecurityFacts, type SecurityFacts } from "./security-facts.ts";
 import { readSystemFile } from "./system-files.ts";
 
 /** Which program starts services on a host; `none` where nothing does. */
@@ -24,14 +21,9 @@ export interface HostAddress {
   family: 4 | 6;
 }
 
-/** A resolv.conf and the nameservers in it. */
-export interface ResolvConf {
-  path: string;
-  nameservers: string[];
-}
-
 /** What kubestick needs to know of a host, read once. */
 export interface HostFacts {
+  /** This host's own name in lower case, whatever it is; a node's name comes from requireNodeName. */
   hostname: string;
   arch: string;
   root: boolean;
@@ -46,20 +38,23 @@ export interface HostFacts {
   addresses: HostAddress[];
   /** The interface of the IPv4 default route, or else the IPv6 one; undefined where there is none. */
   defaultInterface: string | undefined;
-  /** The resolv.conf a pod can use: undefined where no file has a nameserver that is not loopback. */
-  resolvConf: ResolvConf | undefined;
-  /** What /etc/resolv.conf itself says. */
-  hostResolvConf: ResolvConf;
+  /** /etc/resolv.conf, and others that can name this host's nameservers. */
+  resolvConfs: ResolvConf[];
   /** Whether processes may be given any limit; without it runc cannot lower a container's oom_score_adj. */
   capSysResource: boolean;
   /** Whether kube-proxy can set the conntrack table's size, and its TCP timeouts. */
   conntrack: { max: boolean; timeouts: boolean };
   now: Date;
+  /** The mounts that this process sees (/proc/self/mountinfo). */
+  mountinfo: string;
+  /** Read when they are first asked for: a kernel's list of modules is long. */
+  readonly kernel: KernelFacts;
+  security: SecurityFacts;
 }
 
 /** Reads the facts of this host. `files` gives its configuration files (they can lie below another root). */
 export function readFacts(files: Files): HostFacts {
-  const hostResolvConf = readResolvConf(files, HOST_RESOLV_CONF);
+  let kernel: KernelFacts | undefined;
   return {
     hostname: os.hostname().trim().toLowerCase(),
     arch: { x64: "amd64", arm64: "arm64", arm: "arm" }[process.arch as string] ?? process.arch,
@@ -72,16 +67,19 @@ export function readFacts(files: Files): HostFacts {
     serviceManager: serviceManager(),
     addresses: hostAddresses(),
     defaultInterface: defaultInterface(readSystemFile("/proc/net/route"), readSystemFile("/proc/net/ipv6_route")),
-    hostResolvConf,
-    resolvConf: [hostResolvConf, readResolvConf(files, SYSTEMD_RESOLVED_CONF)].find(
-      (r) => usableNameservers(r).length > 0,
-    ),
+    resolvConfs: readResolvConfs(files),
     capSysResource: hasCapability(readSystemFile("/proc/self/status"), CAP_SYS_RESOURCE),
     conntrack: {
       max: writable("/proc/sys/net/netfilter/nf_conntrack_max"),
       timeouts: writable("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established"),
     },
     now: new Date(),
+    mountinfo: readSystemFile("/proc/self/mountinfo"),
+    get kernel() {
+      kernel ??= readKernelFacts();
+      return kernel;
+    },
+    security: readSecurityFacts(),
   };
 }
 
@@ -98,17 +96,6 @@ function cgroupRoot(files: Files): string | undefined {
   const chosen = /^cgroupRoot: "?(\S+?)"?$/m.exec(files.readText(KUBELET_CONFIG_FILE) ?? "")?.[1];
   if (chosen?.startsWith(CGROUP_ROOT_PREFIX)) return chosen;
   return sharesKernel() ? `${CGROUP_ROOT_PREFIX}${os.hostname().trim().toLowerCase()}` : undefined;
-}
-
-/** Nameservers of a resolv.conf that a pod can reach: a loopback one is the host's own stub (systemd-resolved, dnsmasq). */
-export function usableNameservers(conf: ResolvConf): string[] {
-  return conf.nameservers.filter((address) => !isLoopback(address));
-}
-
-/** A resolv.conf read from a host's files; no nameservers where it is not there. */
-export function readResolvConf(files: Files, path: string): ResolvConf {
-  const nameservers = [...(files.readText(path) ?? "").matchAll(/^\s*nameserver\s+(\S+)/gm)].map((m) => m[1]!);
-  return { path, nameservers };
 }
 
 /** The default route's interface, out of the kernel's IPv4 and IPv6 route tables (proc_net_route(5)); lowest metric first. */
@@ -165,6 +152,31 @@ export function requireAdvertiseAddress(
     found
       ? "choose one with --apiserver-advertise-address"
       : "connect it and give it an address (ip addr add 10.0.0.10/24 dev eth0), or name one with --apiserver-advertise-address",
+  );
+}
+
+/** What to call a node whose host has no name that can be a node's. */
+const ANY_NAME = "board-1";
+
+/** The node's name that this host's own gives. Throws UsageError, with one that could be given, where it cannot be a node's. */
+export function requireNodeName({ hostname }: Pick<HostFacts, "hostname">): string {
+  if (isDnsSubdomain(hostname)) return hostname;
+  const near = hostname
+    .split(".")
+    .map((label) =>
+      label
+        .replace(/[^a-z0-9]+/g, "-")
+        .replace(/^-+|-+$/g, "")
+        .slice(0, 63)
+        .replace(/-+$/, ""),
+    )
+    .filter((label) => label !== "")
+    .join(".");
+  // The kernel's name for a host that nobody has named (include/linux/uts.h, UTS_NODENAME).
+  const suggestion = hostname !== "(none)" && isDnsSubdomain(near) ? near : ANY_NAME;
+  throw new UsageError(
+    `this host's own name ${JSON.stringify(hostname)} cannot be a node's name: letters, digits, '-' and '.' can be in it, and a letter or digit at both ends`,
+    `give the node a name with --node-name, such as --node-name ${suggestion}`,
   );
 }
 

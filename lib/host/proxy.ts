@@ -21,7 +21,9 @@ export function proxyFor(url: URL, environment: Environment = process.env): URL 
   if (name === undefined || isDirect(url, environment["NO_PROXY"] || environment["no_proxy"] || "")) return undefined;
   const text = environment[name]!.trim();
   const proxy = parseUrl(text.includes("://") ? text : `http://${text}`);
-  if (proxy && ["http:", "https:"].includes(proxy.protocol)) return proxy;
+  // A proxy is a host and a port; undici refuses a path.
+  if (proxy && ["http:", "https:"].includes(proxy.protocol))
+    return Object.assign(proxy, { pathname: "/", search: "", hash: "" });
   // A proxy's URL may hold a password.
   throw new UsageError(
     `${name} is not the URL of an HTTP proxy${proxy ? `: kubestick does not speak ${proxy.protocol.slice(0, -1)}` : ""}`,

@@ -1,10 +1,12 @@
 import { kubeletSchema } from "../config/kubelet-schema.ts";
 import { withZeros } from "../config/schema.ts";
 import type { ComponentConfig, InitConfig } from "../config/types.ts";
-import { EMPTY_RESOLV_CONF, HOST_RESOLV_CONF, MANIFESTS_DIR } from "../constants/paths.ts";
+import { HOST_RESOLV_CONF, MANIFESTS_DIR } from "../constants/paths.ts";
 import { KUBELET_HEALTHZ_PORT } from "../constants/ports.ts";
 import type { HostFacts } from "../host/facts.ts";
 import { indexedIp, parseCidr } from "../host/net.ts";
+import { podResolvConf } from "../host/resolv-conf.ts";
+import { clusterDns } from "./resolv-conf.ts";
 
 /** A setting that was chosen because of the host, and why; each is printed. */
 export interface Adaptation {
@@ -18,35 +20,38 @@ export function dnsAddresses(config: InitConfig): string[] {
 }
 
 /** What fitting a kubelet to a host looks at. */
-export type KubeletFacts = Pick<HostFacts, "cgroupVersion" | "cgroupRoot" | "swap" | "resolvConf" | "hostResolvConf">;
+export type KubeletFacts = Pick<HostFacts, "cgroupVersion" | "cgroupRoot" | "swap" | "resolvConfs">;
 type CgroupDriver = "systemd" | "cgroupfs" | undefined;
 
 /** Settings that belong to one node and stay out of the cluster's ConfigMap, as with kubeadm (KubeletConfiguration Mutate). */
 const NODE_LOCAL = new Set(["resolvConf", "cgroupRoot"]);
 
-/** The kubelet settings that a host asks for, each with the reason. */
+/**
+ * Swap can be switched on at any time (zram when a board boots, a swap file), and a kubelet that minds does not start
+ * again then. Pods get none of it (memorySwap, NoSwap), so that it does no harm.
+ */
+const FAIL_SWAP_ON = false;
+
+/** The kubelet settings that a host asks for, each with the reason. `dns` are the addresses of the cluster's own DNS. */
 export function hostSettings(
   facts: KubeletFacts,
   driver: CgroupDriver,
+  dns: string[],
 ): { field: string; value: unknown; why: string }[] {
   const settings: { field: string; value: unknown; why: string }[] = [];
   const add = (field: string, value: unknown, why: string) => settings.push({ field, value, why });
   if (facts.cgroupVersion === 1) {
     add("failCgroupV1", false, "this kernel runs cgroup v1, which the kubelet refuses unless told otherwise");
   }
-  if (facts.swap) add("failSwapOn", false, "swap is on; pods get none of it, but the kubelet must not refuse to start");
+  if (facts.swap)
+    add("failSwapOn", FAIL_SWAP_ON, "swap is on; pods get none of it, but the kubelet must not refuse to start");
   if (driver) add("cgroupDriver", driver, "that is what the container runtime uses");
   if (facts.cgroupRoot) {
     const why = "other kubelets may run on this kernel, and two that share a cgroup root kill each other's pods";
     add("cgroupRoot", facts.cgroupRoot, why);
   }
-  if (!facts.resolvConf) {
-    const why = facts.hostResolvConf.nameservers.length === 0 ? "has no nameserver" : "has only loopback nameservers";
-    add("resolvConf", EMPTY_RESOLV_CONF, `${facts.hostResolvConf.path} ${why}, and a pod that asks itself loops`);
-  } else if (facts.resolvConf.path !== HOST_RESOLV_CONF) {
-    const why = `${HOST_RESOLV_CONF} points to a loopback stub, and this file has the real nameservers`;
-    add("resolvConf", facts.resolvConf.path, why);
-  }
+  const { path, why } = podResolvConf(facts.resolvConfs, dns);
+  if (path !== HOST_RESOLV_CONF && why) add("resolvConf", path, why);
   return settings;
 }
 
@@ -61,9 +66,9 @@ export function fitKubeletConfig(
   facts: KubeletFacts,
   driver: CgroupDriver,
 ): { local: ComponentConfig; adaptations: Adaptation[] } {
-  const local = { ...shared };
+  const local: ComponentConfig = { failSwapOn: FAIL_SWAP_ON, ...shared };
   const adaptations: Adaptation[] = [];
-  for (const { field, value, why } of hostSettings(facts, driver)) {
+  for (const { field, value, why } of hostSettings(facts, driver, clusterDns(shared))) {
     const decided = NODE_LOCAL.has(field) && shared[field] !== undefined;
     if (decided || shared[field] === value) continue;
     local[field] = value;
@@ -82,7 +87,8 @@ export function kubeletConfig(
   driver: CgroupDriver,
 ): { shared: ComponentConfig; local: ComponentConfig; adaptations: Adaptation[] } {
   const user = config.kubelet ?? {};
-  const settings = hostSettings(facts, driver).filter(({ field }) => user[field] === undefined);
+  const dns = user["clusterDNS"] === undefined ? dnsAddresses(config) : clusterDns(user);
+  const settings = hostSettings(facts, driver, dns).filter(({ field }) => user[field] === undefined);
   const chosen = (local: boolean) =>
     Object.fromEntries(settings.filter(({ field }) => NODE_LOCAL.has(field) === local).map((s) => [s.field, s.value]));
   const merged: ComponentConfig = {
@@ -92,6 +98,7 @@ export function kubeletConfig(
     clusterDNS: dnsAddresses(config),
     clusterDomain: config.cluster.networking.dnsDomain,
     cgroupDriver: "systemd",
+    failSwapOn: FAIL_SWAP_ON,
     healthzBindAddress: "127.0.0.1",
     healthzPort: KUBELET_HEALTHZ_PORT,
     rotateCertificates: true,

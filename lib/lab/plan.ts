@@ -1,10 +1,13 @@
-import { join } from "node:path";
+import * as fs from "node:fs";
+import { basename, dirname, join } from "node:path";
 import {
+  LAB_DIR,
   LAB_FIRST_NODE,
   LAB_GATEWAY,
   LAB_HIDDEN,
   LAB_MAX_NODES,
   LAB_NAME_LENGTH,
+  LAB_OVERLAYS,
   LAB_PREFIX,
 } from "../constants/lab.ts";
 import { KubestickError, reason, UsageError } from "../host/errors.ts";
@@ -49,6 +52,26 @@ export function checkPlan(plan: LabPlan): void {
   const cidr = parseCidr(subnet);
   if (cidr?.family !== 4 || hostBits(cidr) < HOST_BITS)
     throw new UsageError(`--subnet is an IPv4 range of /24 or more, not ${JSON.stringify(subnet)}`);
+}
+
+/** Throws UsageError for a directory that labs cannot be kept in: an overlay's changes cannot lie in what it overlays. */
+export function checkLabDir(dir: string): void {
+  const real = realPath(dir);
+  const within = LAB_OVERLAYS.map((name) => `/${name}`).find((top) => real === top || real.startsWith(`${top}/`));
+  if (within === undefined) return;
+  throw new UsageError(
+    `labs cannot be kept in ${dir}${real === dir ? "" : ` (${real})`}: each node sees this machine's ${within} through an overlay, which cannot hold its own changes`,
+    `choose a directory outside of ${LAB_OVERLAYS.map((name) => `/${name}`).join(", ")} with --dir, such as ${LAB_DIR}`,
+  );
+}
+
+/** Where a path leads, as far as it is there. */
+function realPath(path: string): string {
+  try {
+    return fs.realpathSync(path);
+  } catch {
+    return path === "/" ? path : join(realPath(dirname(path)), basename(path));
+  }
 }
 
 /** The name under which every node finds the API servers. */

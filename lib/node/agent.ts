@@ -12,6 +12,7 @@ import { KubestickError, reason } from "../host/errors.ts";
 import type { Files } from "../host/files.ts";
 import { readSystemFile } from "../host/system-files.ts";
 import { readKubeconfig } from "../kubeconfig/kubeconfig.ts";
+import { refreshResolvConf } from "../kubelet/resolv-conf.ts";
 import { applyRoutes, applyRules } from "../network/apply.ts";
 import { cniConfig, masqueradeRules, type NodeNetwork, nodeNetwork, routesTo } from "../network/flat.ts";
 import { readCertificates } from "../pki/pem.ts";
@@ -63,6 +64,7 @@ async function follow(files: Files, log: Log, signal: AbortSignal): Promise<void
   };
   const resync = setInterval(() => {
     noteTime(files, new Date());
+    refreshNameservers(files, log);
     bringInLine();
   }, RESYNC_MS);
   try {
@@ -78,6 +80,14 @@ async function follow(files: Files, log: Log, signal: AbortSignal): Promise<void
     clearInterval(resync);
     clearTimeout(timer);
     await client.close();
+  }
+}
+
+function refreshNameservers(files: Files, log: Log): void {
+  try {
+    if (refreshResolvConf(files)) log("pods that start from now on get this host's new nameservers");
+  } catch (error) {
+    log(reason(error));
   }
 }
 

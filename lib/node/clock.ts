@@ -1,16 +1,29 @@
+import { DAY } from "../constants/durations.ts";
 import { LAST_TIME_FILE } from "../constants/network.ts";
+import { BUILD_DATE } from "../constants/versions.ts";
 import type { Files } from "../host/files.ts";
 import { tryRun } from "../host/process.ts";
 
-/** Notes the time, for a start after a power cut. */
+/** No node runs as long after its kubestick was built; what is noted beyond that is damage, and would ruin every certificate. */
+const LATEST = Date.parse(BUILD_DATE) + 20 * 365 * DAY;
+
+/** Notes the time, for a start after a power cut. Never throws: a full disk is no reason for an agent to end. */
 export function noteTime(files: Files, now: Date): void {
-  files.write(LAST_TIME_FILE, `${now.toISOString()}\n`, { mode: 0o644 });
+  try {
+    files.write(LAST_TIME_FILE, `${now.toISOString()}\n`, { mode: 0o644 });
+  } catch {
+    // Noted the next time.
+  }
 }
 
 /** The last time that was noted; undefined where none was, or what is there is no time. */
 export function lastTime(files: Files): Date | undefined {
-  const time = new Date((files.readText(LAST_TIME_FILE) ?? "").trim());
-  return Number.isNaN(time.getTime()) ? undefined : time;
+  try {
+    const time = Date.parse((files.readText(LAST_TIME_FILE) ?? "").trim());
+    return time < LATEST ? new Date(time) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Sets this host's clock. Gives why it could not; undefined when it could. */

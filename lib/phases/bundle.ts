@@ -11,7 +11,7 @@ import {
   MODULES_FILE,
   SYSCTL_FILE,
 } from "../constants/paths.ts";
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError, UsageError } from "../host/errors.ts";
 import { findProgram, type HostFacts } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
 import { loadModule, MODULES, nodeSysctls, setSysctl } from "../host/kernel.ts";
@@ -202,6 +202,13 @@ async function loadImages(ctx: BundleHost): Promise<void> {
 
 /** The phase that puts a bundle on this host, before everything that needs it; skipped where there is no bundle. */
 export function bundlePhase<C extends BundleHost>(): Phase<C> {
+  const withBundle = (run: (ctx: C) => Promise<void> | void) => (ctx: C) => {
+    if (ctx.bundle) return run(ctx);
+    throw new UsageError(
+      "there is no bundle to install from",
+      "name one with --bundle, or attach one to this executable: kubestick bundle attach",
+    );
+  };
   const flags = ["bundle", "force", "registry-mirror", "cri-socket", "kubernetes-version"];
   return {
     name: "bundle",
@@ -217,11 +224,23 @@ export function bundlePhase<C extends BundleHost>(): Phase<C> {
         short: "Install containerd, runc, CNI plugins, kubelet and kubectl",
         live: true,
         flags,
-        run: installBinaries,
+        run: withBundle(installBinaries),
       },
       { name: "kernel", short: "Load kernel modules and set what nodes need", live: true, flags, run: prepareKernel },
-      { name: "container-runtime", short: "Configure and start containerd", live: true, flags, run: startContainerd },
-      { name: "images", short: "Import the bundle's images into containerd", live: true, flags, run: loadImages },
+      {
+        name: "container-runtime",
+        short: "Configure and start containerd",
+        live: true,
+        flags,
+        run: withBundle(startContainerd),
+      },
+      {
+        name: "images",
+        short: "Import the bundle's images into containerd",
+        live: true,
+        flags,
+        run: withBundle(loadImages),
+      },
     ],
   };
 }

@@ -1,11 +1,11 @@
 import type { ComponentConfig, NodeRegistration } from "../config/types.ts";
 import {
   CGROUP_ROOT_PREFIX,
-  EMPTY_RESOLV_CONF,
   KUBELET_CONFIG_FILE,
   KUBELET_FLAGS_FILE,
   KUBELET_INSTANCE_CONFIG_FILE,
   KUBELET_RESTART_MARK,
+  OWN_RESOLV_CONF,
   XTABLES_LOCK,
 } from "../constants/paths.ts";
 import { makeCgroupRoot } from "../host/cgroups.ts";
@@ -13,8 +13,10 @@ import { KubestickError } from "../host/errors.ts";
 import { findProgram, type HostFacts } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
 import type { Ledger } from "../host/ledger.ts";
+import { ownResolvConf } from "../host/resolv-conf.ts";
 import { kubeletFlags } from "../kubelet/flags.ts";
 import type { NodeIp } from "../kubelet/node-ip.ts";
+import { clusterDns } from "../kubelet/resolv-conf.ts";
 import { applyPatches, type Patch } from "../manifests/patches.ts";
 import { kubeletService, type ServiceManagerControl } from "../services/service.ts";
 import type { Ui } from "../ui/ui.ts";
@@ -50,11 +52,9 @@ export async function startKubelet(
     ui.warn(
       `this cluster's pods have IPv${lacks} addresses, and this host has none of its own: other nodes do not reach its pods by IPv${lacks}`,
     );
-  if (kubelet["resolvConf"] === EMPTY_RESOLV_CONF) {
-    // A file with no option at all makes containerd fall back to the host's own resolv.conf.
-    const text =
-      "# Written by kubestick: this host has no nameserver that pods could use.\noptions timeout:1 attempts:1\n";
-    ledger.write(EMPTY_RESOLV_CONF, text, { mode: 0o644 });
+  if (kubelet["resolvConf"] === OWN_RESOLV_CONF) {
+    ledger.claim(OWN_RESOLV_CONF);
+    ctx.files.write(OWN_RESOLV_CONF, ownResolvConf(ctx.facts.resolvConfs, clusterDns(kubelet)), { mode: 0o644 });
   }
   const instance = {
     apiVersion: kubelet["apiVersion"],

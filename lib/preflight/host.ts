@@ -1,21 +1,23 @@
 import { BUILD_DATE } from "../constants/versions.ts";
 import { getSysctl } from "../host/kernel.ts";
 import { isDnsSubdomain } from "../host/net.ts";
-import { tryRun } from "../host/process.ts";
 import { readSystemFile } from "../host/system-files.ts";
 import type { Cri } from "../runtime/cri.ts";
-import { BUNDLE_CHECKS, type BundleCheckContext, brings } from "./bundle.ts";
+import { BUNDLE_CHECKS, brings } from "./bundle.ts";
 import { type Check, error, type Finding, warning } from "./check.ts";
+import { CONTAINERD_CHECKS, type ContainerdCheckContext } from "./containerd.ts";
+import { verifyKernel } from "./kernel.ts";
 import { type Listening, listeners } from "./ports.ts";
 import { proxiedAddresses } from "./proxy.ts";
+import { verifySelinux } from "./security.ts";
 
 /** What the checks of every node look at. */
-export interface HostCheckContext extends BundleCheckContext {
+export interface HostCheckContext extends ContainerdCheckContext {
   cri: Cri;
   nodeName: string;
   /** The IP families of the cluster's networks, as far as they are known. */
   families: (4 | 6)[];
-  options: { dryRun: boolean };
+  options: ContainerdCheckContext["options"] & { dryRun: boolean };
 }
 
 /** The checks that every node must pass, control plane or worker (kubeadm preflight/checks.go), and kubestick's own Clock. */
@@ -40,29 +42,12 @@ export const HOST_CHECKS: Check<HostCheckContext>[] = [
   {
     name: "SystemVerification",
     why: "containers need these kernel parts",
-    run: ({ facts }) => {
-      const problems: Finding[] = [];
-      const filesystems = readSystemFile("/proc/filesystems");
-      if (!/\boverlay\b/.test(filesystems) && tryRun("modprobe", ["-n", "overlay"]).status !== 0)
-        problems.push(...error("this kernel has no overlayfs"));
-      const needed = ["cpu", "cpuset", "devices", "freezer", "memory", "pids"];
-      const have =
-        facts.cgroupVersion === 2
-          ? readSystemFile("/sys/fs/cgroup/cgroup.controllers").trim().split(/\s+/)
-          : cgroupV1Controllers(readSystemFile("/proc/cgroups"));
-      // In v2, devices and freezer are part of the kernel's core.
-      const missing = needed.filter(
-        (c) => !have.includes(c) && !(facts.cgroupVersion === 2 && (c === "devices" || c === "freezer")),
-      );
-      if (missing.length > 0)
-        problems.push(
-          ...error(
-            `this kernel runs without the cgroup controllers ${missing.join(", ")}`,
-            "on a Raspberry Pi add cgroup_enable=memory cgroup_memory=1 to the kernel's command line (cmdline.txt) and reboot",
-          ),
-        );
-      return problems;
-    },
+    run: ({ facts }) => verifyKernel(facts),
+  },
+  {
+    name: "SELinux",
+    why: "a policy that knows no containers denies them their files",
+    run: ({ facts }) => verifySelinux(facts.security),
   },
   forwardingCheck(4, "net.ipv4.ip_forward"),
   forwardingCheck(6, "net.ipv6.conf.default.forwarding"),
@@ -93,6 +78,7 @@ export const HOST_CHECKS: Check<HostCheckContext>[] = [
     },
   },
   ...BUNDLE_CHECKS,
+  ...CONTAINERD_CHECKS,
 ];
 
 function forwardingCheck(family: 4 | 6, sysctl: string): Check<HostCheckContext> {
@@ -123,6 +109,11 @@ export function foreignListeners(wanted: Listening, own: string[]): Finding[] {
 function checkHostname({ nodeName: name, facts }: HostCheckContext): Finding[] {
   if (!isDnsSubdomain(name))
     return error(`the node name ${JSON.stringify(name)} is not a lower case host name`, "give one with --node-name");
+  if (/^localhost(\.|$)/.test(name))
+    return warning(
+      `this node is called ${name}, as every board is that nobody has named; a second one of that name takes its place`,
+      "name this host (hostnamectl set-hostname NAME, or /etc/hostname), or give --node-name",
+    );
   const known = [...readSystemFile("/etc/hosts").matchAll(/^\s*[^#\s]+\s+(.*)$/gm)].some((line) =>
     line[1]!.split(/\s+/).includes(name),
   );
@@ -132,12 +123,4 @@ function checkHostname({ nodeName: name, facts }: HostCheckContext): Finding[] {
         `nothing resolves the node name ${name} here`,
         `add it to /etc/hosts: echo "ADDRESS ${name}" >> /etc/hosts`,
       );
-}
-
-function cgroupV1Controllers(table: string): string[] {
-  return table
-    .split("\n")
-    .map((line) => line.split("\t"))
-    .filter((f) => f[3] === "1")
-    .map((f) => f[0]!);
 }

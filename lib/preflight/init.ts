@@ -10,15 +10,13 @@ import {
 } from "../constants/versions.ts";
 import { moveAway } from "../host/errors.ts";
 import { findProgram } from "../host/facts.ts";
-import type { Files } from "../host/files.ts";
-import type { Ledger } from "../host/ledger.ts";
 import { tryRun } from "../host/process.ts";
 import { pauseImage, requiredImages } from "../manifests/images.ts";
-import type { Ui } from "../ui/ui.ts";
 import { brings } from "./bundle.ts";
 import { type Check, error, type Finding, warning } from "./check.ts";
 import { foreignListeners, HOST_CHECKS, type HostCheckContext } from "./host.ts";
 import { KUBELET_FLAGS, kubeletVersion, removedKubeletFlags } from "./kubelet.ts";
+import { networkChecks } from "./network.ts";
 import { controlPlaneListening, kubeletListening } from "./ports.ts";
 import { proxiedNetworks } from "./proxy.ts";
 
@@ -38,9 +36,7 @@ export const OWN_LISTENERS = [
 /** What the checks look at. */
 export interface PreflightContext extends HostCheckContext {
   config: InitConfig;
-  files: Files;
-  ledger: Ledger;
-  ui: Ui;
+  options: HostCheckContext["options"] & { network: string };
 }
 
 type InitCheck = Check<PreflightContext>;
@@ -64,6 +60,21 @@ export const INIT_CHECKS: InitCheck[] = [
         "ask for another version, or use the kubestick of that version",
       );
     },
+  },
+  ...networkChecks<PreflightContext>(({ config, options }) => ({
+    flat: options.network === "flat",
+    proxyMode: config.cluster.proxy.disabled ? undefined : proxyMode(config.kubeProxy?.["mode"]),
+  })),
+  {
+    name: "AnonymousAuth",
+    why: "the kubelet asks the API server how it is without showing who asks (kubeadm#1105)",
+    run: ({ config }) =>
+      config.cluster.apiServer.extraArgs?.some(({ name, value }) => name === "anonymous-auth" && value === "false")
+        ? warning(
+            "anonymous-auth: false on the API server: its probes are refused (401), and it is started again and again; nodes cannot find the cluster by a token",
+            "leave it out; --authentication-config can let anonymous ask for /livez, /readyz and /healthz alone",
+          )
+        : [],
   },
   {
     name: "NumCPU",
@@ -145,6 +156,9 @@ export const INIT_CHECKS: InitCheck[] = [
   },
   { name: "ImagePull", why: "an image that is missing later stops the control plane half-way", run: checkImages },
 ];
+
+/** kube-proxy's mode as it takes it: iptables where nothing is said. */
+const proxyMode = (mode: unknown) => (mode === "nftables" || mode === "ipvs" ? mode : "iptables");
 
 function checkKubelet({ config, options, bundle, facts }: PreflightContext): Finding[] {
   // The check HostBinaries decides whether the bundle's is installed.

@@ -2,26 +2,25 @@ import { type Found, unsuitable } from "../bundle/install.ts";
 import type { JoinConfiguration, NodeRegistration } from "../config/types.ts";
 import { KUBELET_KUBECONFIG } from "../constants/paths.ts";
 import { API_SERVER_PORT, KUBELET_PORT } from "../constants/ports.ts";
-import type { Files } from "../host/files.ts";
-import type { Ledger } from "../host/ledger.ts";
 import type { BundleCheckContext } from "./bundle.ts";
 import { type Check, error } from "./check.ts";
 import { foreignListeners, HOST_CHECKS, type HostCheckContext } from "./host.ts";
 import { INIT_CHECKS, OWN_LISTENERS } from "./init.ts";
 import { KUBELET_FLAGS, kubeletVersion, removedKubeletFlags } from "./kubelet.ts";
+import { networkChecks } from "./network.ts";
 import { controlPlaneListening, kubeletListening } from "./ports.ts";
 
 /** What the checks of a joining host look at. */
 export interface JoinCheckContext extends HostCheckContext {
   config: JoinConfiguration;
-  files: Files;
-  ledger: Ledger;
 }
 
 /** join's preflight checks of the host, before it looks for the cluster (kubeadm preflight/checks.go). */
 export const JOIN_CHECKS: Check<JoinCheckContext>[] = [
   // A clock that stands wrong is compared with the control plane's, and set where it must be.
   ...HOST_CHECKS.filter((check) => check.name !== "Clock"),
+  // What most clusters have.
+  ...networkChecks<JoinCheckContext>(() => ({ flat: true, proxyMode: "iptables" }), true),
   {
     name: "FileAvailable--etc-kubernetes-kubelet.conf",
     why: "a node that belongs to another cluster must not be taken out of it by mistake",

@@ -7,6 +7,7 @@ import { Files } from "../host/files.ts";
 import { readPlainText } from "../host/plain-file.ts";
 import { parseKubeletFlags } from "../kubelet/flags.ts";
 import { neverInThePast } from "../node/clock.ts";
+import { oneLine } from "../ui/text.ts";
 import { stableExecutable } from "./executable.ts";
 import type { ServiceManagerControl, ServiceSpec } from "./service.ts";
 
@@ -135,12 +136,20 @@ export async function superviseForever(name: string): Promise<void> {
 function readSpec(name: string): ServiceSpec {
   if (!/^[a-z][a-z0-9-]*$/.test(name)) throw new KubestickError(`not a service's name: ${name}`);
   try {
-    return JSON.parse(readPlainText(specFile(name))) as ServiceSpec;
+    return checkedSpec(JSON.parse(readPlainText(specFile(name))));
   } catch {
-    throw new KubestickError(`the service ${name} is not known on this host (${specFile(name)})`, {
+    throw new KubestickError(`the service ${name} is not known on this host, or ${specFile(name)} is damaged`, {
       hint: "kubestick init writes it",
     });
   }
+}
+
+/** What a supervisor needs of a definition. Throws where it is not there, or of another kind. */
+function checkedSpec(value: unknown): ServiceSpec {
+  const { name, program, args, env = {}, flagsFile } = value as ServiceSpec;
+  const texts = [name, program, ...args, ...Object.values(env), ...(flagsFile ? [flagsFile.path] : [])];
+  if (texts.some((text) => typeof text !== "string" || text.includes("\0"))) throw new TypeError("not a definition");
+  return value as ServiceSpec;
 }
 
 function startChild(spec: ServiceSpec): ChildProcess {
@@ -176,7 +185,7 @@ function ended(child: ChildProcess): Promise<string> {
 }
 
 function note(name: string, text: string): void {
-  fs.appendFileSync(logFile(name), `${new Date().toISOString()} kubestick: ${text}\n`);
+  fs.appendFileSync(logFile(name), `${new Date().toISOString()} kubestick: ${oneLine(text)}\n`);
 }
 
 /** Keeps one old log. The child holds the file open for appending, so the contents are copied and cut, not renamed. */

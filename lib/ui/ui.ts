@@ -1,7 +1,8 @@
 import { createConsola } from "consola";
 import type { KubestickError } from "../host/errors.ts";
+import { jsonText, oneLine, paragraph, printable } from "./text.ts";
 
-/** Where a command's words go: text for a person, or one JSON report at the end. */
+/** Where a command's words go: text for a person, or one JSON report at the end. All of it is made safe for a terminal. */
 export interface Ui {
   readonly json: boolean;
   readonly verbosity: number;
@@ -16,15 +17,28 @@ export interface Ui {
   live(phase: string, lines: string[]): void;
 }
 
+/** Whether colours may go to a stream: to a terminal that knows them, unless NO_COLOR is set (https://no-color.org). */
+export const takesColor = (stream: { isTTY?: boolean }): boolean =>
+  stream.isTTY === true && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
+
+/** Writes text to standard output, safe for a terminal. */
+export const printText = (text: string): void => void process.stdout.write(`${printable(text)}\n`);
+
+/** Writes a command's report to standard output as JSON. */
+export const printJson = (value: unknown): void => void process.stdout.write(`${jsonText(value)}\n`);
+
 /** The console's Ui. With `json`, words go to standard error, so that standard output holds only the report. */
 export function consoleUi(options: { json: boolean; verbosity: number }): Ui {
   const stream = options.json ? process.stderr : process.stdout;
-  const console = createConsola({
+  const settings = {
     level: 3 + options.verbosity,
     stdout: stream,
     stderr: process.stderr,
-    formatOptions: { date: false, colors: stream.isTTY },
-  });
+    // One reporter writes warnings to standard error and details to `stream`; its types know no `fancy`.
+    fancy: takesColor(stream) && takesColor(process.stderr),
+    formatOptions: { date: false },
+  };
+  const console = createConsola(settings);
   let shown: string[] = [];
   const endLive = () => {
     // Up to the first of the live lines, then clear to the end of the screen (ECMA-48 CUU and ED).
@@ -36,26 +50,26 @@ export function consoleUi(options: { json: boolean; verbosity: number }): Ui {
     verbosity: options.verbosity,
     step(phase, text) {
       endLive();
-      stream.write(`[${phase}] ${text}\n`);
+      stream.write(`[${phase}] ${printable(text)}\n`);
     },
     warn(text) {
       endLive();
-      console.warn(text);
+      console.warn(paragraph(text));
     },
     detail(text) {
       if (options.verbosity <= 0) return;
       endLive();
-      console.debug(text);
+      console.debug(paragraph(text));
     },
     print(text) {
       endLive();
-      if (!options.json) process.stdout.write(`${text}\n`);
+      if (!options.json) printText(text);
     },
     live(phase, lines) {
       const changed = lines.filter((line) => !shown.includes(line));
       if (stream.isTTY) endLive();
       for (const line of stream.isTTY ? lines : changed)
-        stream.write(`${`[${phase}] ${line}`.slice(0, (stream.columns || 120) - 1)}\n`);
+        stream.write(`${`[${phase}] ${oneLine(line)}`.slice(0, (stream.columns || 120) - 1)}\n`);
       shown = lines;
     },
   };
@@ -63,5 +77,5 @@ export function consoleUi(options: { json: boolean; verbosity: number }): Ui {
 
 /** An error as the person at the console reads it: what failed, then what to do. */
 export function formatError(error: KubestickError): string {
-  return `error: ${error.message}${error.hint ? `\nwhat to do: ${error.hint}` : ""}`;
+  return `error: ${paragraph(error.message)}${error.hint ? `\nwhat to do: ${paragraph(error.hint)}` : ""}`;
 }

@@ -108,6 +108,16 @@ describe.skipIf(faketime === undefined)("clocks", () => {
     expect(registered()).toBe(true);
   });
 
+  test("one that runs hours behind the control plane's joins all the same", () => {
+    leave();
+    const behind = new Date(Date.now() - 9 * 3_600_000).toISOString().replace("T", " ").slice(0, 19);
+    const joined = worker.exec(at(behind, ...joinCommand()), 200_000);
+    expectDone(joined);
+    expect(joined.stdout).not.toContain("Set the clock");
+    expect(Math.abs(clock().getTime() - Date.parse(`${behind.replace(" ", "T")}Z`))).toBeLessThan(1_000);
+    expect(registered()).toBe(true);
+  });
+
   test("a service does not begin before the last time that was noted", async () => {
     worker.write(LAST_TIME_FILE, "2026-01-02T03:04:05.000Z\n");
     const spec = { name: "probe", description: "", program: "/bin/sleep", args: ["60"] };

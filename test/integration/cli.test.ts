@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, spyOn, test } from "bun:test";
+import { X509Certificate } from "node:crypto";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -47,6 +48,37 @@ describe("usage", () => {
     expect((await kubestick("--help")).stdout).toContain("init");
   });
 
+  test("help is asked for in each usual way, and has no colour where no terminal is", async () => {
+    for (const [words, same] of [
+      [["help"], ["--help"]],
+      [["-h"], ["--help"]],
+      [
+        ["help", "init"],
+        ["init", "--help"],
+      ],
+      [
+        ["help", "init", "phase", "certs", "ca"],
+        ["init", "phase", "certs", "ca", "--help"],
+      ],
+      [
+        ["help", "bundle", "create"],
+        ["bundle", "create", "-h"],
+      ],
+    ]) {
+      const { code, stdout, stderr } = await kubestick(...words!);
+      expect({ words, code, stderr, stdout }).toEqual({ words, ...(await kubestick(...same!)) });
+      expect(code).toBe(0);
+      expect(stdout).not.toContain("\x1b");
+    }
+    expect(await kubestick("help", "nonsense")).toMatchObject({ code: 2, stdout: "" });
+  });
+
+  test("token generate prints a token, as text or JSON", async () => {
+    expect((await kubestick("token", "generate")).stdout).toMatch(/^[a-z0-9]{6}\.[a-z0-9]{16}\n$/);
+    const { stdout } = await kubestick("token", "generate", "-o", "json");
+    expect(JSON.parse(stdout)).toEqual({ token: expect.stringMatching(/^[a-z0-9]{6}\.[a-z0-9]{16}$/) });
+  });
+
   test("what is not known is refused with a suggestion and exit code 2", async () => {
     for (const [args, hint] of [
       [["intt"], 'did you mean "kubestick init"?'],
@@ -90,6 +122,21 @@ describe("usage", () => {
         hinted: hint,
       });
     }
+    fs.symlinkSync("/usr", join(dir, "link"));
+    for (const [below, top] of [
+      ["/opt/labs", "/opt"],
+      ["/etc", "/etc"],
+      ["/opt/../usr/local/none/labs", "/usr"],
+      [join(dir, "link/labs"), "/usr"],
+    ]) {
+      const { code, stderr } = await kubestick("lab", "up", `--dir=${below}`);
+      const refused = stderr.includes(`each node sees this machine's ${top} through an overlay`);
+      expect({ below, code, refused }).toEqual({
+        below,
+        code: 2,
+        refused: true,
+      });
+    }
     expect(await kubestick("lab", "down", `--dir=${labs}`)).toMatchObject({ code: 0 });
     expect(fs.existsSync(labs)).toBe(false);
   });
@@ -97,7 +144,26 @@ describe("usage", () => {
   test("version, as text and JSON", async () => {
     expect((await kubestick("version")).stdout).toMatch(/^kubestick v\S+ \(Kubernetes v1\.\d+\.\d+, linux\/\w+/);
     expect(JSON.parse((await kubestick("version", "-o", "json")).stdout)).toHaveProperty("kubernetesVersion");
+    expect(await kubestick("--version")).toEqual(await kubestick("version"));
+    expect(await kubestick("--version", "-o", "json")).toEqual(await kubestick("version", "-o", "json"));
   });
+});
+
+test("a reader that goes away costs no command its work, and a full disk is told", () => {
+  const words = `'${process.execPath}' '${join(import.meta.dir, "../../cmd/kubestick.ts")}'`;
+  const shell = (script: string) => {
+    const { stdout, stderr } = Bun.spawnSync(["bash", "-c", script]);
+    return { stdout: stdout.toString().trim(), stderr: stderr.toString() };
+  };
+  const root = join(dir, "root");
+  const init = `init --dry-run --rootfs ${root} --apiserver-advertise-address=192.0.2.10 --ignore-preflight-errors=all`;
+  const gone = shell(`${words} ${init} 2>/dev/null | true; echo \${PIPESTATUS[0]}`);
+  expect(gone).toEqual({ stdout: "0", stderr: "" });
+  expect(fs.existsSync(join(root, "var/lib/kubestick/dry-run"))).toBe(true);
+  const full = shell(`${words} init --help >/dev/full; echo $?`);
+  expect(full.stdout).toBe("1");
+  expect(full.stderr).toMatch(/^error: cannot write all that was to be said: ENOSPC[^\n]*\n$/);
+  expect(shell(`${words} nonsense 2>/dev/full; echo $?`).stdout).toBe("2");
 });
 
 describe("dry runs and single phases", () => {
@@ -187,6 +253,62 @@ describe("dry runs and single phases", () => {
     ]);
     expect(fs.readFileSync(join(root, "etc/kubernetes/manifests/etcd.yaml"), "utf8")).toContain("--name=board");
     expect((await kubestick("init", "phase", "kubelet-start", "--config", file, "--rootfs", root)).code).toBe(2);
+  });
+
+  test("host names in capitals are taken as lower case, from flags, files and this host", async () => {
+    const root = join(dir, "root");
+    const file = join(dir, "config.yaml");
+    fs.writeFileSync(
+      file,
+      `apiVersion: kubeadm.k8s.io/v1beta4
+kind: InitConfiguration
+nodeRegistration: {name: " Raspberry "}
+---
+apiVersion: kubeadm.k8s.io/v1beta4
+kind: ClusterConfiguration
+controlPlaneEndpoint: Cluster.LAN:6443
+apiServer: {certSANs: [Board.LAN]}
+`,
+    );
+    expect(await kubestick("init", "--dry-run", "--config", file, "--rootfs", root)).toMatchObject({ code: 0 });
+    expect(fs.readFileSync(join(root, "etc/kubernetes/manifests/etcd.yaml"), "utf8")).toContain("--name=raspberry\n");
+    expect(fs.readFileSync(join(root, "etc/kubernetes/admin.conf"), "utf8")).toContain("https://cluster.lan:6443");
+    const { subjectAltName } = new X509Certificate(fs.readFileSync(join(root, "etc/kubernetes/pki/apiserver.crt")));
+    expect(subjectAltName).toContain("DNS:board.lan");
+    expect(subjectAltName).toContain("DNS:raspberry,");
+    const flags = ["--node-name=Other", "--control-plane-endpoint=API:6443", "--apiserver-cert-extra-sans=Pi.LAN"];
+    const other = join(dir, "other");
+    expect(await kubestick("init", "--dry-run", ...flags, "--rootfs", other)).toMatchObject({ code: 0 });
+    expect(fs.readFileSync(join(other, "etc/kubernetes/manifests/etcd.yaml"), "utf8")).toContain("--name=other\n");
+    expect(await kubestick("init", "--dry-run", "--node-name=pi_4", "--rootfs", other)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('--node-name: "pi_4" must be a lower case host name'),
+    });
+  });
+
+  test.skipIf(process.getuid?.() !== 0)("a host whose own name cannot be a node's is told so, and what to give", () => {
+    const rename = 'printf %s "$1" >/proc/sys/kernel/hostname; shift; exec "$@"';
+    const entry = join(import.meta.dir, "../../cmd/kubestick.ts");
+    const named = (hostname: string, ...words: string[]) => {
+      const command = ["unshare", "-u", "sh", "-c", rename, "sh", hostname, process.execPath, entry, ...words];
+      const { exitCode, stderr, stdout } = Bun.spawnSync(command);
+      return { code: exitCode, stderr: stderr.toString(), stdout: stdout.toString() };
+    };
+    const root = join(dir, "root");
+    const init = ["init", "phase", "certs", "ca", "--rootfs", root, "--apiserver-advertise-address=10.0.0.5"];
+    const token = ["--token=abcdef.0123456789abcdef", "--discovery-token-unsafe-skip-ca-verification"];
+    for (const command of [init, ["join", "127.0.0.1:1", ...token]]) {
+      const { code, stderr } = named("pi_4", ...command);
+      expect(code).toBe(2);
+      expect(stderr).toContain("this host's own name \"pi_4\" cannot be a node's name");
+      expect(stderr).toContain("such as --node-name pi-4");
+      expect(stderr).not.toContain("command line");
+    }
+    expect(fs.existsSync(root)).toBe(false);
+    expect(named("(none)", ...init, "--node-name=pi-4")).toMatchObject({ code: 0, stderr: "" });
+    const cluster = ["init", "phase", "etcd", "local", "--rootfs", root, "--apiserver-advertise-address=10.0.0.5"];
+    expect(named("Raspberry", ...cluster)).toMatchObject({ code: 0, stderr: "" });
+    expect(fs.readFileSync(join(root, "etc/kubernetes/manifests/etcd.yaml"), "utf8")).toContain("--name=raspberry\n");
   });
 
   test("a manifest that somebody else wrote, or edited, is not overwritten", async () => {

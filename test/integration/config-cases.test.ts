@@ -202,7 +202,7 @@ clientConnection: {kubeconfig: "", qps: 5}
     expect(code).toBe(2);
     expect(stderr.split("\n").filter((line) => line.includes("config.yaml:"))).toHaveLength(20);
     // The first is an unknown field; the others are duplicates of it.
-    expect(stderr).toContain("\nand 9980 more\n");
+    expect(stderr).toContain("\n  and 9980 more\n");
   });
 });
 

@@ -11,7 +11,6 @@ import { kubeconfig } from "../../lib/kubeconfig/kubeconfig.ts";
 import { caPin, certificatePem } from "../../lib/pki/certificate.ts";
 import { writeYaml } from "../../lib/yaml/write.ts";
 import { apiDouble, type Handler, json, testCa } from "../support/api-double.ts";
-import { KUBESTICK } from "../support/cluster.ts";
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -164,13 +163,14 @@ describe("discovery by file", () => {
     // Which authorities a program trusts besides is settled when it begins.
     const module = join(import.meta.dir, "../../lib/bootstrap/discovery-file.ts");
     const script = `const { discoverByFile } = await import(${JSON.stringify(module)});
-console.log(await discoverByFile("${site.server}/c", 5_000).then(({ server }) => server, ({ message }) => message));`;
+console.log(await discoverByFile("${site.server}/c", 1_000).then(({ server }) => server, ({ message }) => message));`;
     const env = { ...process.env, NODE_EXTRA_CA_CERTS: join(dir, "ca.crt") };
     const ask = async () =>
       new Response(Bun.spawn([process.execPath, "-e", script], { env, stdout: "pipe" }).stdout).text();
     expect(await ask()).toBe(`cannot get the discovery file ${site.server}/c: status 404\n`);
     status = 200;
-    expect(await ask()).toBe("https://127.0.0.1:1\n");
+    // Now it is read, and leads to an API server that is not there.
+    expect(await ask()).toContain("https://127.0.0.1:1");
   });
 
   test("an https site that this host does not trust is refused", async () => {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { initConfig, parseConfig } from "../../lib/config/load.ts";
 import type { InitConfig } from "../../lib/config/types.ts";
 import type { HostFacts } from "../../lib/host/facts.ts";
+import { parseResolvConf } from "../../lib/host/resolv-conf.ts";
 
 /** A host like the reference's: cgroup v1, no swap, a nameserver that pods can reach. */
 export const FACTS: HostFacts = {
@@ -17,11 +18,21 @@ export const FACTS: HostFacts = {
   serviceManager: "none",
   addresses: [{ interface: "eth0", address: "10.99.0.11", family: 4 }],
   defaultInterface: "eth0",
-  hostResolvConf: { path: "/etc/resolv.conf", nameservers: ["10.0.0.1"] },
-  resolvConf: { path: "/etc/resolv.conf", nameservers: ["10.0.0.1"] },
+  resolvConfs: [parseResolvConf("/etc/resolv.conf", "nameserver 10.0.0.1\n")],
   capSysResource: true,
   conntrack: { max: true, timeouts: true },
   now: new Date("2026-11-24T08:47:27Z"),
+  mountinfo: "28 1 8:2 / / rw,relatime shared:1 - ext4 /dev/root rw\n",
+  kernel: {
+    release: "6.12.34+rpt-rpi-2712",
+    cmdline: "console=tty1 root=PARTUUID=4d8097e2-02 rootwait cgroup_enable=memory",
+    config: new Map(),
+    modules: new Set(["overlay", "br_netfilter"]),
+    modulesListed: false,
+    controllers: ["cpuset", "cpu", "io", "memory", "pids"],
+    bootFile: undefined,
+  },
+  security: { selinux: { enforcing: false, containers: false }, apparmor: { enabled: false, parser: false } },
 };
 
 /** A configuration read from text, with fixed defaults. Throws ConfigError. */

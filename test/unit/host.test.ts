@@ -2,13 +2,13 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { UsageError } from "../../lib/host/errors.ts";
 import {
   chooseAdvertiseAddress,
   defaultInterface,
   passingAddresses,
-  readResolvConf,
   requireAdvertiseAddress,
-  usableNameservers,
+  requireNodeName,
 } from "../../lib/host/facts.ts";
 import { Files } from "../../lib/host/files.ts";
 import { Ledger } from "../../lib/host/ledger.ts";
@@ -163,16 +163,32 @@ describe("facts", () => {
     );
   });
 
-  test("loopback nameservers are of no use to pods", () => {
-    const files = new Files(root);
-    files.write(
-      "/etc/resolv.conf",
-      "# nameserver 9.9.9.9\nnameserver 127.0.0.53\n nameserver ::1\nnameserver 10.0.0.1\nsearch lan\n",
-    );
-    const conf = readResolvConf(files, "/etc/resolv.conf");
-    expect(conf.nameservers).toEqual(["127.0.0.53", "::1", "10.0.0.1"]);
-    expect(usableNameservers(conf)).toEqual(["10.0.0.1"]);
-    expect(readResolvConf(files, "/none").nameservers).toEqual([]);
+  test("a host's own name is its node's, or is refused with one that could be", () => {
+    for (const hostname of ["raspberrypi", "board-1", "pi.lan", "0"])
+      expect(requireNodeName({ hostname })).toBe(hostname);
+    for (const [hostname, suggestion] of [
+      ["pi_4", "pi-4"],
+      ["pi.", "pi"],
+      ["(none)", "board-1"],
+      ["", "board-1"],
+      ["-a-._b", "a.b"],
+      ["zürich", "z-rich"],
+      ["_", "board-1"],
+      [`${"a".repeat(62)}-b`, "a".repeat(62)],
+      ["Raspberry Pi", "aspberry-i"],
+      ["a/../../b", "a.b"],
+    ] as const) {
+      const failure = (() => {
+        try {
+          return requireNodeName({ hostname });
+        } catch (error) {
+          return error as UsageError;
+        }
+      })() as UsageError;
+      expect(failure).toBeInstanceOf(UsageError);
+      expect(failure.message).toStartWith(`this host's own name ${JSON.stringify(hostname)} cannot be a node's name: `);
+      expect(failure.hint).toBe(`give the node a name with --node-name, such as --node-name ${suggestion}`);
+    }
   });
 
   test("listeners are found in the kernel's table", () => {

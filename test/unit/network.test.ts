@@ -145,6 +145,8 @@ test("the last time is kept, and a clock after it is left alone", () => {
   noteTime(files, new Date("2026-11-24T10:00:00Z"));
   expect(lastTime(files)?.toISOString()).toBe("2026-11-24T10:00:00.000Z");
   expect(neverInThePast(files, new Date("2026-11-24T10:00:01Z"))).toBeUndefined();
-  files.write("/var/lib/kubestick/last-time", "garbage");
-  expect(neverInThePast(files, new Date(0))).toBeUndefined();
+  for (const damage of ["garbage", "", "\0", "+275760-09-13T00:00:00.000Z", "2061-01-01T00:00:00Z", "1e99"]) {
+    files.write("/var/lib/kubestick/last-time", damage);
+    expect({ damage, done: neverInThePast(files, new Date(0)) }).toEqual({ damage, done: undefined });
+  }
 });

@@ -7,6 +7,7 @@ import { newCertificateKey, openCertificate, sealCertificate } from "../../lib/b
 import type { Decision } from "../../lib/bundle/install.ts";
 import { defaultToken } from "../../lib/config/defaults.ts";
 import { KubestickError } from "../../lib/host/errors.ts";
+import { parseResolvConf } from "../../lib/host/resolv-conf.ts";
 import { fitKubeletConfig, kubeletConfig } from "../../lib/kubelet/config.ts";
 import { kubeletFlags, parseKubeletFlags } from "../../lib/kubelet/flags.ts";
 import { componentPod } from "../../lib/manifests/control-plane.ts";
@@ -178,8 +179,7 @@ describe("fitting to the host", () => {
       cgroupVersion: 1 as const,
       cgroupRoot: undefined,
       swap: true,
-      resolvConf: undefined,
-      hostResolvConf: { path: "/etc/resolv.conf", nameservers: ["127.0.0.53"] },
+      resolvConfs: [parseResolvConf("/etc/resolv.conf", "nameserver 127.0.0.53\n")],
     };
     const shared = kubeletConfig(configFrom(MINIMAL), { ...old, cgroupRoot: "/kubestick-n2" }, "cgroupfs");
     // One node's own: the others do not share its kernel, or have a root of their own.
@@ -215,6 +215,18 @@ describe("fitting to the host", () => {
       failCgroupV1: true,
     });
     expect(kept.adaptations).toEqual([]);
+  });
+
+  test("a kubelet starts again when swap was switched on, unless the user wants it otherwise", () => {
+    const host = { ...FACTS, swap: false };
+    const fitted = kubeletConfig(configFrom(MINIMAL), host, undefined);
+    expect([fitted.shared["failSwapOn"], fitted.local["failSwapOn"], fitted.adaptations]).toEqual([false, false, []]);
+    // A cluster that kubeadm made says nothing of it, or what its administrator wants.
+    expect(fitKubeletConfig({}, host, "systemd").local["failSwapOn"]).toBe(false);
+    expect(fitKubeletConfig({ failSwapOn: true }, host, "systemd").local["failSwapOn"]).toBe(true);
+    expect(fitKubeletConfig({ failSwapOn: true }, { ...host, swap: true }, "systemd").local["failSwapOn"]).toBe(false);
+    const user = `${MINIMAL}---\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nfailSwapOn: true\n`;
+    expect(kubeletConfig(configFrom(user), { ...host, swap: true }, "systemd").local["failSwapOn"]).toBe(true);
   });
 
   test("conntrack that is not ours is left alone", () => {

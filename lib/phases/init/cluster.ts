@@ -16,11 +16,10 @@ import { formatDuration, parseDuration } from "../../config/schema.ts";
 import type { Taint } from "../../config/types.ts";
 import { API_CALL_TIMEOUT, UPLOADED_CERTS_TTL } from "../../constants/durations.ts";
 import { LABEL_CONTROL_PLANE, LABEL_EXCLUDE_LB, NAMESPACE_SYSTEM, SECRET_TOKEN_PREFIX } from "../../constants/names.ts";
-import { HOST_RESOLV_CONF } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
-import { readResolvConf, usableNameservers } from "../../host/facts.ts";
 import { Files } from "../../host/files.ts";
 import { CONTROL_PLANE_TAINT } from "../../kubelet/flags.ts";
+import { upstreams } from "../../kubelet/resolv-conf.ts";
 import { applyPatches } from "../../manifests/patches.ts";
 import { certificatePem } from "../../pki/certificate.ts";
 import { applyProvider, networkObjects, providerObjects, startNodeAgent } from "../network.ts";
@@ -194,10 +193,15 @@ export const addonPhase: InitPhase = {
       flags: [...ADDON_FLAGS, "service-cidr", "service-dns-domain"],
       skipIf: (ctx) => (ctx.config.cluster.dns.disabled ? "dns.disabled is set" : undefined),
       run: async (ctx) => {
-        const path = String((await ctx.kubelet()).local["resolvConf"] ?? HOST_RESOLV_CONF);
-        const forward = usableNameservers(readResolvConf(ctx.files, path)).length > 0;
+        const kubelet = (await ctx.kubelet()).local;
+        const { path, nameservers, lost } = upstreams(ctx.facts.resolvConfs, ctx.files, kubelet);
+        const forward = nameservers.length > 0;
         if (!forward)
           ctx.ui.step("addon", `CoreDNS forwards to nobody (because ${path} has no nameserver that pods could reach)`);
+        else if (lost.length > 0)
+          ctx.ui.warn(
+            `CoreDNS cannot reach ${lost.join(", ")} of ${path}, which the kubelet is told to give to pods, and ends where it meets itself`,
+          );
         const cluster = await ctx.cluster();
         await cluster.createIfAbsent(corednsConfigMap(ctx.config, forward) as KubeObject);
         await ctx.apply([

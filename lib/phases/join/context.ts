@@ -11,7 +11,7 @@ import { DEFAULT_CRI_SOCKET } from "../../constants/paths.ts";
 import { API_SERVER_PORT } from "../../constants/ports.ts";
 import { KUBERNETES_VERSION } from "../../constants/versions.ts";
 import { KubestickError, UsageError } from "../../host/errors.ts";
-import { type HostFacts, requireAdvertiseAddress } from "../../host/facts.ts";
+import { type HostFacts, requireAdvertiseAddress, requireNodeName } from "../../host/facts.ts";
 import type { Files } from "../../host/files.ts";
 import { Ledger } from "../../host/ledger.ts";
 import { joinHostPort, splitHostPort } from "../../host/net.ts";
@@ -65,7 +65,7 @@ export class JoinContext {
     this.ledger = new Ledger(files);
     this.services = serviceManager(facts.serviceManager, files);
     const node = config.nodeRegistration ?? {};
-    this.node = { ...node, name: node.name || facts.hostname, criSocket: node.criSocket || DEFAULT_CRI_SOCKET };
+    this.node = { ...node, name: node.name || requireNodeName(facts), criSocket: node.criSocket || DEFAULT_CRI_SOCKET };
   }
 
   get criSocket(): string {
