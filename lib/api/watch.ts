@@ -4,20 +4,17 @@ import { ApiError, ConnectError } from "./errors.ts";
 import { collectionPath, type KubeObject } from "./resources.ts";
 import { isTransient } from "./retry.ts";
 
-/** A change that a watch saw. */
-export interface WatchEvent<T = KubeObject> {
-  type: "ADDED" | "MODIFIED" | "DELETED" | "SYNCED";
-  object: T;
-  /** With SYNCED: everything there is, so that what went while nobody watched can be told. */
-  items?: T[];
-}
+/** A change that a watch saw; or, as SYNCED, everything there is, in no order that means anything. */
+export type WatchEvent<T = KubeObject> =
+  | { type: "ADDED" | "MODIFIED" | "DELETED"; object: T }
+  | { type: "SYNCED"; items: T[] };
 
 const MAX_LINE = 16 * 1024 * 1024;
 
 /**
- * Follows a kind: first everything there is (ADDED), then a SYNCED mark, then every change. A connection that ends is
- * resumed from the last seen version, bookmarks included; a version that is too old (410) begins again with a list,
- * and a SYNCED mark says so. Ends when the signal aborts; throws on an error that waiting does not mend.
+ * Follows a kind: first everything there is, then every change in order. A connection that ends is resumed from the last
+ * seen version, bookmarks included; a version that is too old (410) begins again with everything. Ends when the signal
+ * aborts; throws on an error that waiting does not mend.
  */
 export async function* watch<T extends KubeObject = KubeObject>(
   client: ApiClient,
@@ -32,8 +29,7 @@ export async function* watch<T extends KubeObject = KubeObject>(
       if (version === "") {
         const { items, resourceVersion } = await client.list<T>(apiVersion, kind, options);
         version = resourceVersion;
-        for (const object of items) yield { type: "ADDED", object };
-        yield { type: "SYNCED", object: { apiVersion, kind, metadata: { name: "" } } as T, items };
+        yield { type: "SYNCED", items };
       }
       for await (const event of stream<T>(client, apiVersion, kind, version, options)) {
         pause = 200;
@@ -61,7 +57,7 @@ async function* stream<T extends KubeObject>(
   kind: string,
   resourceVersion: string,
   options: { namespace?: string; query?: Record<string, string>; signal: AbortSignal },
-): AsyncGenerator<WatchEvent<T>> {
+): AsyncGenerator<Extract<WatchEvent<T>, { object: T }>> {
   const query = { ...options.query, watch: "true", allowWatchBookmarks: "true", resourceVersion };
   const what = `watch ${kind}s`;
   const response = await client.send("GET", collectionPath(apiVersion, kind, options.namespace), {
@@ -78,7 +74,7 @@ async function* stream<T extends KubeObject>(
       if (pending.length > MAX_LINE) throw new RangeError("an event is too large");
       const lines = pending.split("\n");
       pending = lines.pop()!;
-      for (const line of lines) if (line !== "") yield JSON.parse(line) as WatchEvent<T>;
+      for (const line of lines) if (line !== "") yield JSON.parse(line) as { type: "ADDED"; object: T };
     }
   } catch (error) {
     throw new ConnectError(what, client.server, error);

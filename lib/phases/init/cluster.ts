@@ -15,6 +15,7 @@ import { formatDuration, parseDuration } from "../../config/schema.ts";
 import type { Taint } from "../../config/types.ts";
 import { API_CALL_TIMEOUT, UPLOADED_CERTS_TTL } from "../../constants/durations.ts";
 import { LABEL_CONTROL_PLANE, LABEL_EXCLUDE_LB, NAMESPACE_SYSTEM, SECRET_TOKEN_PREFIX } from "../../constants/names.ts";
+import { FLAT, NONE, PROVIDER } from "../../constants/network.ts";
 import { HOST_RESOLV_CONF } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
 import { readResolvConf, usableNameservers } from "../../host/facts.ts";
@@ -227,17 +228,16 @@ export const addonPhase: InitPhase = {
     },
     {
       name: "network",
-      short: "Install the network of the pods (see --network)",
+      short: "Install the network of the pods (see --network), and start the node agent",
       live: true,
       flags: ["network", "pod-network-cidr"],
-      skipIf: (ctx) => (ctx.options.network === "none" ? "--network none" : undefined),
       run: async (ctx) => {
         const { network } = ctx.options;
-        await ctx.apply(networkObjects(network === "flat" ? "flat" : "provider"));
-        if (network === "flat") {
-          await startNodeAgent(ctx);
-          return;
-        }
+        const kind = network === FLAT || network === NONE ? network : PROVIDER;
+        // Without a network of kubestick's choice the cluster is kubeadm's to the last object.
+        if (kind !== NONE) await ctx.apply(networkObjects(kind));
+        await startNodeAgent(ctx, kind);
+        if (kind !== PROVIDER) return;
         // The user's file lies on this machine, not below --rootfs.
         await ctx.apply(providerObjects(network, new Files("/").readText(resolve(network)), ctx.bundle));
         ctx.ui.step("network", `Applied the network provider of ${network}`);

@@ -3,6 +3,7 @@ import { KubestickError } from "../../host/errors.ts";
 import { readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
 import { rotatingKubeconfig } from "../../kubelet/kubeconfig.ts";
 import { chooseNodeIp } from "../../kubelet/node-ip.ts";
+import { networksOf } from "../../network/cluster.ts";
 import { startKubelet } from "../kubelet-start.ts";
 import type { Phase } from "../runner.ts";
 import type { InitContext } from "./context.ts";
@@ -16,6 +17,7 @@ export const kubeletStartPhase: Phase<InitContext> = {
   run: async (ctx) =>
     startKubelet(ctx, ctx.config.nodeRegistration, (await ctx.kubelet()).local, {
       nodeIp: async () => chooseNodeIp(ctx.facts, ctx.families, ctx.config.localAPIEndpoint.advertiseAddress),
+      serviceRanges: networksOf(ctx.config.cluster).serviceRanges,
     }),
 };
 

@@ -1,22 +1,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiClient } from "../../api/client.ts";
-import { type KubeObject, objectPath } from "../../api/resources.ts";
+import type { KubeObject } from "../../api/resources.ts";
 import { splitToken } from "../../bootstrap/token.ts";
 import { useUpToken } from "../../bootstrap/tokens.ts";
 import { lookAtAside } from "../../bundle/install.ts";
 import { TLS_BOOTSTRAP_TIMEOUT } from "../../constants/durations.ts";
 import { hostBinaryKind } from "../../constants/host-binaries.ts";
-import { NAMESPACE_SYSTEM } from "../../constants/names.ts";
-import { CM_KUBESTICK } from "../../constants/network.ts";
 import { CERTIFICATES_DIR, KUBELET_KUBECONFIG } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
 import type { Files } from "../../host/files.ts";
-import { familiesOf } from "../../host/net.ts";
+import { familiesOf, formatCidr } from "../../host/net.ts";
 import { addressTowards } from "../../host/reach.ts";
 import { type Connection, readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
 import { bootstrapKubelet, hasNodeCertificate } from "../../kubelet/bootstrap.ts";
 import { fitKubeletConfig } from "../../kubelet/config.ts";
 import { chooseNodeIp } from "../../kubelet/node-ip.ts";
+import { readClusterNetwork } from "../../network/cluster.ts";
 import { verifyBundle } from "../../preflight/bundle.ts";
 import { runChecks, warnOfUnknown } from "../../preflight/check.ts";
 import { INIT_CHECKS } from "../../preflight/init.ts";
@@ -27,7 +26,6 @@ import { startNodeAgent } from "../network.ts";
 import type { Phase } from "../runner.ts";
 import type { JoinContext } from "./context.ts";
 import { CONTROL_PLANE_PHASES, controlPlanePreparePhase } from "./control-plane.ts";
-import { podNetworks } from "./uploaded-config.ts";
 
 const POLL_MS = 200;
 
@@ -85,11 +83,14 @@ const kubeletStartPhase: Phase<JoinContext> = {
         waiting: (request) => ui.live("kubelet-start", [`kubelet: ${request} waits to be approved and signed`]),
       });
     }
+    const { podRanges, serviceRanges } = (await readClusterNetwork(client)) ?? { podRanges: [], serviceRanges: [] };
+    const podNetworks = podRanges.map(({ cidr }) => formatCidr(cidr));
+    const families = familiesOf((podNetworks.length > 0 ? podNetworks : serviceRanges).join());
     // A control plane is tainted when it is marked as one.
     await startKubelet(ctx, ctx.node, local, {
       registerTaints: !ctx.config.controlPlane,
-      nodeIp: async () =>
-        chooseNodeIp(ctx.facts, familiesOf(await podNetworks(client)), await ownAddress(ctx, cluster.server)),
+      nodeIp: async () => chooseNodeIp(ctx.facts, families, await ownAddress(ctx, cluster.server)),
+      serviceRanges,
     });
     if (ctx.options.dryRun) {
       ui.step("kubelet-start", `Would wait until the node ${ctx.nodeName} is registered`);
@@ -102,10 +103,9 @@ const kubeletStartPhase: Phase<JoinContext> = {
   },
 };
 
-/** The address that the cluster reaches this node by, where the default route does not tell: the one that reaches the cluster. */
+/** The address that the cluster reaches this node by: the one that reaches the cluster, whatever the default route is for. */
 async function ownAddress(ctx: JoinContext, server: string): Promise<string | undefined> {
   if (ctx.config.controlPlane) return ctx.localEndpoint().advertiseAddress;
-  if (ctx.facts.defaultInterface !== undefined) return undefined;
   const { hostname, port } = new URL(server);
   return addressTowards(hostname.replace(/^\[|\]$/g, ""), Number(port) || 443);
 }
@@ -156,22 +156,19 @@ async function registered(ctx: JoinContext): Promise<void> {
   }
 }
 
-/** join's phase `network`: the node agent, where the cluster has kubestick's flat network. */
+/** join's phase `network`: the node agent, which finds out for itself what the cluster's network is. */
 const networkPhase: Phase<JoinContext> = {
   name: "network",
-  short: "Start the node agent of the flat network",
+  short: "Start the node agent",
   live: true,
   run: async (ctx) => {
     if (ctx.options.dryRun) {
-      ctx.ui.step("network", "Would start the node agent, if the cluster has the flat network");
+      await startNodeAgent(ctx, undefined);
       return;
     }
     const client = new ApiClient(nodeConnection(ctx.files));
     try {
-      // A cluster that kubeadm made has no such object, and lets nobody look.
-      const path = objectPath("v1", "ConfigMap", CM_KUBESTICK, NAMESPACE_SYSTEM);
-      const map = await client.callIfAllowed<{ data?: Record<string, string> }>("GET", path);
-      if (map?.data?.["network"] === "flat") await startNodeAgent(ctx);
+      await startNodeAgent(ctx, (await readClusterNetwork(client))?.kind);
     } finally {
       await client.close();
     }
