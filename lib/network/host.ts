@@ -3,8 +3,8 @@ import { HOST_RESOLV_CONF, SYSTEMD_RESOLVED_CONF } from "../constants/paths.ts";
 import { hostAddresses, type LinkAddress, readResolvConf } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
 import { type Cidr, canonicalIp, encloses, formatCidr } from "../host/net.ts";
+import { tryRun } from "../host/process.ts";
 import { type HostRoute, readRoutes } from "../host/routes.ts";
-import { readSystemFile } from "../host/system-files.ts";
 import { ownRoutes, type Route } from "./routes.ts";
 
 /** This host's part in the network, as its kernel and configuration tell it. */
@@ -70,7 +70,9 @@ export function removalOf({ cidr, gateway, interface: name }: HostRoute): string
 
 const DEFAULT_MTU = 1500;
 
-const linkMtu = (name: string) => Number(readSystemFile(`/sys/class/net/${name}/mtu`));
+/** An interface's MTU; not out of /sys, which shows another network namespace's where it was not mounted anew. */
+const linkMtu = (name: string) =>
+  Number(/ mtu (\d+)/.exec(tryRun("ip", ["-o", "link", "show", "dev", name]).stdout)?.[1]);
 
 /**
  * The MTU of pods: the smallest of the interfaces that their packets leave by, to other nodes' pods and beyond. A
@@ -86,6 +88,6 @@ export function podMtu(
     const [first] = defaults.sort((a, b) => a.metric - b.metric);
     return [nodeLink(host, nodeAddresses, family)?.interface ?? [], first?.interface ?? []].flat();
   });
-  const mtus = links.map(mtuOf).filter((mtu) => mtu > 0);
+  const mtus = [...new Set(links)].map(mtuOf).filter((mtu) => mtu > 0);
   return mtus.length > 0 ? Math.min(...mtus) : DEFAULT_MTU;
 }

@@ -8,6 +8,7 @@ import {
   AGENT_SERVICE,
   CM_KUBESTICK,
   CNI_CONFIG_FILE,
+  CNI_NETWORK,
   FLAT,
   ROLE_NODE_AGENT,
 } from "../constants/network.ts";
@@ -15,7 +16,7 @@ import { KubestickError, UsageError } from "../host/errors.ts";
 import type { Files } from "../host/files.ts";
 import type { Ledger } from "../host/ledger.ts";
 import { applyServiceRoutes, rememberServiceRanges, type ServiceRanges } from "../network/service-routes.ts";
-import { winningCniConfig } from "../node/cni.ts";
+import { otherCniConfigs, winningCniConfig } from "../node/cni.ts";
 import { stableExecutable } from "../services/executable.ts";
 import type { ServiceManagerControl } from "../services/service.ts";
 import type { Ui } from "../ui/ui.ts";
@@ -64,6 +65,20 @@ export function startServiceRoutes(ctx: Pick<AgentHost, "files" | "ui" | "option
   const { changes, refusals } = applyServiceRoutes(ctx.files, known);
   for (const change of changes) ctx.ui.step("kubelet-start", `Routes to Services: ${change}`);
   for (const refusal of refusals) ctx.ui.warn(refusal);
+}
+
+/**
+ * Lets pods wait for the flat network where the runtime would take another's configuration meanwhile, such as podman's:
+ * until the control plane has given this node its network, kubestick's comes first with no plugins, which the runtime
+ * takes for a network that is not ready.
+ */
+export function holdPods({ files, ledger, ui }: Pick<AgentHost, "files" | "ledger" | "ui">): void {
+  const others = otherCniConfigs(files);
+  if (others.length === 0 || winningCniConfig(files) || files.exists(CNI_CONFIG_FILE)) return;
+  ledger.claim(CNI_CONFIG_FILE);
+  const config = { cniVersion: "1.0.0", name: CNI_NETWORK, plugins: [] };
+  files.write(CNI_CONFIG_FILE, `${JSON.stringify(config)}\n`, { mode: 0o644 });
+  ui.step("kubelet-start", `Pods wait for kubestick's network, and do not use that of ${others.join(", ")}`);
 }
 
 /** Starts the node agent as a service; `network` says who makes the pods' network. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { Files } from "../../lib/host/files.ts";
+import { Ledger } from "../../lib/host/ledger.ts";
 import { mountsBelow } from "../../lib/host/mounts.ts";
 import { parseCidr } from "../../lib/host/net.ts";
 import { kubeconfig, readKubeconfig, toYaml, withServer } from "../../lib/kubeconfig/kubeconfig.ts";
@@ -8,8 +9,9 @@ import { cniConfig, masqueradeRules } from "../../lib/network/flat.ts";
 import { podMtu, removalOf, routesInTheWay } from "../../lib/network/host.ts";
 import { lastTime, neverInThePast, noteTime } from "../../lib/node/clock.ts";
 import { winningCniConfig } from "../../lib/node/cni.ts";
-import { networkObjects, providerObjects } from "../../lib/phases/network.ts";
+import { holdPods, networkObjects, providerObjects } from "../../lib/phases/network.ts";
 import { testCa } from "../support/api-double.ts";
+import { silentUi } from "../support/ui.ts";
 
 describe("flat network", () => {
   test("reads Nodes, also ones that have nothing yet", () => {
@@ -107,6 +109,27 @@ describe("flat network", () => {
       expect([name, seen(name)]).toEqual([name, undefined]);
     expect(seen("10-calico.conflist")).toBe("/etc/cni/net.d/10-calico.conflist");
     expect(seen("05-cilium.conf")).toBe("/etc/cni/net.d/05-cilium.conf");
+  });
+
+  test("pods wait for kubestick's network where they would get another's meanwhile", () => {
+    const held = (...others: string[]) => {
+      const files = new Files("/", { overlay: true });
+      for (const name of others) files.write(`/etc/cni/net.d/${name}`, "{}");
+      const ledger = new Ledger(files);
+      holdPods({ files, ledger, ui: silentUi() });
+      return [
+        files.readText("/etc/cni/net.d/10-kubestick.conflist"),
+        ledger.claimed("/etc/cni/net.d/10-kubestick.conflist"),
+      ];
+    };
+    expect(held("87-podman-bridge.conflist")).toEqual([
+      '{"cniVersion":"1.0.0","name":"kubestick","plugins":[]}\n',
+      true,
+    ]);
+    expect(held()).toEqual([undefined, false]);
+    // Nothing would come of it, and what is there already is the agent's.
+    expect(held("05-cilium.conf", "87-podman-bridge.conflist")).toEqual([undefined, false]);
+    expect(held("10-kubestick.conflist", "87-podman-bridge.conflist")).toEqual(["{}", false]);
   });
 
   test("pods' packets fit through every interface that they leave by", () => {

@@ -6,6 +6,7 @@ import { useUpToken } from "../../bootstrap/tokens.ts";
 import { lookAtAside } from "../../bundle/install.ts";
 import { TLS_BOOTSTRAP_TIMEOUT } from "../../constants/durations.ts";
 import { hostBinaryKind } from "../../constants/host-binaries.ts";
+import { FLAT } from "../../constants/network.ts";
 import { CERTIFICATES_DIR, KUBELET_KUBECONFIG } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
 import type { Files } from "../../host/files.ts";
@@ -22,7 +23,7 @@ import { INIT_CHECKS } from "../../preflight/init.ts";
 import { CLUSTER_CHECKS, CONTROL_PLANE_CHECKS, JOIN_CHECKS } from "../../preflight/join.ts";
 import { bundlePhase } from "../bundle.ts";
 import { startKubelet } from "../kubelet-start.ts";
-import { startNodeAgent } from "../network.ts";
+import { holdPods, startNodeAgent } from "../network.ts";
 import type { Phase } from "../runner.ts";
 import type { JoinContext } from "./context.ts";
 import { CONTROL_PLANE_PHASES, controlPlanePreparePhase } from "./control-plane.ts";
@@ -83,9 +84,11 @@ const kubeletStartPhase: Phase<JoinContext> = {
         waiting: (request) => ui.live("kubelet-start", [`kubelet: ${request} waits to be approved and signed`]),
       });
     }
-    const { podRanges, serviceRanges } = (await readClusterNetwork(client)) ?? { podRanges: [], serviceRanges: [] };
+    const network = await readClusterNetwork(client);
+    const { podRanges, serviceRanges } = network ?? { podRanges: [], serviceRanges: [] };
     const podNetworks = podRanges.map(({ cidr }) => formatCidr(cidr));
     const families = familiesOf((podNetworks.length > 0 ? podNetworks : serviceRanges).join());
+    if (network?.kind === FLAT) holdPods(ctx);
     // A control plane is tainted when it is marked as one.
     await startKubelet(ctx, ctx.node, local, {
       registerTaints: !ctx.config.controlPlane,
