@@ -2,11 +2,17 @@ import { Files } from "../lib/host/files.ts";
 import { runNodeAgent } from "../lib/node/agent.ts";
 import { oneLine } from "../lib/ui/text.ts";
 
+const END_MS = 2_000;
+
 /** Runs the node agent until SIGTERM or SIGINT; its log goes to standard output. */
 export async function runAgent(): Promise<void> {
   const stop = new AbortController();
-  process.once("SIGTERM", () => stop.abort());
-  process.once("SIGINT", () => stop.abort());
+  for (const signal of ["SIGTERM", "SIGINT"] as const)
+    process.once(signal, () => {
+      stop.abort();
+      // It may be asking an API server that does not answer; whatever it writes is whole at any moment.
+      setTimeout(() => process.exit(), END_MS).unref();
+    });
   const log = (text: string) => process.stdout.write(`${new Date().toISOString()} ${oneLine(text)}\n`);
   await runNodeAgent(new Files("/"), log, stop.signal);
 }

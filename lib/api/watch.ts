@@ -6,13 +6,10 @@ import { isNamed, mapOf, textOf } from "./fields.ts";
 import { collectionPath, type KubeObject } from "./resources.ts";
 import { isTransient } from "./retry.ts";
 
-/** A change that a watch saw. */
-export interface WatchEvent<T = KubeObject> {
-  type: "ADDED" | "MODIFIED" | "DELETED" | "SYNCED";
-  object: T;
-  /** With SYNCED: everything there is, so that what went while nobody watched can be told. */
-  items?: T[];
-}
+/** A change that a watch saw; or, as SYNCED, everything there is, in no order that means anything. */
+export type WatchEvent<T = KubeObject> =
+  | { type: "ADDED" | "MODIFIED" | "DELETED"; object: T }
+  | { type: "SYNCED"; items: T[] };
 
 /** More than any object that etcd keeps. */
 const MAX_LINE = 4 * 1024 * 1024;
@@ -23,9 +20,9 @@ const LONGEST_PAUSE_MS = 30_000;
 const TYPES = new Set(["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]);
 
 /**
- * Follows a kind: first everything there is (ADDED), then a SYNCED mark, then every change. A connection that ends is
- * resumed from the last seen version, bookmarks included; a version that is too old (410) begins again with a list,
- * and a SYNCED mark says so. Ends when the signal aborts; throws on an error that waiting does not mend.
+ * Follows a kind: first everything there is, then every change in order. A connection that ends is resumed from the last
+ * seen version, bookmarks included; a version that is too old (410) begins again with everything. Ends when the signal
+ * aborts; throws on an error that waiting does not mend.
  */
 export async function* watch<T extends KubeObject = KubeObject>(
   client: ApiClient,
@@ -41,8 +38,7 @@ export async function* watch<T extends KubeObject = KubeObject>(
       if (version === "") {
         const { items, resourceVersion } = await client.list<T>(apiVersion, kind, options);
         version = resourceVersion;
-        for (const object of items) yield { type: "ADDED", object };
-        yield { type: "SYNCED", object: { apiVersion, kind, metadata: { name: "" } } as T, items };
+        yield { type: "SYNCED", items };
       }
       for await (const { type, object } of stream(client, apiVersion, kind, version, options)) {
         seen++;

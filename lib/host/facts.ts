@@ -6,8 +6,9 @@ import { cgroupVersion, sharesKernel } from "./cgroups.ts";
 import { UsageError } from "./errors.ts";
 import type { Files } from "./files.ts";
 import { type KernelFacts, readKernelFacts } from "./kernel-facts.ts";
-import { formatIp, isDnsSubdomain } from "./net.ts";
+import { type Cidr, formatIp, isDnsSubdomain, parseCidr } from "./net.ts";
 import { type ResolvConf, readResolvConfs } from "./resolv-conf.ts";
+import { parseRoutes } from "./routes.ts";
 import { readSecurityFacts, type SecurityFacts } from "./security-facts.ts";
 import { readSystemFile } from "./system-files.ts";
 
@@ -21,6 +22,10 @@ export interface HostAddress {
   family: 4 | 6;
 }
 
+/** An address of this host, and the network that its interface reaches without a router. */
+export interface LinkAddress extends HostAddress {
+  network: Cidr;
+}
 /** What kubestick needs to know of a host, read once. */
 export interface HostFacts {
   /** This host's own name in lower case, whatever it is; a node's name comes from requireNodeName. */
@@ -98,20 +103,10 @@ function cgroupRoot(files: Files): string | undefined {
   return sharesKernel() ? `${CGROUP_ROOT_PREFIX}${os.hostname().trim().toLowerCase()}` : undefined;
 }
 
-/** The default route's interface, out of the kernel's IPv4 and IPv6 route tables (proc_net_route(5)); lowest metric first. */
+/** The default route's interface, out of the kernel's route tables (see parseRoutes): IPv4's first, lowest metric first. */
 export function defaultInterface(route: string, route6: string): string | undefined {
-  const v4 = route
-    .split("\n")
-    .slice(1)
-    .map((line) => line.split(/\s+/))
-    .filter((f) => f[1] === "00000000" && f[7] === "00000000" && (Number.parseInt(f[3] ?? "0", 16) & 1) === 1)
-    .sort((a, b) => Number(a[6]) - Number(b[6]));
-  if (v4[0]) return v4[0][0];
-  return route6
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/))
-    .filter((f) => f.length === 10 && f[0] === "0".repeat(32) && f[1] === "00" && f[9] !== "lo")
-    .sort((a, b) => Number.parseInt(a[5]!, 16) - Number.parseInt(b[5]!, 16))[0]?.[9];
+  const defaults = parseRoutes(route, route6).filter(({ cidr }) => cidr.bits === 0);
+  return defaults.sort((a, b) => a.cidr.family - b.cidr.family || a.metric - b.metric)[0]?.interface;
 }
 
 /**
@@ -206,16 +201,18 @@ export function passingAddresses(ifInet6: string): Set<string> {
   return new Set(passing.map((f) => formatIp(BigInt(`0x${f[0]}`), 6)));
 }
 
-function hostAddresses(): HostAddress[] {
-  const found: HostAddress[] = [];
+/** Addresses of interfaces that are up; loopback and link-local ones, passing ones and those of clusters' bridges left out. */
+export function hostAddresses(): LinkAddress[] {
+  const found: LinkAddress[] = [];
   const passing = passingAddresses(readSystemFile("/proc/net/if_inet6"));
   for (const [name, addresses] of Object.entries(os.networkInterfaces())) {
     // Bridges of an earlier cluster are not the host's own network.
     if (/^(cni|kubestick|docker|flannel|cali|veth|kube-|virbr|lxcbr)/.test(name)) continue;
     for (const a of addresses ?? []) {
       const linkLocal = a.address.startsWith("169.254.") || /^fe[89ab]/i.test(a.address);
-      if (!a.internal && !linkLocal && !passing.has(a.address))
-        found.push({ interface: name, address: a.address, family: a.family === "IPv4" ? 4 : 6 });
+      const network = parseCidr(a.cidr ?? "");
+      if (network && !a.internal && !linkLocal && !passing.has(a.address))
+        found.push({ interface: name, address: a.address, family: network.family, network });
     }
   }
   return found;

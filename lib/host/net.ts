@@ -73,6 +73,18 @@ export function parseCidr(text: string): Cidr | undefined {
   return { family: ip.family, base: (ip.value >> shift) << shift, bits };
 }
 
+/** The canonical text of a network: its first address and its bits. */
+export const formatCidr = (cidr: Cidr): string => `${formatIp(cidr.base, cidr.family)}/${cidr.bits}`;
+
+/** The network that an address alone makes: /32 or /128. Undefined when the text is no address. */
+export function hostCidr(address: string): Cidr | undefined {
+  const ip = parseIp(address);
+  return ip && { family: ip.family, base: ip.value, bits: WIDTH[ip.family] };
+}
+
+/** Whether every address of one network lies in another. */
+export const encloses = (outer: Cidr, inner: Cidr): boolean => outer.bits <= inner.bits && overlaps(outer, inner);
+
 /** The IP families of networks (`10.244.0.0/16,fd00::/56`), in their order, each once. */
 export function familiesOf(networks: string): (4 | 6)[] {
   return [...new Set(networks.split(",").flatMap((network) => parseCidr(network.trim())?.family ?? []))];
@@ -98,8 +110,8 @@ export function overlaps(a: Cidr, b: Cidr): boolean {
 
 /** Whether an address lies in a network. */
 export function contains(cidr: Cidr, address: string): boolean {
-  const ip = parseIp(address);
-  return ip !== undefined && overlaps(cidr, { family: ip.family, base: ip.value, bits: WIDTH[ip.family] });
+  const host = hostCidr(address);
+  return host !== undefined && overlaps(cidr, host);
 }
 
 /** host:port with IPv6 in brackets (RFC 3986 §3.2.2). */

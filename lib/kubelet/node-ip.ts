@@ -37,5 +37,10 @@ export function chooseNodeIp(
   if (families[0] === 6 && ipv6 && facts.addresses.some(({ family }) => family === 4))
     return told(ipv6, "pods have IPv6 addresses, and it prefers the IPv4 one");
   if (facts.defaultInterface === undefined) return told(own, "it looks for the default route, and there is none");
+  if (link !== facts.defaultInterface && (families[0] ?? first.family) === first.family)
+    return told(
+      own,
+      `it looks at the default route's interface, ${facts.defaultInterface}, and the cluster is on ${link}`,
+    );
   return lacks ? { lacks } : {};
 }

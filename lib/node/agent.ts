@@ -1,82 +1,149 @@
-import { readdirSync } from "node:fs";
-import { networkInterfaces } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiClient } from "../api/client.ts";
 import type { KubeObject } from "../api/resources.ts";
+import { isTransient } from "../api/retry.ts";
 import { watch } from "../api/watch.ts";
-import { API_CALL_TIMEOUT } from "../constants/durations.ts";
-import { USER_NODE_PREFIX } from "../constants/names.ts";
-import { CNI_CONF_DIR, CNI_CONFIG_FILE } from "../constants/network.ts";
+import { CM_KUBEADM_CONFIG, NAMESPACE_SYSTEM, USER_NODE_PREFIX } from "../constants/names.ts";
+import { FLAT } from "../constants/network.ts";
 import { KUBELET_CLIENT_CURRENT, KUBELET_KUBECONFIG } from "../constants/paths.ts";
 import { KubestickError, reason } from "../host/errors.ts";
 import type { Files } from "../host/files.ts";
-import { readSystemFile } from "../host/system-files.ts";
+import { formatCidr } from "../host/net.ts";
+import { readRoutes } from "../host/routes.ts";
 import { readKubeconfig } from "../kubeconfig/kubeconfig.ts";
 import { refreshResolvConf } from "../kubelet/resolv-conf.ts";
-import { applyRoutes, applyRules } from "../network/apply.ts";
-import { cniConfig, masqueradeRules, type NodeNetwork, nodeNetwork, routesTo } from "../network/flat.ts";
+import { Claims, claimOf } from "../network/claims.ts";
+import { type ClusterNetwork, readClusterNetwork } from "../network/cluster.ts";
 import { readCertificates } from "../pki/pem.ts";
 import { neverInThePast, noteTime } from "./clock.ts";
+import { FlatNetwork } from "./flat-network.ts";
+import { Notices } from "./notices.ts";
+import { ServiceRoutes } from "./service-routes.ts";
 
 /** Nodes come in bursts when a classroom joins. */
 const SETTLE_MS = 250;
-const RETRY_MS = 2_000;
-/** Everything is looked at again now and then, in case somebody took a route away; and the time is noted. */
+/** A Node that changes all the time must not keep this one busy. */
+const APART_MS = 2_000;
+const FIRST_RETRY_MS = 2_000;
+const LONGEST_RETRY_MS = 60_000;
+/** How often the host's routes are looked at: a default route comes with DHCP, and a cable that was pulled takes all. */
+const ROUTES_MS = 5_000;
+/** Everything is looked at again now and then, the cluster's configuration too; and the time is noted. */
 const RESYNC_MS = 60_000;
-const DEFAULT_MTU = 1500;
+/** Soon, so that the agent ends soon when it is told to. */
+const CALL_MS = 10_000;
 
 type Log = (text: string) => void;
 
 /**
- * The node agent of the flat network, until the signal: follows the cluster's Nodes with the kubelet's own credentials
- * and keeps this node's CNI configuration, routes and masquerading in line with them.
+ * The node agent, until the signal. On every node it keeps the host's routes to Services; where the cluster has the
+ * flat network, also that. It reads the cluster with the kubelet's own credentials.
  */
 export async function runNodeAgent(files: Files, log: Log, signal: AbortSignal): Promise<void> {
   const clock = neverInThePast(files, new Date());
   if (clock) log(clock);
-  while (!signal.aborted) {
+  const services = new ServiceRoutes(files, log);
+  services.reconcile();
+  const controllers = new Set<() => void>([() => services.reconcile()]);
+  const routesChanged = routeWatch();
+  const watching = setInterval(() => {
+    if (routesChanged()) for (const reconcile of controllers) reconcile();
+    else if (services.refused) services.reconcile();
+  }, ROUTES_MS);
+  const noting = setInterval(() => {
+    noteTime(files, new Date());
+    refreshNameservers(files, log);
+  }, RESYNC_MS);
+  let failure = "";
+  for (let pause = FIRST_RETRY_MS; !signal.aborted; pause = Math.min(pause * 2, LONGEST_RETRY_MS)) {
+    const begun = Date.now();
     try {
-      await follow(files, log, signal);
+      await follow(files, log, signal, services, controllers);
     } catch (error) {
-      if (!signal.aborted) log(`${reason(error)}; trying again`);
+      if (!signal.aborted && reason(error) !== failure) log(`${reason(error)}; trying again`);
+      failure = reason(error);
     }
-    await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
+    if (Date.now() - begun > LONGEST_RETRY_MS) pause = FIRST_RETRY_MS;
+    await sleep(pause, undefined, { signal }).catch(() => undefined);
   }
+  clearInterval(noting);
+  clearInterval(watching);
 }
 
-async function follow(files: Files, log: Log, signal: AbortSignal): Promise<void> {
+/** Gives a function that tells whether this host's routes have changed since it was asked last, by this agent or others. */
+function routeWatch(): () => boolean {
+  const now = () =>
+    readRoutes()
+      .map((route) => `${formatCidr(route.cidr)} ${route.gateway} ${route.interface} ${route.metric}`)
+      .sort()
+      .join();
+  let seen = now();
+  return () => {
+    const [before, after] = [seen, now()];
+    seen = after;
+    return before !== after;
+  };
+}
+
+/** Follows the cluster until the signal, or until its network is another one. Throws where it cannot. */
+async function follow(
+  files: Files,
+  log: Log,
+  signal: AbortSignal,
+  services: ServiceRoutes,
+  controllers: Set<() => void>,
+): Promise<void> {
   const text = files.readText(KUBELET_KUBECONFIG);
   if (text === undefined) throw new KubestickError(`${KUBELET_KUBECONFIG} is not there yet`);
   const connection = readKubeconfig(text, KUBELET_KUBECONFIG, (file) => files.readText(file));
   const self = nodeNameOf(connection.clientCertificate);
-  // A node's rights are there a moment after its certificate.
-  const client = new ApiClient(connection, { refusalsPassMs: API_CALL_TIMEOUT });
-  const nodes = new Map<string, NodeNetwork>();
-  const state = { rules: "", refusals: "" };
+  const client = new ApiClient(connection, { callTimeoutMs: CALL_MS });
+  const flat = new FlatNetwork(files, log, new Notices(client, self, log), self);
+  const nodes = new Claims();
+  const ended = new AbortController();
+  const end = () => ended.abort();
+  signal.addEventListener("abort", end);
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let last = 0;
+  let cluster: ClusterNetwork | undefined;
   const bringInLine = () => {
     timer = undefined;
+    last = Date.now();
     try {
-      reconcile(files, log, nodes, self, state);
+      if (cluster?.kind === FLAT) flat.reconcile(nodes, cluster);
     } catch (error) {
       log(reason(error));
     }
   };
-  const resync = setInterval(() => {
-    noteTime(files, new Date());
-    refreshNameservers(files, log);
-    bringInLine();
+  const resync = setInterval(async () => {
+    try {
+      const next = await readCluster(client, self, services);
+      if (next.kind !== cluster?.kind) end();
+      cluster = next;
+    } catch (error) {
+      if (!ended.signal.aborted) log(reason(error));
+      // The kubelet has renewed its certificate; while the API server is away, what is known is kept.
+      if (!isTransient(error)) end();
+    }
+    if (!ended.signal.aborted) bringInLine();
   }, RESYNC_MS);
   try {
-    for await (const { type, object, items } of watch<KubeObject>(client, "v1", "Node", { signal })) {
-      if (type === "SYNCED") {
-        nodes.clear();
-        for (const node of items ?? []) nodes.set(node.metadata.name, nodeNetwork(node));
-      } else if (type === "DELETED") nodes.delete(object.metadata.name);
-      else nodes.set(object.metadata.name, nodeNetwork(object));
-      timer ??= setTimeout(bringInLine, SETTLE_MS);
+    cluster = await readCluster(client, self, services);
+    if (cluster.kind !== FLAT) {
+      await new Promise((resolve) => ended.signal.addEventListener("abort", resolve));
+      return;
+    }
+    controllers.add(bringInLine);
+    for await (const event of watch<KubeObject>(client, "v1", "Node", { signal: ended.signal })) {
+      if (event.type === "SYNCED") nodes.replaceAll(event.items);
+      else if (event.type === "DELETED") nodes.delete(event.object.metadata.name);
+      else if (!nodes.set(event.object)) continue;
+      timer ??= setTimeout(bringInLine, Math.max(SETTLE_MS, last + APART_MS - Date.now()));
     }
   } finally {
+    end();
+    controllers.delete(bringInLine);
+    signal.removeEventListener("abort", end);
     clearInterval(resync);
     clearTimeout(timer);
     await client.close();
@@ -91,47 +158,15 @@ function refreshNameservers(files: Files, log: Log): void {
   }
 }
 
-function reconcile(
-  files: Files,
-  log: Log,
-  nodes: Map<string, NodeNetwork>,
-  self: string,
-  state: { rules: string; refusals: string },
-): void {
-  const own = nodes.get(self);
-  if (!own || own.podCidrs.length === 0) return;
-  const foreign = foreignCniConfig(files);
-  if (foreign) throw new KubestickError(`${foreign} is another network's configuration; kubestick's is left out`);
-  const config = cniConfig(own.podCidrs, mtuOf(own.addresses));
-  if (files.readText(CNI_CONFIG_FILE) !== config) {
-    files.write(CNI_CONFIG_FILE, config, { mode: 0o644 });
-    log(`pods get addresses out of ${own.podCidrs.join(", ")}`);
-  }
-  const { changes, refusals } = applyRoutes(routesTo(nodes.values(), self));
-  for (const change of changes) log(change);
-  // They are tried again with every change, and said once.
-  if (refusals.join() !== state.refusals) for (const refusal of refusals) log(refusal);
-  state.refusals = refusals.join();
-  const rules = masqueradeRules(nodes.values(), own);
-  if (rules === state.rules) return;
-  applyRules(rules);
-  state.rules = rules;
-}
-
-/** Another network provider's configuration, which the kubelet's runtime would take instead or besides. */
-export function foreignCniConfig(files: Files): string | undefined {
-  const found = files
-    .list(CNI_CONF_DIR)
-    .find((name) => /\.(conf|conflist|json)$/.test(name) && !CNI_CONFIG_FILE.endsWith(`/${name}`));
-  return found && `${CNI_CONF_DIR}/${found}`;
-}
-
-/** The MTU of the interface that has one of these addresses. */
-function mtuOf(addresses: string[]): number {
-  const [name] =
-    Object.entries(networkInterfaces()).find(([, list]) => list?.some((a) => addresses.includes(a.address))) ?? [];
-  const mtu = name && readdirSync("/sys/class/net").includes(name) ? readSystemFile(`/sys/class/net/${name}/mtu`) : "";
-  return Number(mtu) || DEFAULT_MTU;
+/** Reads what the cluster says of its networks and this node, and hands the Services' part on. Throws KubestickError. */
+async function readCluster(client: ApiClient, self: string, services: ServiceRoutes): Promise<ClusterNetwork> {
+  const [cluster, node] = await Promise.all([readClusterNetwork(client), client.get("v1", "Node", self)]);
+  if (!cluster)
+    throw new KubestickError(
+      `the ConfigMap ${NAMESPACE_SYSTEM}/${CM_KUBEADM_CONFIG} cannot be read or holds no ClusterConfiguration, so the ranges of Services and pods are not known`,
+    );
+  services.learn({ ranges: cluster.serviceRanges, nodeAddresses: node ? claimOf(node).addresses : [] });
+  return cluster;
 }
 
 function nodeNameOf(certificate: string | undefined): string {

@@ -21,6 +21,7 @@ import { applyPatches, type Patch } from "../manifests/patches.ts";
 import { kubeletService, type ServiceManagerControl } from "../services/service.ts";
 import type { Ui } from "../ui/ui.ts";
 import { sortedYaml } from "../yaml/write.ts";
+import { startServiceRoutes } from "./network.ts";
 
 /** The node that a kubelet is started on: init's and join's contexts both are one. */
 export interface KubeletHost {
@@ -36,17 +37,18 @@ export interface KubeletHost {
 /**
  * Writes a kubelet's flags and configuration and starts it as a service (kubeadm kubelet/config.go and flags.go). The
  * CRI socket is this node's own and stays out of the cluster's ConfigMap (feature NodeLocalCRISocket). A kubelet that
- * runs with exactly this already is left alone. `nodeIp` finds out what it must be told of this host's addresses.
+ * runs with exactly this already is left alone. `nodeIp` finds out what it must be told of this host's addresses. Before
+ * it starts anything, the host gets its routes to the Services' ranges.
  */
 export async function startKubelet(
   ctx: KubeletHost,
   node: NodeRegistration,
   kubelet: ComponentConfig,
-  options: { registerTaints?: boolean; nodeIp: () => Promise<NodeIp> },
+  options: { registerTaints?: boolean; nodeIp: () => Promise<NodeIp>; serviceRanges: string[] },
 ): Promise<void> {
   const { ledger, ui } = ctx;
-  const given = node.kubeletExtraArgs?.some(({ name }) => name === "node-ip") ?? false;
-  const { flag, lacks } = given ? {} : await options.nodeIp();
+  const given = node.kubeletExtraArgs?.findLast(({ name }) => name === "node-ip")?.value;
+  const { flag, lacks } = given === undefined ? await options.nodeIp() : {};
   if (flag) ui.step("kubelet-start", `kubelet node-ip: ${flag.value} (because ${flag.why})`);
   if (lacks)
     ui.warn(
@@ -80,6 +82,11 @@ export async function startKubelet(
   for (const [path, text] of wanted) ledger.replace(path, text, { mode: 0o644 });
   ui.step("kubelet-start", `Writing kubelet environment file with flags to file "${KUBELET_FLAGS_FILE}"`);
   ui.step("kubelet-start", `Writing kubelet configuration to file "${KUBELET_CONFIG_FILE}"`);
+  // Before the API server runs here: it calls webhooks by their Services.
+  startServiceRoutes(ctx, {
+    ranges: options.serviceRanges,
+    nodeAddresses: (given ?? flag?.value)?.split(",") ?? [],
+  });
   if (ctx.options.dryRun) {
     ctx.files.remove(KUBELET_RESTART_MARK);
     ui.step("kubelet-start", `Would start the kubelet under ${ctx.services.name}`);

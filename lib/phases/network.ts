@@ -3,11 +3,20 @@ import type { Bundle } from "../bundle/bundle.ts";
 import { readJsonBlob } from "../bundle/store.ts";
 import { manifestObjects } from "../bundle/user-manifests.ts";
 import { GROUP_BOOTSTRAPPERS, GROUP_NODES, NAMESPACE_SYSTEM } from "../constants/names.ts";
-import { AGENT_ENV, AGENT_SERVICE, CM_KUBESTICK, CNI_CONFIG_FILE, ROLE_NODE_AGENT } from "../constants/network.ts";
+import {
+  AGENT_ENV,
+  AGENT_SERVICE,
+  CM_KUBESTICK,
+  CNI_CONFIG_FILE,
+  CNI_NETWORK,
+  FLAT,
+  ROLE_NODE_AGENT,
+} from "../constants/network.ts";
 import { KubestickError, UsageError } from "../host/errors.ts";
 import type { Files } from "../host/files.ts";
 import type { Ledger } from "../host/ledger.ts";
-import { foreignCniConfig } from "../node/agent.ts";
+import { applyServiceRoutes, rememberServiceRanges, type ServiceRanges } from "../network/service-routes.ts";
+import { otherCniConfigs, winningCniConfig } from "../node/cni.ts";
 import { stableExecutable } from "../services/executable.ts";
 import type { ServiceManagerControl } from "../services/service.ts";
 import type { Ui } from "../ui/ui.ts";
@@ -22,7 +31,7 @@ export interface AgentHost {
   options: { dryRun: boolean };
 }
 
-/** What the cluster keeps about its network: for joining nodes, and the right of every node to see the others. */
+/** What the cluster keeps about its network, for its nodes, and what a node's agent may read besides what a kubelet may. */
 export function networkObjects(network: string): object[] {
   const name = "kubestick:config";
   const readers = [GROUP_BOOTSTRAPPERS, GROUP_NODES].map((group) => ({ kind: "Group" as const, name: group }));
@@ -37,29 +46,59 @@ export function networkObjects(network: string): object[] {
       { apiGroups: [""], resourceNames: [CM_KUBESTICK], resources: ["configmaps"], verbs: ["get"] },
     ]),
     roleBinding(NAMESPACE_SYSTEM, name, name, readers),
-    // The node authorizer lets a kubelet see its own Node only (KEP-4601).
-    clusterRole(ROLE_NODE_AGENT, [{ apiGroups: [""], resources: ["nodes"], verbs: ["get", "list", "watch"] }]),
+    clusterRole(ROLE_NODE_AGENT, [
+      { apiGroups: ["networking.k8s.io"], resources: ["servicecidrs"], verbs: ["list"] },
+      // The node authorizer lets a kubelet see its own Node only (KEP-4601).
+      ...(network === FLAT ? [{ apiGroups: [""], resources: ["nodes"], verbs: ["get", "list", "watch"] }] : []),
+    ]),
     clusterRoleBinding(ROLE_NODE_AGENT, ROLE_NODE_AGENT, [{ kind: "Group", name: GROUP_NODES }]),
   ];
 }
 
-/** Starts the node agent as a service, unless this host has another network's configuration. */
-export async function startNodeAgent(ctx: AgentHost): Promise<void> {
-  const { ui, files, ledger, services, options } = ctx;
-  const foreign = foreignCniConfig(files);
-  if (foreign) {
-    ui.step("network", `Leaving the network alone: ${foreign} is another one's configuration`);
+/** Makes this host's routes to Services, before anything on it connects to one; the node agent keeps them. */
+export function startServiceRoutes(ctx: Pick<AgentHost, "files" | "ui" | "options">, known: ServiceRanges): void {
+  if (ctx.options.dryRun) {
+    const ranges = known.ranges.join(" and ");
+    if (ranges) ctx.ui.step("kubelet-start", `Would make routes to Services, ${ranges}, where this host has none`);
     return;
   }
+  rememberServiceRanges(ctx.files, known);
+  const { changes, refusals } = applyServiceRoutes(ctx.files, known);
+  for (const change of changes) ctx.ui.step("kubelet-start", `Routes to Services: ${change}`);
+  for (const refusal of refusals) ctx.ui.warn(refusal);
+}
+
+/**
+ * Lets pods wait for the flat network where the runtime would take another's configuration meanwhile, such as podman's:
+ * until the control plane has given this node its network, kubestick's comes first with no plugins, which the runtime
+ * takes for a network that is not ready.
+ */
+export function holdPods({ files, ledger, ui }: Pick<AgentHost, "files" | "ledger" | "ui">): void {
+  const others = otherCniConfigs(files);
+  if (others.length === 0 || winningCniConfig(files) || files.exists(CNI_CONFIG_FILE)) return;
+  ledger.claim(CNI_CONFIG_FILE);
+  const config = { cniVersion: "1.0.0", name: CNI_NETWORK, plugins: [] };
+  files.write(CNI_CONFIG_FILE, `${JSON.stringify(config)}\n`, { mode: 0o644 });
+  ui.step("kubelet-start", `Pods wait for kubestick's network, and do not use that of ${others.join(", ")}`);
+}
+
+/** Starts the node agent as a service; `network` says who makes the pods' network. */
+export async function startNodeAgent(ctx: AgentHost, network: string | undefined): Promise<void> {
+  const { ui, files, ledger, services, options } = ctx;
+  const foreign = network === FLAT ? winningCniConfig(files) : undefined;
+  if (foreign)
+    ui.warn(
+      `pods get no addresses from kubestick while ${foreign} is there: it is another network's configuration and comes before ${CNI_CONFIG_FILE}; remove it if that network is gone`,
+    );
   if (options.dryRun) {
     ui.step("network", `Would start the node agent under ${services.name}`);
     return;
   }
-  ledger.claim(CNI_CONFIG_FILE);
+  if (network === FLAT) ledger.claim(CNI_CONFIG_FILE);
   const [program = "", ...args] = stableExecutable();
   const changed = services.install({
     name: AGENT_SERVICE,
-    description: "kubestick's node agent: routes and addresses of pods",
+    description: "kubestick's node agent: routes and addresses of pods and Services",
     program,
     args: [...args, "node-agent"],
     env: AGENT_ENV,

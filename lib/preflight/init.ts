@@ -1,6 +1,7 @@
 import { inParallel } from "../bundle/pool.ts";
 import type { InitConfig } from "../config/types.ts";
 import { compareVersions, parseVersion } from "../config/version.ts";
+import { FLAT } from "../constants/network.ts";
 import { MANIFESTS_DIR } from "../constants/paths.ts";
 import { KUBELET_PORT } from "../constants/ports.ts";
 import {
@@ -10,8 +11,14 @@ import {
 } from "../constants/versions.ts";
 import { moveAway } from "../host/errors.ts";
 import { findProgram } from "../host/facts.ts";
+import type { Files } from "../host/files.ts";
+import type { Ledger } from "../host/ledger.ts";
+import { formatCidr } from "../host/net.ts";
 import { tryRun } from "../host/process.ts";
 import { pauseImage, requiredImages } from "../manifests/images.ts";
+import { networksOf } from "../network/cluster.ts";
+import { readHostNetwork, removalOf, routesInTheWay } from "../network/host.ts";
+import type { Ui } from "../ui/ui.ts";
 import { brings } from "./bundle.ts";
 import { type Check, error, type Finding, warning } from "./check.ts";
 import { foreignListeners, HOST_CHECKS, type HostCheckContext } from "./host.ts";
@@ -36,6 +43,9 @@ export const OWN_LISTENERS = [
 /** What the checks look at. */
 export interface PreflightContext extends HostCheckContext {
   config: InitConfig;
+  files: Files;
+  ledger: Ledger;
+  ui: Ui;
   options: HostCheckContext["options"] & { network: string };
 }
 
@@ -140,6 +150,20 @@ export const INIT_CHECKS: InitCheck[] = [
       if (!dir || ledger.claimed(dir) || files.list(dir).filter((name) => name !== "lost+found").length === 0)
         return [];
       return error(`${dir} is not empty, and kubestick did not begin it`, moveAway(dir));
+    },
+  },
+  {
+    name: "PodNetwork",
+    why: "what an earlier cluster's network left on the host leads packets of new pods astray",
+    run: ({ config, options, files }) => {
+      if (options.network !== FLAT) return [];
+      const ranges = networksOf(config.cluster).podRanges.map(({ cidr }) => cidr);
+      return routesInTheWay(readHostNetwork(files), ranges).flatMap((route) =>
+        warning(
+          `the route to ${formatCidr(route.cidr)} on ${route.interface} lies in the range of the pods, ${config.cluster.networking.podSubnet}`,
+          `remove what an earlier network left (${removalOf(route)}), or choose another --pod-network-cidr`,
+        ),
+      );
     },
   },
   {

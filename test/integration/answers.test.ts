@@ -17,11 +17,12 @@ import { KubestickError } from "../../lib/host/errors.ts";
 import { Files } from "../../lib/host/files.ts";
 import { kubeconfig } from "../../lib/kubeconfig/kubeconfig.ts";
 import { bootstrapKubelet } from "../../lib/kubelet/bootstrap.ts";
+import { readClusterNetwork } from "../../lib/network/cluster.ts";
 import { JoinContext } from "../../lib/phases/join/context.ts";
 import { controlPlanePreparePhase } from "../../lib/phases/join/control-plane.ts";
 import { etcdEndpoints } from "../../lib/phases/join/etcd.ts";
 import { JOIN_PHASES } from "../../lib/phases/join/join.ts";
-import { podNetworks, sharedKubeletConfig } from "../../lib/phases/join/uploaded-config.ts";
+import { sharedKubeletConfig } from "../../lib/phases/join/uploaded-config.ts";
 import { runWhole } from "../../lib/phases/runner.ts";
 import { caPin } from "../../lib/pki/certificate.ts";
 import { readCertificates } from "../../lib/pki/pem.ts";
@@ -207,7 +208,7 @@ const QUESTIONS: Record<string, Question> = {
   "delete a token": withClient((client) => deleteToken(client, "abcdef", new Date())),
   "use a token up": withClient((client) => useUpToken(client, "abcdef")),
   "the kubelet's configuration": withClient((client) => sharedKubeletConfig(client)),
-  "the pods' networks": withClient((client) => podNetworks(client)),
+  "the networks": withClient((client) => readClusterNetwork(client)),
   "the kubelet's certificate": withClient((client, double) =>
     bootstrapKubelet({
       files: new Files(dir, { overlay: true }),
@@ -374,11 +375,8 @@ describe("a watch", () => {
     const stop = new AbortController();
     const client = new ApiClient(connection(double), { callTimeoutMs: 400 });
     try {
-      for await (const {
-        type,
-        object: { metadata },
-      } of watch(client, "v1", "Node", { signal: stop.signal })) {
-        seen.push(`${type} ${metadata.name}`);
+      for await (const event of watch(client, "v1", "Node", { signal: stop.signal })) {
+        seen.push(event.type === "SYNCED" ? "SYNCED" : `${event.type} ${event.object.metadata.name}`);
         if (seen.length >= limit) break;
       }
     } catch (error) {
@@ -394,7 +392,7 @@ describe("a watch", () => {
 
   test("is taken up again where it was cut in the middle of an event", async () => {
     expect(await events([added("a"), added("b").slice(0, 20)], 3)).toEqual({
-      seen: ["SYNCED ", "ADDED a", "ADDED a"],
+      seen: ["SYNCED", "ADDED a", "ADDED a"],
       asked: 2,
     });
   });
@@ -412,8 +410,8 @@ describe("a watch", () => {
       Buffer.alloc(5 * 1024 * 1024, 0x78),
     ];
     for (const line of bad)
-      expect(await events([added("a"), line], 9)).toEqual({ seen: ["SYNCED ", "ADDED a", "AnswerError"], asked: 1 });
+      expect(await events([added("a"), line], 9)).toEqual({ seen: ["SYNCED", "ADDED a", "AnswerError"], asked: 1 });
     const forbidden = '{"type":"ERROR","object":{"code":403,"message":["x"]}}\n';
-    expect(await events([forbidden], 9)).toEqual({ seen: ["SYNCED ", "ApiError"], asked: 1 });
+    expect(await events([forbidden], 9)).toEqual({ seen: ["SYNCED", "ApiError"], asked: 1 });
   });
 });

@@ -148,7 +148,7 @@ export class TestNode {
     );
     if (options.cni === false) return;
     this.write(
-      "/etc/cni/net.d/10-test.conflist",
+      "/etc/cni/net.d/05-test.conflist",
       JSON.stringify({
         cniVersion: "0.4.0",
         name: "test",

@@ -27,6 +27,22 @@ describe("the addresses that a kubelet is told", () => {
     expect(flag(host(undefined, at("10.0.0.2"), at("10.1.0.2", "eth1")), [4], undefined)).toBeUndefined();
   });
 
+  test("the one on the cluster's network where the default route is for something else", () => {
+    // Virtual machines that all have the same address towards the outside, and a VPN between boards.
+    const vm = host("eth0", at("10.0.2.15"), at("192.168.56.11", "eth1"));
+    expect(chooseNodeIp(vm, [4], "192.168.56.11")).toEqual({
+      flag: {
+        value: "192.168.56.11",
+        why: "it looks at the default route's interface, eth0, and the cluster is on eth1",
+      },
+    });
+    expect(chooseNodeIp(vm, [4], "10.0.2.15")).toEqual({});
+    expect(chooseNodeIp(vm, [4], undefined)).toEqual({});
+    expect(flag(vm, [], "192.168.56.11")).toBe("192.168.56.11");
+    // The control plane is spoken to by IPv6, and pods have none.
+    expect(chooseNodeIp(host("eth0", at("10.0.2.15"), at("fd00::2", "eth1")), [4], "fd00::2")).toEqual({});
+  });
+
   test("one of each family where pods have both, in the pods' order", () => {
     expect(flag(host("eth0", ...both), [4, 6], "10.0.0.2")).toBe("10.0.0.2,fd00::2");
     expect(flag(host("eth0", ...both), [6, 4], "10.0.0.2")).toBe("fd00::2,10.0.0.2");

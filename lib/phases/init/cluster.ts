@@ -16,6 +16,7 @@ import { formatDuration, parseDuration } from "../../config/schema.ts";
 import type { Taint } from "../../config/types.ts";
 import { API_CALL_TIMEOUT, UPLOADED_CERTS_TTL } from "../../constants/durations.ts";
 import { LABEL_CONTROL_PLANE, LABEL_EXCLUDE_LB, NAMESPACE_SYSTEM, SECRET_TOKEN_PREFIX } from "../../constants/names.ts";
+import { FLAT, NONE, PROVIDER } from "../../constants/network.ts";
 import { KubestickError } from "../../host/errors.ts";
 import { Files } from "../../host/files.ts";
 import { CONTROL_PLANE_TAINT } from "../../kubelet/flags.ts";
@@ -234,17 +235,16 @@ export const addonPhase: InitPhase = {
     },
     {
       name: "network",
-      short: "Install the network of the pods (see --network)",
+      short: "Install the network of the pods (see --network), and start the node agent",
       live: true,
       flags: ["network", "pod-network-cidr"],
-      skipIf: (ctx) => (ctx.options.network === "none" ? "--network none" : undefined),
       run: async (ctx) => {
         const { network } = ctx.options;
-        await ctx.apply(networkObjects(network === "flat" ? "flat" : "provider"));
-        if (network === "flat") {
-          await startNodeAgent(ctx);
-          return;
-        }
+        const kind = network === FLAT || network === NONE ? network : PROVIDER;
+        // Without a network of kubestick's choice the cluster is kubeadm's to the last object.
+        if (kind !== NONE) await ctx.apply(networkObjects(kind));
+        await startNodeAgent(ctx, kind);
+        if (kind !== PROVIDER) return;
         // The user's file lies on this machine, not below --rootfs.
         const objects = providerObjects(network, new Files("/").readText(resolve(network)), ctx.bundle);
         await applyProvider((some) => ctx.apply(some), objects);

@@ -1,9 +1,12 @@
+import { FLAT } from "../../constants/network.ts";
 import { KUBELET_CLIENT_CURRENT, KUBELET_KUBECONFIG } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
 import { readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
 import { rotatingKubeconfig } from "../../kubelet/kubeconfig.ts";
 import { chooseNodeIp } from "../../kubelet/node-ip.ts";
+import { networksOf } from "../../network/cluster.ts";
 import { startKubelet } from "../kubelet-start.ts";
+import { holdPods } from "../network.ts";
 import type { Phase } from "../runner.ts";
 import type { InitContext } from "./context.ts";
 
@@ -13,10 +16,13 @@ export const kubeletStartPhase: Phase<InitContext> = {
   short: "Write kubelet settings and (re)start the kubelet",
   flags: ["cri-socket", "node-name", "patches"],
   live: true,
-  run: async (ctx) =>
-    startKubelet(ctx, ctx.config.nodeRegistration, (await ctx.kubelet()).local, {
+  run: async (ctx) => {
+    if (ctx.options.network === FLAT) holdPods(ctx);
+    await startKubelet(ctx, ctx.config.nodeRegistration, (await ctx.kubelet()).local, {
       nodeIp: async () => chooseNodeIp(ctx.facts, ctx.families, ctx.config.localAPIEndpoint.advertiseAddress),
-    }),
+      serviceRanges: networksOf(ctx.config.cluster).serviceRanges,
+    });
+  },
 };
 
 /**

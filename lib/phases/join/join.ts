@@ -1,23 +1,22 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiClient } from "../../api/client.ts";
-import { conditionsOf, mapOf, textOf, textsOf } from "../../api/fields.ts";
-import { objectPath } from "../../api/resources.ts";
+import { conditionsOf, mapOf, textOf } from "../../api/fields.ts";
 import { splitToken } from "../../bootstrap/token.ts";
 import { useUpToken } from "../../bootstrap/tokens.ts";
 import { lookAtAside } from "../../bundle/install.ts";
 import { TLS_BOOTSTRAP_TIMEOUT } from "../../constants/durations.ts";
 import { hostBinaryKind } from "../../constants/host-binaries.ts";
-import { NAMESPACE_SYSTEM } from "../../constants/names.ts";
-import { CM_KUBESTICK } from "../../constants/network.ts";
+import { FLAT } from "../../constants/network.ts";
 import { CERTIFICATES_DIR, KUBELET_KUBECONFIG } from "../../constants/paths.ts";
 import { KubestickError } from "../../host/errors.ts";
 import type { Files } from "../../host/files.ts";
-import { familiesOf } from "../../host/net.ts";
+import { familiesOf, formatCidr } from "../../host/net.ts";
 import { addressTowards, resolves } from "../../host/reach.ts";
 import { type Connection, readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
 import { bootstrapKubelet, hasNodeCertificate } from "../../kubelet/bootstrap.ts";
 import { fitKubeletConfig } from "../../kubelet/config.ts";
 import { chooseNodeIp } from "../../kubelet/node-ip.ts";
+import { readClusterNetwork } from "../../network/cluster.ts";
 import { readCertificates } from "../../pki/pem.ts";
 import { verifyBundle } from "../../preflight/bundle.ts";
 import { runChecks, warnOfUnknown } from "../../preflight/check.ts";
@@ -25,11 +24,10 @@ import { INIT_CHECKS } from "../../preflight/init.ts";
 import { CLUSTER_CHECKS, CONTROL_PLANE_CHECKS, JOIN_CHECKS } from "../../preflight/join.ts";
 import { bundlePhase } from "../bundle.ts";
 import { startKubelet } from "../kubelet-start.ts";
-import { startNodeAgent } from "../network.ts";
+import { holdPods, startNodeAgent } from "../network.ts";
 import type { Phase } from "../runner.ts";
 import type { JoinContext } from "./context.ts";
 import { CONTROL_PLANE_PHASES, controlPlanePreparePhase } from "./control-plane.ts";
-import { podNetworks } from "./uploaded-config.ts";
 
 const POLL_MS = 200;
 const NEW_SERVER_MS = 15_000;
@@ -110,11 +108,16 @@ const kubeletStartPhase: Phase<JoinContext> = {
           ),
       });
     }
+    const network = await readClusterNetwork(client);
+    const { podRanges, serviceRanges } = network ?? { podRanges: [], serviceRanges: [] };
+    const podNetworks = podRanges.map(({ cidr }) => formatCidr(cidr));
+    const families = familiesOf((podNetworks.length > 0 ? podNetworks : serviceRanges).join());
+    if (network?.kind === FLAT) holdPods(ctx);
     // A control plane is tainted when it is marked as one.
     await startKubelet(ctx, ctx.node, local, {
       registerTaints: !ctx.config.controlPlane,
-      nodeIp: async () =>
-        chooseNodeIp(ctx.facts, familiesOf(await podNetworks(client)), await ownAddress(ctx, cluster.server)),
+      nodeIp: async () => chooseNodeIp(ctx.facts, families, await ownAddress(ctx, cluster.server)),
+      serviceRanges,
     });
     if (ctx.options.dryRun) {
       ui.step("kubelet-start", `Would wait until the node ${ctx.nodeName} is registered`);
@@ -135,10 +138,9 @@ function holds(files: Files, path: string, ca: string): boolean {
   return readCertificates(ca, "the cluster's CA").every((wanted) => known.some(({ raw }) => raw.equals(wanted.raw)));
 }
 
-/** The address that the cluster reaches this node by, where the default route does not tell: the one that reaches the cluster. */
+/** The address that the cluster reaches this node by: the one that reaches the cluster, whatever the default route is for. */
 async function ownAddress(ctx: JoinContext, server: string): Promise<string | undefined> {
   if (ctx.config.controlPlane) return (await ctx.controlPlane()).config.localAPIEndpoint.advertiseAddress;
-  if (ctx.facts.defaultInterface !== undefined) return undefined;
   const { hostname, port } = new URL(server);
   return addressTowards(hostname.replace(/^\[|\]$/g, ""), Number(port) || 443);
 }
@@ -186,23 +188,21 @@ async function registered(ctx: JoinContext): Promise<void> {
   }
 }
 
-/** join's phase `network`: the node agent, where the cluster has kubestick's flat network. */
+/** join's phase `network`: the node agent, which finds out for itself what the cluster's network is. */
 const networkPhase: Phase<JoinContext> = {
   name: "network",
-  short: "Start the node agent of the flat network",
+  short: "Start the node agent",
   live: true,
   run: async (ctx) => {
     if (ctx.options.dryRun) {
-      ctx.ui.step("network", "Would start the node agent, if the cluster has the flat network");
+      await startNodeAgent(ctx, undefined);
       return;
     }
     const client = new ApiClient(nodeConnection(ctx.files));
     try {
-      // A cluster that kubeadm made has no such object, and lets nobody look.
-      const path = objectPath("v1", "ConfigMap", CM_KUBESTICK, NAMESPACE_SYSTEM);
       // This control plane's own API server answers before it knows who has which rights.
-      const map = await client.callIfAllowed("GET", path, ctx.config.controlPlane ? NEW_SERVER_MS : 0);
-      if (textsOf(map?.["data"])["network"] === "flat") await startNodeAgent(ctx);
+      const patienceMs = ctx.config.controlPlane ? NEW_SERVER_MS : 0;
+      await startNodeAgent(ctx, (await readClusterNetwork(client, patienceMs))?.kind);
     } finally {
       await client.close();
     }

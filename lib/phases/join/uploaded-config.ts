@@ -1,8 +1,7 @@
 import type { ApiClient } from "../../api/client.ts";
-import { mapOf, textOf, textsOf } from "../../api/fields.ts";
-import { objectPath } from "../../api/resources.ts";
+import { mapOf, textsOf } from "../../api/fields.ts";
 import type { ComponentConfig } from "../../config/types.ts";
-import { CM_KUBEADM_CONFIG, CM_KUBELET_CONFIG, NAMESPACE_SYSTEM } from "../../constants/names.ts";
+import { CM_KUBELET_CONFIG, NAMESPACE_SYSTEM } from "../../constants/names.ts";
 import { KubestickError } from "../../host/errors.ts";
 import { readYaml, YamlError } from "../../yaml/read.ts";
 
@@ -23,18 +22,4 @@ export async function sharedKubeletConfig(client: ApiClient): Promise<ComponentC
       hint: "on a control plane: kubestick init phase upload-config kubelet",
     },
   );
-}
-
-/** The networks of the cluster's pods, or else of its Services, separated by commas; empty where nobody tells. */
-export async function podNetworks(client: ApiClient): Promise<string> {
-  const path = objectPath("v1", "ConfigMap", CM_KUBEADM_CONFIG, NAMESPACE_SYSTEM);
-  const map = await client.callIfAllowed("GET", path);
-  try {
-    // Not read as a configuration: a worker joins clusters whose configuration this version does not know.
-    const cluster = mapOf(readYaml(textsOf(map?.["data"])["ClusterConfiguration"] ?? ""));
-    const networking = mapOf(cluster?.["networking"]);
-    return textOf(networking?.["podSubnet"]) || textOf(networking?.["serviceSubnet"]);
-  } catch {
-    return "";
-  }
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { readInstalled } from "../../bundle/installed.ts";
-import { AGENT_SERVICE, CNI_CONF_DIR, CNI_CONFIG_FILE } from "../../constants/network.ts";
+import { AGENT_SERVICE, CNI_CONF_DIR } from "../../constants/network.ts";
 import {
   CNI_BIN_DIR,
   CONTAINERD_CERTS_DIR,
@@ -15,15 +15,13 @@ import {
 import { removeCgroupRoot } from "../../host/cgroups.ts";
 import { reason } from "../../host/errors.ts";
 import { unmountBelow } from "../../host/mounts.ts";
-import { removeFlatNetwork } from "../../network/apply.ts";
 import type { Cri } from "../../runtime/cri.ts";
 import { lostShims } from "../../runtime/shims.ts";
 import type { ResetContext } from "./context.ts";
+import { cleanNetwork } from "./network.ts";
 import { cleanPacketFilter } from "./packet-filter.ts";
 
 const KUBELET_DIR = "/var/lib/kubelet";
-/** Which addresses are given out (host-local's default). */
-const CNI_STATE_DIR = "/var/lib/cni";
 const CONTAINER_LOGS_DIR = "/var/log/containers";
 const REMOVE_TRIES = 3;
 /** A container that was being started when the kubelet ended cannot be removed before it has been. */
@@ -78,11 +76,7 @@ export async function cleanUpNode(ctx: ResetContext): Promise<void> {
   }
   if (ctx.facts.cgroupRoot) removeCgroupRoot(ctx.facts.cgroupRoot, ctx.facts.cgroupVersion);
   cleanPacketFilter(ctx);
-  if (ledger.claimed(CNI_CONFIG_FILE)) {
-    const removed = removeFlatNetwork();
-    if (removed.length > 0) ui.step("cleanup-node", `Removed the flat network: ${removed.join(", ")}`);
-    empty(ctx, CNI_STATE_DIR);
-  }
+  cleanNetwork(ctx);
   const trees = [KUBELET_DIR, ...(ownContainerd ? CONTAINERD_DIRS : [])];
   for (const failure of unmountBelow(trees)) ui.warn(`cannot unmount ${failure}`);
   for (const path of ledger.paths) removeOwn(ctx, path);
