@@ -1,8 +1,10 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { arch } from "node:os";
 import { basename, join } from "node:path";
 import { BUILD_DATE } from "./lib/constants/versions.ts";
+import { makeDirectory } from "./lib/host/directories.ts";
+import { writeWhole } from "./lib/host/new-file.ts";
 import { aboutRelease, RELEASE_FILE } from "./lib/release/about.ts";
 import { type PackageLock, spdx } from "./lib/release/sbom.ts";
 import { formatSums, PUBLIC_KEY_FILE, SBOM_FILE, SIGNATURE_FILE, SUMS_FILE, signSums } from "./lib/release/sums.ts";
@@ -38,6 +40,7 @@ async function build(name: string): Promise<string> {
     compile: { target: TARGETS[name]!, outfile },
   });
   if (!result.success) throw new Error(result.logs.join("\n"));
+  chmodSync(outfile, 0o755);
   return outfile;
 }
 
@@ -47,7 +50,7 @@ function signingKey(): KeyObject {
   const path = named ?? join(OUT, "signing-key.pem");
   if (named === undefined && !existsSync(path)) {
     const { privateKey } = generateKeyPairSync("ed25519");
-    writeFileSync(path, privateKey.export({ type: "pkcs8", format: "pem" }), { mode: 0o600 });
+    writeWhole(path, 0o600, [Buffer.from(privateKey.export({ type: "pkcs8", format: "pem" }))]);
   }
   const key = createPrivateKey(readFileSync(path));
   if (key.asymmetricKeyType !== "ed25519") throw new Error(`${path} is no ed25519 key`);
@@ -64,7 +67,8 @@ if (unknown !== undefined) {
   );
   process.exit(2);
 }
-mkdirSync(OUT, { recursive: true });
+makeDirectory(OUT);
+const write = (name: string, data: string | Buffer) => writeWhole(join(OUT, name), 0o644, [Buffer.from(data)]);
 const sums = new Map<string, string>();
 const sum = (path: string) => sums.set(basename(path), createHash("sha256").update(readFileSync(path)).digest("hex"));
 for (const name of wanted) {
@@ -74,16 +78,16 @@ for (const name of wanted) {
 }
 const lock = JSON.parse(readFileSync(join(import.meta.dir, "package-lock.json"), "utf8")) as PackageLock;
 const sbom = spdx(lock, { created: BUILD_DATE, license: "Apache-2.0", runtime: ["bun"] });
-writeFileSync(join(OUT, SBOM_FILE), `${JSON.stringify(sbom, null, 1)}\n`);
+write(SBOM_FILE, `${JSON.stringify(sbom, null, 1)}\n`);
 sum(join(OUT, SBOM_FILE));
 const about = aboutRelease({ version: packageJson.version, runtime: Bun.version });
-writeFileSync(join(OUT, RELEASE_FILE), about);
+write(RELEASE_FILE, about);
 sum(join(OUT, RELEASE_FILE));
 const text = formatSums(sums);
 const key = signingKey();
-writeFileSync(join(OUT, SUMS_FILE), text);
-writeFileSync(join(OUT, SIGNATURE_FILE), signSums(text, key));
-writeFileSync(join(OUT, PUBLIC_KEY_FILE), createPublicKey(key).export({ type: "spki", format: "pem" }));
+write(SUMS_FILE, text);
+write(SIGNATURE_FILE, signSums(text, key));
+write(PUBLIC_KEY_FILE, createPublicKey(key).export({ type: "spki", format: "pem" }));
 console.log(
   `signed ${SUMS_FILE} with ${process.env["KUBESTICK_SIGNING_KEY"] ?? "this checkout's own key"}; check with: kubestick verify build`,
 );

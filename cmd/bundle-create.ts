@@ -1,7 +1,7 @@
-import { existsSync, rmSync, statfsSync } from "node:fs";
+import { existsSync, statfsSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
-import { type Contents, compose, layoutTar, writeWhole } from "../lib/bundle/compose.ts";
+import { type Contents, compose, layoutTar } from "../lib/bundle/compose.ts";
 import { addDigestNames, leftOut, type Plan, type Progress, stageLocal, stageLock } from "../lib/bundle/create.ts";
 import { Credentials } from "../lib/bundle/credentials.ts";
 import { Downloader } from "../lib/bundle/http.ts";
@@ -17,9 +17,13 @@ import { parseVersion } from "../lib/config/version.ts";
 import { hostBinaryKind } from "../lib/constants/host-binaries.ts";
 import { USER_MANIFEST_YAML } from "../lib/constants/oci.ts";
 import { KUBERNETES_VERSION } from "../lib/constants/versions.ts";
+import { makeDirectory } from "../lib/host/directories.ts";
 import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
 import { Files } from "../lib/host/files.ts";
+import { lockTarget } from "../lib/host/lock.ts";
+import { writeWhole } from "../lib/host/new-file.ts";
 import { readPlainText } from "../lib/host/plain-file.ts";
+import { removeTree } from "../lib/host/remove.ts";
 import { progressLine } from "../lib/ui/progress.ts";
 import { formatBytes } from "../lib/ui/table.ts";
 import { printJson, type Ui } from "../lib/ui/ui.ts";
@@ -36,6 +40,8 @@ export async function lockCommand(given: Given): Promise<void> {
   const ui = uiOf(given);
   const version = kubernetesVersion(given) ?? KUBERNETES_VERSION;
   const file = given.get("lock") ?? `kubernetes-${minorOf(version)}.lock.yaml`;
+  makeDirectory(dirname(file));
+  using _lock = lockTarget(file);
   const written = existsSync(file) ? readLock(file) : undefined;
   const own =
     given.get("fresh") === "true" ? undefined : await ownPins(version, binaryVersions(listValue(given, "binary")));
@@ -91,6 +97,8 @@ export async function createCommand(given: Given, [target]: string[]): Promise<v
       "create",
       `Kubernetes ${lock.kubernetesVersion} for ${archs.join(" and ")}: ${lock.images.length} images and ${lock.binaries.length} host binaries, as pinned by ${given.get("lock") ?? "this kubestick"}`,
     );
+  makeDirectory(dirname(target));
+  using _lock = lockTarget(target);
   const staging = new Staging(join(dirname(target), `.${basename(target)}.blobs`));
   const registry = openRegistry(given);
   const show = progressLine(ui, "create");
@@ -112,7 +120,7 @@ export async function createCommand(given: Given, [target]: string[]): Promise<v
     const bytes = writeWhole(target, 0o644, layoutTar(index, blobs, staging), (done) =>
       show(() => `Writing ${target}: ${formatBytes(done)}`),
     );
-    rmSync(staging.path, { recursive: true, force: true });
+    removeTree(staging.path);
     ui.step(
       "create",
       `Wrote ${target}: ${contents.images.length} images, ${contents.binaries.length} host binaries, ${formatBytes(bytes)}`,

@@ -1,9 +1,8 @@
-import * as fs from "node:fs";
 import { networkInterfaces } from "node:os";
 import { join, resolve } from "node:path";
 import { attach, detach, saveBundle } from "../lib/bundle/attach.ts";
 import { Bundle } from "../lib/bundle/bundle.ts";
-import { writeWhole } from "../lib/bundle/compose.ts";
+
 import { findCtr, importImages } from "../lib/bundle/import.ts";
 import { installBinary, planBinaries, refuseForeign } from "../lib/bundle/install.ts";
 import { offerFiles } from "../lib/bundle/offer.ts";
@@ -11,9 +10,12 @@ import { serve } from "../lib/bundle/serve.ts";
 import { verifiedChunks } from "../lib/bundle/store.ts";
 import { DEFAULT_CRI_SOCKET } from "../lib/constants/paths.ts";
 import { KUBERNETES_VERSION } from "../lib/constants/versions.ts";
+import { makeDirectory, ownDirectory, refusePlantedLinks } from "../lib/host/directories.ts";
 import { KubestickError, UsageError } from "../lib/host/errors.ts";
 import { Files } from "../lib/host/files.ts";
+import { lockHost, lockTarget } from "../lib/host/lock.ts";
 import { joinHostPort, splitHostPort } from "../lib/host/net.ts";
+import { writeWhole } from "../lib/host/new-file.ts";
 import { isCompiled } from "../lib/services/executable.ts";
 import { progressLine } from "../lib/ui/progress.ts";
 import { formatBytes, formatTable } from "../lib/ui/table.ts";
@@ -113,24 +115,26 @@ export function extractCommand(given: Given, positionals: string[]): void {
     const ui = uiOf(given);
     const wanted = given.has("arch") ? architectures(given) : bundle.architectures;
     const target = resolve(directory);
-    const write = (folder: string, name: string, mode: number, chunks: Iterable<Buffer>) => {
-      // A title comes out of the bundle and could name any path.
-      if (!/^[A-Za-z0-9][A-Za-z0-9._+-]*$/.test(name))
-        throw new KubestickError(`${bundle.path} names a file ${JSON.stringify(name)}, which is no plain name`);
-      fs.mkdirSync(join(target, folder), { recursive: true });
-      writeWhole(join(target, folder, name), mode, chunks);
-      ui.step("extract", join(directory, folder, name));
+    const write = (folders: string[], name: string, mode: number, chunks: Iterable<Buffer>) => {
+      // They come out of the bundle and could name any path.
+      for (const part of [...folders, name])
+        if (!/^[A-Za-z0-9][A-Za-z0-9._+-]*$/.test(part))
+          throw new KubestickError(`${bundle.path} names a file ${JSON.stringify(part)}, which is no plain name`);
+      // Each of them, because others may have put something into a directory that they share.
+      for (let depth = 1; depth <= folders.length; depth++)
+        ownDirectory(join(target, ...folders.slice(0, depth)), 0o755);
+      const file = join(target, ...folders, name);
+      using _lock = lockTarget(file);
+      writeWhole(file, mode, chunks);
+      ui.step("extract", join(directory, ...folders, name));
     };
-    for (const binary of bundle.binaries.filter((b) => wanted.includes(b.arch)))
-      write(
-        `bin/${binary.arch}`,
-        binary.title,
-        binary.archive ? 0o644 : 0o755,
-        verifiedChunks(bundle.store, binary.blob),
-      );
+    refusePlantedLinks(target);
+    makeDirectory(target);
+    for (const { arch, title, archive, blob } of bundle.binaries.filter((b) => wanted.includes(b.arch)))
+      write(["bin", arch], title, archive ? 0o644 : 0o755, verifiedChunks(bundle.store, blob));
     for (const { title, blob } of bundle.manifests)
-      write("manifests", title, 0o644, verifiedChunks(bundle.store, blob));
-    if (bundle.executableBytes > 0) write("", "bundle.tar", 0o644, bundle.region.chunks(0, bundle.region.length));
+      write(["manifests"], title, 0o644, verifiedChunks(bundle.store, blob));
+    if (bundle.executableBytes > 0) write([], "bundle.tar", 0o644, bundle.region.chunks(0, bundle.region.length));
     if (ui.json) printJson({ command: "bundle extract", file: bundle.path, directory: target });
   });
 }
@@ -142,6 +146,7 @@ export function attachCommand(given: Given, [file]: string[]): void {
   const ui = uiOf(given);
   const executable = executablePath(given);
   const target = given.get("file") ?? executable;
+  using _lock = lockTarget(target);
   const bytes = attach(executable, file, target);
   ui.step("attach", `Wrote ${target}: ${formatBytes(bytes)}; it carries ${file}`);
   if (ui.json) printJson({ command: "bundle attach", file: target, bytes });
@@ -152,8 +157,11 @@ export function detachCommand(given: Given, [bundleFile]: string[]): void {
   const ui = uiOf(given);
   const executable = executablePath(given);
   const target = given.get("file") ?? executable;
-  if (bundleFile !== undefined)
+  using _lock = lockTarget(target);
+  if (bundleFile !== undefined) {
+    using _other = lockTarget(bundleFile);
     ui.step("detach", `Wrote ${bundleFile}: ${formatBytes(saveBundle(executable, bundleFile))}`);
+  }
   const bytes = detach(executable, target);
   ui.step("detach", `Wrote ${target}: ${formatBytes(bytes)}, without a bundle`);
   if (ui.json) printJson({ command: "bundle detach", file: target, bytes });
@@ -178,6 +186,7 @@ export function loadCommand(given: Given, [file]: string[]): Promise<void> {
       bundle.ensureVerified(OWN_ARCH);
     }
     const files = new Files("/");
+    using _lock = lockHost(files);
     const decisions = imagesOnly
       ? []
       : planBinaries(bundle, {

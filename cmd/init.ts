@@ -1,3 +1,5 @@
+import { realpathSync } from "node:fs";
+import { resolve } from "node:path";
 import { newToken } from "../lib/bootstrap/token.ts";
 import { applyBundleDefaults } from "../lib/bundle/defaults.ts";
 import { initConfig, type ParsedConfig, parseConfig, parseFlags } from "../lib/config/load.ts";
@@ -6,6 +8,7 @@ import { POD_SUBNET } from "../lib/constants/network.ts";
 import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
 import { type HostFacts, readFacts, requireAdvertiseAddress, requireNodeName } from "../lib/host/facts.ts";
 import { Files } from "../lib/host/files.ts";
+import { lockHost } from "../lib/host/lock.ts";
 import { reportDryRun } from "../lib/phases/dry-run.ts";
 import { InitContext, type InitOptions } from "../lib/phases/init/context.ts";
 import { INIT_PHASES, joinCommands } from "../lib/phases/init/init.ts";
@@ -18,7 +21,7 @@ type Given = Map<string, string>;
 
 /** Runs `kubestick init`, or one phase of it when `words` name one. Throws KubestickError. */
 export async function runInit(given: Given, words: string[]): Promise<void> {
-  const rootfs = given.get("rootfs") ?? "/";
+  const rootfs = rootOf(given.get("rootfs") || "/");
   const ui = uiOf(given);
   const facts = readFacts(new Files(rootfs));
   const parsed = parse(given);
@@ -36,6 +39,7 @@ export async function runInit(given: Given, words: string[]): Promise<void> {
   const skip = skipList(INIT_PHASES, [...(config.skipPhases ?? []), ...listValue(given, "skip-phases")]);
   refuseLiveOnOtherRoot(phases, rootfs, dryRun, skip);
   const files = new Files(rootfs, { overlay: dryRun && rootfs === "/" });
+  using _lock = lockHost(files);
   const options: InitOptions = {
     ...bundleOptions(given),
     network,
@@ -63,6 +67,16 @@ export async function runInit(given: Given, words: string[]): Promise<void> {
     await ctx.close();
     bundle?.close();
     if (ui.json) printReport(ctx, results, failure, only === undefined);
+  }
+}
+
+/** A root as it really is: what is only another name of `/` must not pass for another host's files. */
+function rootOf(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    // It is made when the first file is written.
+    return resolve(path);
   }
 }
 

@@ -4,6 +4,7 @@ import type { JoinConfiguration } from "../lib/config/types.ts";
 import { UsageError } from "../lib/host/errors.ts";
 import { readFacts } from "../lib/host/facts.ts";
 import { Files } from "../lib/host/files.ts";
+import { lockHost } from "../lib/host/lock.ts";
 import { reportDryRun } from "../lib/phases/dry-run.ts";
 import { JoinContext } from "../lib/phases/join/context.ts";
 import { JOIN_PHASES, joined } from "../lib/phases/join/join.ts";
@@ -111,6 +112,7 @@ export async function runJoin(given: Given, [endpoint]: string[], words: string[
   const skip = skipList(JOIN_PHASES, [...(config.skipPhases ?? []), ...listValue(given, "skip-phases")]);
   const files = new Files("/", { overlay: dryRun });
   const bundle = openNodeBundle(given);
+  using _lock = lockHost(files);
   const options = {
     ...bundleOptions(given),
     dryRun,

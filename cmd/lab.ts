@@ -1,8 +1,10 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { LAB_DIR, LAB_NAME, LAB_SUBNET } from "../lib/constants/lab.ts";
 import { ADMIN_KUBECONFIG } from "../lib/constants/paths.ts";
+import { makeDirectory } from "../lib/host/directories.ts";
 import { KubestickError, UsageError } from "../lib/host/errors.ts";
 import { findProgram } from "../lib/host/facts.ts";
+import { type Lock, lockTarget } from "../lib/host/lock.ts";
 import { labDown } from "../lib/lab/down.ts";
 import { checkLabDir, checkPlan, type LabMember, type LabPlan, labMembers, loadPlan } from "../lib/lab/plan.ts";
 import { labKubeconfig, labStatus, type NodeState } from "../lib/lab/status.ts";
@@ -40,6 +42,12 @@ export const LAB_FLAGS: Record<"common" | "up", Flag[]> = {
 const dirOf = (given: Given) => resolve(given.get("dir") || LAB_DIR);
 const nameOf = (given: Given) => given.get("name") ?? LAB_NAME;
 
+/** Whoever makes a lab or takes it down holds its lock. Throws KubestickError. */
+function lockLab(given: Given): Lock {
+  makeDirectory(dirOf(given), 0o700);
+  return lockTarget(join(dirOf(given), nameOf(given)));
+}
+
 /** `lab up`: makes a cluster of namespace nodes, from the same bundle and by the same commands as on boards. */
 export async function labUpCommand(given: Given): Promise<void> {
   const ui = uiOf(given);
@@ -48,6 +56,7 @@ export async function labUpCommand(given: Given): Promise<void> {
   const missing = missingForLab();
   if (missing !== undefined) throw new KubestickError(`a lab cannot be made here: ${missing}`);
   const how = runOf(given);
+  using _lock = lockLab(given);
   await labUp(plan, how, ui);
   const { nodes } = await labStatus(how.dir, plan);
   const flags = [
@@ -171,7 +180,10 @@ function inShell({ node, controlPlane }: LabMember, command: string[]): Promise<
 export async function labDownCommand(given: Given): Promise<void> {
   const ui = uiOf(given);
   const plan = loadPlan(dirOf(given), nameOf(given));
-  if (plan) await labDown(dirOf(given), plan, ui);
+  if (plan) {
+    using _lock = lockLab(given);
+    await labDown(dirOf(given), plan, ui);
+  }
   if (ui.json) printJson({ command: "lab down", name: nameOf(given), removed: plan !== undefined });
   ui.print(plan ? `The lab ${plan.name} is gone.` : `There is no lab ${nameOf(given)}.`);
 }

@@ -1,7 +1,9 @@
+import { resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { CERTIFICATES_DIR, DEFAULT_CRI_SOCKET } from "../lib/constants/paths.ts";
 import { readFacts } from "../lib/host/facts.ts";
 import { Files } from "../lib/host/files.ts";
+import { lockHost } from "../lib/host/lock.ts";
 import { ResetContext } from "../lib/phases/reset/context.ts";
 import { RESET_PHASES } from "../lib/phases/reset/reset.ts";
 import { type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
@@ -29,11 +31,13 @@ export const RESET_FLAGS: Flag[] = byName([
 /** Runs `kubestick reset`. Throws KubestickError. */
 export async function runReset(given: Map<string, string>): Promise<void> {
   const ui = uiOf(given);
-  const files = new Files("/");
+  const dryRun = given.get("dry-run") === "true";
+  const files = new Files("/", { overlay: dryRun });
+  using _lock = lockHost(files);
   const ctx = new ResetContext(readFacts(files), files, ui, {
-    dryRun: given.get("dry-run") === "true",
+    dryRun,
     force: given.get("force") === "true",
-    certificatesDir: given.get("cert-dir") ?? CERTIFICATES_DIR,
+    certificatesDir: resolve(given.get("cert-dir") || CERTIFICATES_DIR),
     criSocket: nodeFlags(given).criSocket ?? DEFAULT_CRI_SOCKET,
     confirm,
   });

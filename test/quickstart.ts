@@ -4,6 +4,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import { reason } from "../lib/host/errors.ts";
+import { removeTree } from "../lib/host/remove.ts";
 import { missingForLab } from "../lib/lab/up.ts";
 import { paragraph } from "../lib/ui/text.ts";
 import { missingForCluster } from "./support/binaries.ts";
@@ -75,7 +76,7 @@ function lab(bundle: string, checks: string[]): void {
     );
   } finally {
     step(kubestick, "lab", "down", ...flags);
-    rmSync(WORK, { recursive: true, force: true });
+    removeTree(WORK);
   }
   console.log("Next: a lab of your own with kubestick lab up, or sudo kubestick init on a board.");
 }

@@ -20,7 +20,7 @@ interface Layer {
 
 const LAYERS: Layer[] = [
   { name: "unit", path: "test/unit", timeoutMs: 60_000 },
-  { name: "integration", path: "test/integration", timeoutMs: 120_000 },
+  { name: "integration", path: "test/integration", timeoutMs: 120_000, atOnce: availableParallelism() },
   {
     name: "end to end",
     path: "test/e2e",
@@ -53,7 +53,6 @@ for (const layer of LAYERS) {
   }
   console.log(`${layer.name}:`);
   layer.prepare?.();
-  // Clusters mostly wait, and each file has nodes of its own, so files of that layer run side by side.
   const runs = layer.atOnce
     ? readdirSync(layer.path)
         .filter((name) => name.endsWith(".test.ts"))
@@ -61,8 +60,9 @@ for (const layer of LAYERS) {
         .map((name) => `${layer.path}/${name}`)
     : [layer.path];
   await inParallel(runs, layer.atOnce ?? 1, async (path) => {
+    const began = performance.now();
     const { output, code } = await bunTest(path, layer.timeoutMs, runs.length === 1);
-    if (runs.length > 1) console.log(`${path}:\n${output}`);
+    if (runs.length > 1) console.log(`${path}, ${Math.round((performance.now() - began) / 1000)} s:\n${output}`);
     const count = (word: string) => Number(new RegExp(`^ *(\\d+) ${word}$`, "m").exec(output)?.[1] ?? 0);
     const fail = count("fail");
     total.pass += count("pass");

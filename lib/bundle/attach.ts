@@ -1,8 +1,7 @@
 import * as fs from "node:fs";
-import { basename, dirname, join } from "node:path";
 import { KubestickError } from "../host/errors.ts";
+import { replaceByLink, writeWhole } from "../host/new-file.ts";
 import { Bundle } from "./bundle.ts";
-import { writeWhole } from "./compose.ts";
 import { inspectExecutable, Region } from "./region.ts";
 import { encodeTrailer, TRAILER_BYTES } from "./trailer.ts";
 
@@ -73,19 +72,17 @@ export function copyExecutable(executable: string, target: string): number {
  * can change the file. It saves a small board a hundred megabytes written, and as much held in memory.
  */
 export function keepExecutable(executable: string, target: string): void {
-  const { uid, mode } = fs.statSync(executable);
+  const { uid, mode, ino, dev } = fs.statSync(executable);
   if (!inspectExecutable(executable).hasBundle && uid === 0 && (mode & 0o022) === 0) {
-    // A name of its own: what is written to a copy's temporary file must never reach the executable itself.
-    const temporary = join(dirname(target), `.${basename(target)}.link`);
     try {
-      fs.rmSync(temporary, { force: true });
-      fs.linkSync(executable, temporary);
-      fs.renameSync(temporary, target);
-      // Two names of one file are left as they are by a rename.
-      fs.rmSync(temporary, { force: true });
+      replaceByLink(target, (temporary) => {
+        fs.linkSync(executable, temporary);
+        const linked = fs.lstatSync(temporary);
+        if (linked.ino !== ino || linked.dev !== dev) throw new Error("it was replaced meanwhile");
+      });
       return;
     } catch {
-      // Another file system, or one without links.
+      // Another file system, one without links, or somebody changed the file.
     }
   }
   copyExecutable(executable, target);

@@ -1,5 +1,3 @@
-import * as fs from "node:fs";
-import { basename, dirname, join } from "node:path";
 import {
   ANNOTATION_BINARY,
   ANNOTATION_CONTAINERD_NAME,
@@ -22,8 +20,7 @@ import {
   USER_MANIFEST_YAML,
   USER_MANIFESTS,
 } from "../constants/oci.ts";
-import { DISK_HINTS, errno, KubestickError, reason } from "../host/errors.ts";
-import { writeAll } from "../host/files.ts";
+import { KubestickError } from "../host/errors.ts";
 import { type Descriptor, digestHex, objectList, parseObject } from "./descriptor.ts";
 import type { LayoutBinary, LayoutImage, LayoutManifest } from "./layout.ts";
 import { LIMITS } from "./limits.ts";
@@ -184,41 +181,4 @@ export function* layoutTar(index: Buffer, blobs: Descriptor[], store: BlobStore)
     yield tarPadding(blob.size);
   }
   yield TAR_END;
-}
-
-/**
- * Writes a large file in pieces, whole or not at all: beside its place, synced, then renamed. Gives its length in
- * bytes. Throws KubestickError with the reason.
- */
-export function writeWhole(
-  target: string,
-  mode: number,
-  chunks: Iterable<Buffer>,
-  progress?: (bytes: number) => void,
-): number {
-  const temporary = join(dirname(target), `.${basename(target)}.partial`);
-  let length = 0;
-  let fd: number | undefined;
-  try {
-    fd = fs.openSync(temporary, "w", mode);
-    for (const data of chunks) {
-      writeAll(fd, data);
-      length += data.length;
-      progress?.(length);
-    }
-    fs.fchmodSync(fd, mode);
-    fs.fsyncSync(fd);
-    fs.closeSync(fd);
-    fd = undefined;
-    fs.renameSync(temporary, target);
-    return length;
-  } catch (error) {
-    if (fd !== undefined) fs.closeSync(fd);
-    fs.rmSync(temporary, { force: true });
-    if (error instanceof KubestickError) throw error;
-    throw new KubestickError(`cannot write ${target}: ${reason(error)}`, {
-      hint: DISK_HINTS[errno(error) ?? ""],
-      cause: error,
-    });
-  }
 }

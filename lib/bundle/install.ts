@@ -135,16 +135,22 @@ export function refuseForeign(decisions: Decision[]): void {
 /** Installs one host binary as decided, and notes it. Gives the paths written. Throws KubestickError. */
 export async function installBinary(bundle: Bundle, decision: Decision, files: Files): Promise<string[]> {
   const { kind, binary, directory, leave } = decision;
-  const written = await unpackBinary(bundle.store, binary, kind, (program) =>
-    leave.has(program) ? undefined : files.real(join(directory, program)),
-  );
-  const own = written.map((path) => (files.root === "/" ? path : path.slice(files.root.length)));
-  if (own.length > 0)
+  const onHost = (path: string) => (files.root === "/" ? path : path.slice(files.root.length));
+  const note = (paths: string[], digest: string) =>
     writeInstalled(files, {
       ...readInstalled(files),
-      [kind.name]: { version: binary.version, digest: binary.blob.digest, files: own },
+      [kind.name]: { version: binary.version, digest, files: paths.map(onHost) },
     });
-  return own;
+  const written = await unpackBinary(
+    bundle.store,
+    binary,
+    kind,
+    (program) => (leave.has(program) ? undefined : files.real(join(directory, program))),
+    // Of a run that is killed now, the next one knows them as kubestick's, and installs them again.
+    (paths) => note(paths, ""),
+  );
+  if (written.length > 0) note(written, binary.blob.digest);
+  return written.map(onHost);
 }
 
 /** Where a kind's programs go on a host: not below /usr where that cannot be written (read-only systems). */

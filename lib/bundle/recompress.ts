@@ -1,12 +1,11 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
-import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { constants, createGunzip, createZstdCompress } from "node:zlib";
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../constants/oci.ts";
 import { KubestickError, reason } from "../host/errors.ts";
-import { writeAll } from "../host/files.ts";
 import { passing } from "../host/memory.ts";
+import { writeAll } from "../host/new-file.ts";
 import { type Descriptor, parseObject } from "./descriptor.ts";
 import type { LayoutImage } from "./layout.ts";
 import type { Staging } from "./staging.ts";
@@ -58,12 +57,11 @@ async function recompressLayer(
 ): Promise<Descriptor> {
   const gzip = /gzip$/.test(layer.mediaType);
   if (/zstd$/.test(layer.mediaType)) return layer;
-  const partial = join(staging.path, "partial", `zstd-${layer.digest.slice(7)}`);
   const plain = createHash("sha256");
   const packed = createHash("sha256");
   const most = Math.min(MAX_LAYER_BYTES, Math.max(RATIO_COUNTS_BYTES, MAX_RATIO * layer.size));
   let [plainBytes, packedBytes] = [0, 0];
-  const fd = fs.openSync(partial, "w");
+  const { path: partial, fd } = staging.begin(`zstd-${layer.digest.slice(7)}`);
   try {
     const source = verifiedStream(staging, layer);
     const count = async function* (chunks: AsyncIterable<Buffer>) {

@@ -2,9 +2,10 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { BLOBS_DIR } from "../constants/oci.ts";
+import { makeDirectory, ownDirectory } from "../host/directories.ts";
 import { KubestickError } from "../host/errors.ts";
-import { writeAll } from "../host/files.ts";
 import { passing } from "../host/memory.ts";
+import { writeAll } from "../host/new-file.ts";
 import { type Descriptor, describe, digestHex } from "./descriptor.ts";
 import { abandon, type Downloader, type Get, retryDownload } from "./http.ts";
 import { DirectoryStore } from "./store.ts";
@@ -12,13 +13,21 @@ import { DirectoryStore } from "./store.ts";
 /** A server that sends less in this time is as good as one that sends nothing. */
 const STALLED_MS = 60_000;
 const STALLED_BYTES = 4 * 1024;
+const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = fs.constants;
+const NEW_FILE = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
+const PARTIAL_DIR = "partial";
 
-/** Blobs on their way into a bundle, in a directory that outlives an interrupted run. */
+/**
+ * Blobs on their way into a bundle, in a directory that outlives an interrupted run. Only its owner can enter it, so what
+ * is there was verified when it came; whoever makes the bundle holds its lock. Throws KubestickError when the directory is
+ * somebody else's.
+ */
 export class Staging extends DirectoryStore {
   constructor(path: string) {
     super(path);
-    fs.mkdirSync(join(path, BLOBS_DIR), { recursive: true, mode: 0o755 });
-    fs.mkdirSync(join(path, "partial"), { recursive: true, mode: 0o755 });
+    ownDirectory(path, 0o700);
+    makeDirectory(join(path, BLOBS_DIR));
+    makeDirectory(join(path, PARTIAL_DIR));
   }
 
   /** Whether a blob of this length is there; what is there was verified when it came. */
@@ -37,17 +46,20 @@ export class Staging extends DirectoryStore {
   put(mediaType: string, data: Buffer): Descriptor {
     const descriptor = describe(mediaType, data);
     if (!this.has(descriptor)) {
-      const partial = this.#partial(descriptor.digest);
-      fs.writeFileSync(partial, data);
-      fs.renameSync(partial, this.#final(descriptor.digest));
+      const { path, fd } = this.begin(`put-${digestHex(descriptor.digest)}`);
+      try {
+        writeAll(fd, data);
+      } finally {
+        fs.closeSync(fd);
+      }
+      fs.renameSync(path, this.#final(descriptor.digest));
     }
     return descriptor;
   }
 
   /** Puts a stream of bytes in under whatever digest it turns out to have. */
   putStream(mediaType: string, chunks: Iterable<Buffer>, name: string): Descriptor {
-    const partial = join(this.path, "partial", name);
-    const fd = fs.openSync(partial, "w", 0o644);
+    const { path, fd } = this.begin(name);
     const hash = createHash("sha256");
     let size = 0;
     try {
@@ -60,8 +72,15 @@ export class Staging extends DirectoryStore {
       fs.closeSync(fd);
     }
     const digest = `sha256:${hash.digest("hex")}`;
-    fs.renameSync(partial, this.#final(digest));
+    fs.renameSync(path, this.#final(digest));
     return { mediaType, digest, size };
+  }
+
+  /** Opens a new file beside the blobs, which is there only until it is one of them; what an earlier run left of it goes. */
+  begin(name: string): { path: string; fd: number } {
+    const path = join(this.path, PARTIAL_DIR, name);
+    fs.rmSync(path, { force: true });
+    return { path, fd: fs.openSync(path, NEW_FILE, 0o600) };
   }
 
   /** Takes over a file that was made beside the blobs and hashed while it was written. */
@@ -131,7 +150,7 @@ export class Staging extends DirectoryStore {
     }
     let got = from;
     let mark = { time: performance.now(), bytes: from };
-    const fd = fs.openSync(partial, "a", 0o644);
+    const fd = fs.openSync(partial, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
     try {
       for await (const chunk of response.body as AsyncIterable<Buffer>) {
         got += chunk.length;
@@ -156,7 +175,7 @@ export class Staging extends DirectoryStore {
   }
 
   #partial(digest: string): string {
-    return join(this.path, "partial", digestHex(digest));
+    return join(this.path, PARTIAL_DIR, digestHex(digest));
   }
 
   #final(digest: string): string {

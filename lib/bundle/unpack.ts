@@ -1,10 +1,10 @@
-import * as fs from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname } from "node:path";
 import { createGunzip } from "node:zlib";
 import type { HostBinaryKind } from "../constants/host-binaries.ts";
+import { makeDirectory } from "../host/directories.ts";
 import { DISK_HINTS, errno, KubestickError, reason } from "../host/errors.ts";
-import { writeAll } from "../host/files.ts";
 import { passing } from "../host/memory.ts";
+import { NewFile, writeAll } from "../host/new-file.ts";
 import type { LayoutBinary } from "./layout.ts";
 import { type BlobStore, verifiedChunks } from "./store.ts";
 import { TarStream } from "./tar-stream.ts";
@@ -12,6 +12,7 @@ import { TarStream } from "./tar-stream.ts";
 /** So much of a gzip stream at a time, which unpacks to a thousand times as much at most. */
 const PIECE_BYTES = 32 * 1024;
 const UNPACKED_CHUNK_BYTES = 64 * 1024;
+const PROGRAM_MODE = 0o755;
 
 /** Where a program goes: given its name, the full path, or undefined where it is to be left out. */
 export type Place = (program: string) => string | undefined;
@@ -19,23 +20,24 @@ export type Place = (program: string) => string | undefined;
 /**
  * Puts a host binary's programs in their places, each whole or not at all, executable, and only when the published
  * file proved to be the one of its digest. Which members of an archive are taken, and under what names, is kubestick's
- * own knowledge and not the archive's. Gives the paths written. Throws KubestickError.
+ * own knowledge and not the archive's. `note` is told the paths when all are on the disk and none is in its place yet,
+ * so that a run that is killed knows them again. Gives the paths written. Throws KubestickError.
  */
 export async function unpackBinary(
   store: BlobStore,
   binary: LayoutBinary,
   kind: HostBinaryKind,
   place: Place,
+  note: (paths: string[]) => void = () => undefined,
 ): Promise<string[]> {
-  const staged: { temporary: string; target: string }[] = [];
+  const staged: NewFile[] = [];
   const stage = (program: string) => {
     const target = place(program);
     if (target === undefined) return undefined;
-    fs.mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
-    const temporary = join(dirname(target), `.${basename(target)}.kubestick`);
-    fs.rmSync(temporary, { force: true });
-    staged.push({ temporary, target });
-    return fs.openSync(temporary, "wx", 0o755);
+    makeDirectory(dirname(target));
+    const file = new NewFile(target);
+    staged.push(file);
+    return file;
   };
   try {
     if (kind.archive) await unpackArchive(store, binary, kind, stage);
@@ -44,19 +46,17 @@ export async function unpackBinary(
         `${binary.title} has ${binary.blob.size} bytes; the limit for ${kind.name} is ${kind.maxBytes}`,
       );
     else {
-      const fd = stage(kind.name);
-      if (fd === undefined) return [];
-      try {
-        for (const chunk of verifiedChunks(store, binary.blob)) writeAll(fd, chunk);
-        finish(fd);
-      } finally {
-        fs.closeSync(fd);
-      }
+      const file = stage(kind.name);
+      if (file === undefined) return [];
+      for (const chunk of verifiedChunks(store, binary.blob)) writeAll(file.fd, chunk);
+      file.seal(PROGRAM_MODE);
     }
-    for (const { temporary, target } of staged) fs.renameSync(temporary, target);
-    return staged.map(({ target }) => target);
+    const paths = staged.map(({ target }) => target);
+    if (paths.length > 0) note(paths);
+    for (const file of staged) file.place();
+    return paths;
   } catch (error) {
-    for (const { temporary } of staged) fs.rmSync(temporary, { force: true });
+    for (const file of staged) file.discard();
     if (error instanceof KubestickError) throw error;
     throw new KubestickError(`cannot install ${binary.name} (${binary.title}): ${reason(error)}`, {
       hint: DISK_HINTS[errno(error) ?? ""] ?? "create the bundle again: its archive is damaged",
@@ -69,37 +69,23 @@ async function unpackArchive(
   store: BlobStore,
   binary: LayoutBinary,
   kind: HostBinaryKind,
-  stage: (program: string) => number | undefined,
+  stage: (program: string) => NewFile | undefined,
 ): Promise<void> {
   const wanted = kind.members ?? [];
   const taken = new Set<string>();
-  const open = new Set<number>();
   const archive = new TarStream(binary.title, ({ name, type }) => {
     const member = name.replace(/^\.\//, "");
     const take = type === "file" && (wanted === "all" ? /^[A-Za-z0-9_-]+$/.test(member) : wanted.includes(member));
-    const fd = take && !taken.has(member) ? stage(basename(member)) : undefined;
+    const file = take && !taken.has(member) ? stage(basename(member)) : undefined;
     if (take) taken.add(member);
-    if (fd === undefined) return undefined;
-    open.add(fd);
-    return {
-      data: (piece) => writeAll(fd, piece),
-      end: () => {
-        finish(fd);
-        open.delete(fd);
-        fs.closeSync(fd);
-      },
-    };
+    return file && { data: (piece) => writeAll(file.fd, piece), end: () => file.seal(PROGRAM_MODE) };
   });
-  try {
-    await gunzip(verifiedChunks(store, binary.blob), (piece, unpacked) => {
-      if (unpacked > kind.maxBytes) throw tooLarge(binary, kind);
-      archive.write(piece);
-      return !archive.ended;
-    });
-    archive.finish();
-  } finally {
-    for (const fd of open) fs.closeSync(fd);
-  }
+  await gunzip(verifiedChunks(store, binary.blob), (piece, unpacked) => {
+    if (unpacked > kind.maxBytes) throw tooLarge(binary, kind);
+    archive.write(piece);
+    return !archive.ended;
+  });
+  archive.finish();
   const missing = wanted === "all" ? [] : wanted.filter((member) => !taken.has(member));
   if (missing.length > 0 || taken.size === 0)
     throw new KubestickError(`${binary.title} has no ${missing.join(", ") || "programs"}`, {
@@ -150,9 +136,4 @@ function tooLarge({ title }: LayoutBinary, { name, maxBytes }: HostBinaryKind): 
   return new KubestickError(`${title} unpacks to more than ${maxBytes} bytes, which is the limit for ${name}`, {
     hint: "create the bundle with the file as upstream publishes it",
   });
-}
-
-function finish(fd: number): void {
-  fs.fchmodSync(fd, 0o755);
-  fs.fsyncSync(fd);
 }

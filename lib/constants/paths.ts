@@ -4,6 +4,7 @@ export const MANIFESTS_DIR = "/etc/kubernetes/manifests";
 export const CERTIFICATES_DIR = "/etc/kubernetes/pki";
 export const ETCD_DATA_DIR = "/var/lib/etcd";
 
+export const KUBELET_DIR = "/var/lib/kubelet";
 export const KUBELET_CONFIG_FILE = "/var/lib/kubelet/config.yaml";
 export const KUBELET_INSTANCE_CONFIG_FILE = "/var/lib/kubelet/instance-config.yaml";
 export const KUBELET_FLAGS_FILE = "/var/lib/kubelet/kubeadm-flags.env";
@@ -24,6 +25,8 @@ export const DEFAULT_CRI_SOCKET = "unix:///run/containerd/containerd.sock";
 /** kubestick's own state: what it wrote, and the services that it runs itself. */
 export const STATE_DIR = "/var/lib/kubestick";
 export const LEDGER_FILE = "/var/lib/kubestick/ledger.json";
+/** Locked by whoever changes the host. */
+export const LOCK_FILE = "/var/lib/kubestick/lock";
 /** The kubestick that services run: the one that was started is perhaps on a stick. */
 export const OWN_EXECUTABLE = "/var/lib/kubestick/bin/kubestick";
 export const SERVICES_DIR = "/var/lib/kubestick/services";

@@ -70,3 +70,14 @@ export function systemError(error: unknown): KubestickError | undefined {
     cause: error,
   });
 }
+
+/**
+ * What could not be done (`write /etc/x`) and why, as an error for the person at the console; one that is that already
+ * stays as it is.
+ */
+export function cannot(what: string, error: unknown): KubestickError {
+  if (error instanceof KubestickError) return error;
+  // The system's message goes on with its call, and a name that is perhaps only a temporary file's.
+  const why = reason(error).replace(/, \w+( '[^']*'( -> '[^']*')?)?$/, "");
+  return new KubestickError(`cannot ${what}: ${why}`, { hint: DISK_HINTS[errno(error) ?? ""], cause: error });
+}

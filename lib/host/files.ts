@@ -1,6 +1,8 @@
 import * as fs from "node:fs";
 import { basename, dirname, isAbsolute, join, normalize } from "node:path";
-import { DISK_HINTS, errno, KubestickError, reason } from "./errors.ts";
+import { makeDirectory } from "./directories.ts";
+import { cannot, errno, KubestickError, reason } from "./errors.ts";
+import { replaceByLink, writeWhole } from "./new-file.ts";
 import { readPlainFile } from "./plain-file.ts";
 
 /** How to write a file. `secret` contents are never shown, whatever their mode. */
@@ -32,6 +34,11 @@ export class Files {
   constructor(root = "/", options: { overlay?: boolean } = {}) {
     this.root = normalize(root);
     this.#overlay = options.overlay ? new Map() : undefined;
+  }
+
+  /** Whether what is written stays in memory. */
+  get keepsWrites(): boolean {
+    return this.#overlay !== undefined;
   }
 
   /** Where an absolute path of the target host lies on this one. Throws when symbolic links loop. */
@@ -102,8 +109,8 @@ export class Files {
   }
 
   /**
-   * Writes a file whole or not at all: to a new file beside it, synced, then renamed over it. Parent directories are
-   * made (0755). Mode 0600 unless told otherwise. Throws KubestickError with the reason (a full disk, a read-only file system).
+   * Writes a file whole or not at all (see NewFile). Parent directories are made (0755). Mode 0600 unless told otherwise.
+   * Throws KubestickError with the reason (a full disk, a read-only file system).
    */
   write(path: string, data: string | Buffer, options: WriteOptions = {}): void {
     const mode = options.mode ?? 0o600;
@@ -114,46 +121,34 @@ export class Files {
       this.#overlay.set(record.path, record);
       return;
     }
-    const target = this.real(path);
-    // Hidden, because the kubelet runs whatever else it finds in its manifest directory.
-    const temporary = join(dirname(target), `.${basename(target)}.kubestick`);
     try {
-      fs.mkdirSync(dirname(target), { recursive: true, mode: 0o755 });
-      // What a crash left of an earlier write.
-      fs.rmSync(temporary, { force: true });
-      const fd = fs.openSync(
-        temporary,
-        fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW,
-        mode,
-      );
-      try {
-        fs.fchmodSync(fd, mode);
-        fs.writeFileSync(fd, bytes);
-        fs.fsyncSync(fd);
-      } finally {
-        fs.closeSync(fd);
-      }
-      fs.renameSync(temporary, target);
-      syncDirectory(dirname(target));
+      const target = this.real(path);
+      makeDirectory(dirname(target));
+      writeWhole(target, mode, [bytes], undefined, path);
     } catch (error) {
-      removeQuietly(temporary);
-      throw failed(`cannot write ${path}`, error);
+      throw cannot(`write ${path}`, error);
     }
   }
 
   /** Makes a symbolic link, or points one elsewhere, in one step. Throws KubestickError. */
   link(path: string, target: string): void {
     if (this.#overlay) return;
-    const real = this.real(dirname(path));
-    const temporary = join(real, `.${basename(path)}.kubestick`);
     try {
-      fs.rmSync(temporary, { force: true });
-      fs.symlinkSync(target, temporary);
-      fs.renameSync(temporary, join(real, basename(path)));
-      syncDirectory(real);
+      replaceByLink(join(this.real(dirname(path)), basename(path)), (name) => fs.symlinkSync(target, name));
     } catch (error) {
-      removeQuietly(temporary);
-      throw failed(`cannot make the link ${path}`, error);
+      throw cannot(`make the link ${path}`, error);
+    }
+  }
+
+  /** Gives a file a second name, in place of what had that; the next write of the first leaves it as it is. Nothing happens where there is none. */
+  keepAs(path: string, second: string): void {
+    if (this.#overlay || !this.exists(path)) return;
+    const [from, to] = [this.real(path), this.real(second)];
+    try {
+      replaceByLink(to, (name) => fs.linkSync(from, name));
+    } catch {
+      // A file system without links.
+      this.write(second, this.read(path)!, { mode: fs.statSync(from).mode & 0o777 });
     }
   }
 
@@ -161,20 +156,9 @@ export class Files {
   mkdir(path: string, mode = 0o755): void {
     if (this.#overlay) return;
     try {
-      const made = fs.mkdirSync(this.real(path), { recursive: true, mode });
-      if (made !== undefined) fs.chmodSync(this.real(path), mode);
+      makeDirectory(this.real(path), mode);
     } catch (error) {
-      throw failed(`cannot make the directory ${path}`, error);
-    }
-  }
-
-  /** Removes a file, or a directory and all that is in it; of a mount point only what is in it. Nothing happens where there is none. */
-  removeTree(path: string): void {
-    if (this.#overlay) return;
-    try {
-      fs.rmSync(this.real(path), { recursive: true, force: true });
-    } catch (error) {
-      if (errno(error) !== "EBUSY" || this.list(path).length > 0) throw error;
+      throw cannot(`make the directory ${path}`, error);
     }
   }
 
@@ -195,40 +179,10 @@ export class Files {
   }
 }
 
-function failed(what: string, error: unknown): KubestickError {
-  return new KubestickError(`${what}: ${reason(error)}`, { cause: error, hint: DISK_HINTS[errno(error) ?? ""] });
-}
-
-/** Writes all of some bytes to an open file: one write may take fewer (write(2)). */
-export function writeAll(fd: number, data: Buffer): void {
-  for (let at = 0; at < data.length; ) at += fs.writeSync(fd, data, at, data.length - at);
-}
-
-function removeQuietly(path: string): void {
-  try {
-    fs.rmSync(path, { force: true });
-  } catch {
-    // The error that led here is the one to report.
-  }
-}
-
 function readLink(path: string): string | undefined {
   try {
     return fs.readlinkSync(path);
   } catch {
     return undefined;
-  }
-}
-
-/** Makes a rename last through a power cut; some file systems cannot sync a directory, and then it is left to them. */
-function syncDirectory(path: string): void {
-  let fd: number | undefined;
-  try {
-    fd = fs.openSync(path, "r");
-    fs.fsyncSync(fd);
-  } catch {
-    // Left to the file system.
-  } finally {
-    if (fd !== undefined) fs.closeSync(fd);
   }
 }

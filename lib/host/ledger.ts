@@ -2,6 +2,9 @@ import { createHash } from "node:crypto";
 import { LEDGER_FILE } from "../constants/paths.ts";
 import { KubestickError, moveAway } from "./errors.ts";
 import type { Files, WriteOptions } from "./files.ts";
+import { type Found, readRecord, writeRecord } from "./record.ts";
+
+type Condition = Found<unknown>["condition"];
 
 /** Stands in the place of a digest for a directory. */
 const CLAIMED = "claimed";
@@ -16,11 +19,20 @@ const digest = (data: string | Buffer): string => createHash("sha256").update(da
  */
 export class Ledger {
   readonly #files: Files;
-  #entries: Record<string, string[]>;
+  readonly #entries: Record<string, string[]>;
+  #condition: Condition;
 
+  /** A damaged ledger owns nothing: kubestick then asks before it replaces a file, which is the safe side. */
   constructor(files: Files) {
     this.#files = files;
-    this.#entries = parse(files.readText(LEDGER_FILE));
+    const { value, condition } = readRecord(files, LEDGER_FILE, parse);
+    this.#entries = value ?? {};
+    this.#condition = condition;
+  }
+
+  /** What became of it: `restored` where only its previous copy could be read, `damaged` where that could not either. */
+  get condition(): Condition {
+    return this.#condition;
   }
 
   /** Whether kubestick has written anything on this host before. */
@@ -96,21 +108,18 @@ export class Ledger {
 
   #save(): void {
     const sorted = Object.fromEntries(Object.entries(this.#entries).sort(([a], [b]) => (a < b ? -1 : 1)));
-    this.#files.write(LEDGER_FILE, `${JSON.stringify(sorted, null, 1)}\n`);
+    const damaged = this.#condition === "restored" || this.#condition === "damaged";
+    writeRecord(this.#files, LEDGER_FILE, `${JSON.stringify(sorted, null, 1)}\n`, { damaged });
+    this.#condition = "whole";
   }
 }
 
-/** A damaged ledger owns nothing: kubestick then asks before it replaces a file, which is the safe side. */
-function parse(text: string | undefined): Record<string, string[]> {
-  try {
-    const value: unknown = JSON.parse(text ?? "{}");
-    if (value === null || typeof value !== "object" || Array.isArray(value)) return {};
-    return Object.fromEntries(
-      Object.entries(value).filter(
-        (e): e is [string, string[]] => Array.isArray(e[1]) && e[1].every((v) => typeof v === "string"),
-      ),
-    );
-  } catch {
-    return {};
-  }
+/** Throws, or gives undefined, for what is no ledger. */
+function parse(text: string): Record<string, string[]> | undefined {
+  const value: unknown = JSON.parse(text);
+  if (value === null || typeof value !== "object" || Array.isArray(value)) return undefined;
+  const isEntry = (e: [string, unknown]): e is [string, string[]] =>
+    Array.isArray(e[1]) && e[1].every((v) => typeof v === "string");
+  const entries = Object.entries(value);
+  return entries.every(isEntry) ? Object.fromEntries(entries) : undefined;
 }

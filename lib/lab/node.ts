@@ -5,8 +5,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { LAB_OVERLAYS, LAB_OWN_DIRS } from "../constants/lab.ts";
 import { CGROUP_ROOT_PREFIX, PROGRAM_PATH } from "../constants/paths.ts";
 import { cgroupVersion, removeCgroupRoot } from "../host/cgroups.ts";
+import { makeDirectory } from "../host/directories.ts";
 import { KubestickError } from "../host/errors.ts";
+import { writeWhole } from "../host/new-file.ts";
 import { type Output, run, tryRun } from "../host/process.ts";
+import { removeTree } from "../host/remove.ts";
 import { processIds, readSystemFile } from "../host/system-files.ts";
 
 /** What a node is made of. */
@@ -59,17 +62,18 @@ export class NamespaceNode {
     this.#unmake();
     const { dir, link, bridge, address, gateway } = this.spec;
     for (const path of [...LAB_OVERLAYS.flatMap((d) => [d, `.work/${d}`]), ...LAB_OWN_DIRS])
-      fs.mkdirSync(join(dir, path), { recursive: true, mode: 0o755 });
+      makeDirectory(join(dir, path));
     run("ip", ["netns", "add", link]);
     run("ip", ["link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", link]);
     run("ip", ["link", "set", link, "master", bridge, "up"]);
     run("ip", ["-n", link, "addr", "add", address, "dev", "eth0"]);
     for (const name of ["lo", "eth0"]) run("ip", ["-n", link, "link", "set", name, "up"]);
     if (gateway) run("ip", ["-n", link, "route", "add", "default", "via", gateway]);
-    const log = fs.openSync(join(dir, "node.log"), "w", 0o600);
+    removeTree(join(dir, "node.log"));
+    const log = fs.openSync(join(dir, "node.log"), "wx", 0o600);
     // `ip netns exec` would remount /sys and hide the cgroups.
     const script = join(dir, "node.sh");
-    fs.writeFileSync(script, holdScript(this.spec));
+    writeWhole(script, 0o600, [Buffer.from(holdScript(this.spec))]);
     const unshare = ["unshare", "-m", "-u", "-p", "--fork", "--propagation", "private", "--mount-proc"];
     const child = spawn("nsenter", [`--net=/run/netns/${link}`, ...unshare, "sh", script], {
       detached: true,
@@ -152,7 +156,7 @@ export class NamespaceNode {
       tryRun("kill", ["-9", String(pid)]);
     }
     this.#unmake();
-    fs.rmSync(this.spec.dir, { recursive: true, force: true });
+    removeLab(this.spec.dir);
   }
 
   #unmake(): void {
@@ -182,6 +186,31 @@ const withEnv = (env: Record<string, string>) => [
 
 const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 
+/**
+ * Lines of shell that remove what a node must not see, paths below / as patterns. Each counts by where its directory
+ * really is: what a link takes out of the overlays (/usr/local on another disk) is this machine's own.
+ */
+const hideLines = (hidden: string[]): string[] => [
+  "cd /",
+  "hide() {",
+  '  directory=$(readlink -f "$(dirname "$1")") || return 0',
+  `  for top in ${LAB_OVERLAYS.map((d) => `/${d}`).join(" ")}; do`,
+  '    case "$directory/" in "$(readlink -f "$top")"/*) rm -rf "$1" ;; esac',
+  "  done",
+  "}",
+  `for path in ${hidden.join(" ")}; do hide "$path"; done`,
+];
+
+/** Removes a directory of a lab. Throws KubestickError when something is mounted in it, or it cannot all be removed. */
+export function removeLab(dir: string): void {
+  const left = removeTree(dir);
+  if (left.length === 0) return;
+  throw new KubestickError(
+    `${dir} is not all removed:\n${left.map(({ path, why }) => `  ${path}: ${why}`).join("\n")}`,
+    { hint: "unmount what is mounted there (umount PATH), then run the same command again" },
+  );
+}
+
 /** What the node's first process runs, as a shell script: makes its mounts, then waits, and reaps what is orphaned. */
 function holdScript(spec: NodeSpec): string {
   const { dir, name, hosts, resolvConf, hidden, binds = {} } = spec;
@@ -192,10 +221,14 @@ function holdScript(spec: NodeSpec): string {
   );
   return [
     "set -e",
+    "umask 022",
     "mount --make-rshared /",
     ...overlays,
     // Only of this machine's: what the node installed since then, it keeps when it is started again.
-    `[ -e ${at(HIDDEN_MARK)} ] || { (cd /; rm -rf ${hidden.join(" ")}); touch ${at(HIDDEN_MARK)}; }`,
+    `if [ ! -e ${at(HIDDEN_MARK)} ]; then`,
+    ...hideLines(hidden),
+    `touch ${at(HIDDEN_MARK)}`,
+    "fi",
     "rm -f /etc/hosts /etc/resolv.conf",
     `printf %s ${quote(hosts)} >/etc/hosts`,
     `printf %s ${quote(resolvConf)} >/etc/resolv.conf`,

@@ -7,6 +7,7 @@ import { INOTIFY_INSTANCES, LAB_INOTIFY_PER_NODE } from "../constants/lab.ts";
 import { ADMIN_KUBECONFIG, CGROUP_ROOT_PREFIX, OWN_EXECUTABLE, SERVICES_DIR } from "../constants/paths.ts";
 import { API_SERVER_PORT } from "../constants/ports.ts";
 import { cgroupVersion, makeCgroupRoot } from "../host/cgroups.ts";
+import { ownDirectory } from "../host/directories.ts";
 import { KubestickError } from "../host/errors.ts";
 import { findProgram } from "../host/facts.ts";
 import { Files } from "../host/files.ts";
@@ -55,7 +56,7 @@ export async function labUp(plan: LabPlan, how: LabRun, ui: Ui): Promise<void> {
   const members = labMembers(how.dir, plan, how.binds);
   const lacking = tooLittle(plan.nodes);
   if (lacking !== undefined) ui.warn(lacking);
-  fs.mkdirSync(join(how.dir, plan.name), { recursive: true, mode: 0o700 });
+  ownDirectory(join(how.dir, plan.name), 0o700);
   savePlan(how.dir, plan);
   makeBridge(plan);
   for (const member of members) {

@@ -23,6 +23,7 @@ import { brings } from "./bundle.ts";
 import { type Check, error, type Finding, warning } from "./check.ts";
 import { foreignListeners, HOST_CHECKS, type HostCheckContext } from "./host.ts";
 import { KUBELET_FLAGS, kubeletVersion, removedKubeletFlags } from "./kubelet.ts";
+import { LEDGER_CHECK } from "./ledger.ts";
 import { networkChecks } from "./network.ts";
 import { controlPlaneListening, kubeletListening } from "./ports.ts";
 import { proxiedNetworks } from "./proxy.ts";
@@ -54,6 +55,7 @@ type InitCheck = Check<PreflightContext>;
 /** init's preflight checks (kubeadm preflight/checks.go), with kubestick's own: Clock and KubernetesVersion. */
 export const INIT_CHECKS: InitCheck[] = [
   ...HOST_CHECKS,
+  LEDGER_CHECK,
   {
     name: "KubernetesVersion",
     why: "flags and file formats belong to a range of versions",
@@ -135,10 +137,13 @@ export const INIT_CHECKS: InitCheck[] = [
       ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"].flatMap((name) => {
         const path = `${MANIFESTS_DIR}/${name}.yaml`;
         if (!files.exists(path) || ledger.owns(path)) return [];
-        const found = error(
-          `${path} is already there, and kubestick did not write it`,
-          "kubestick reset removes an old control plane (kubeadm reset, where kubeadm made it)",
-        );
+        const found =
+          ledger.condition === "damaged"
+            ? error(`${path} is already there, and whether kubestick wrote it is not known any more (see Ledger)`)
+            : error(
+                `${path} is already there, and kubestick did not write it`,
+                "kubestick reset removes an old control plane (kubeadm reset, where kubeadm made it)",
+              );
         return found.map((finding) => ({ ...finding, name: `FileAvailable-${path.replaceAll("/", "-")}` }));
       }),
   },

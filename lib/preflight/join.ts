@@ -7,6 +7,7 @@ import { type Check, error } from "./check.ts";
 import { foreignListeners, HOST_CHECKS, type HostCheckContext } from "./host.ts";
 import { INIT_CHECKS, OWN_LISTENERS } from "./init.ts";
 import { KUBELET_FLAGS, kubeletVersion, removedKubeletFlags } from "./kubelet.ts";
+import { LEDGER_CHECK } from "./ledger.ts";
 import { networkChecks } from "./network.ts";
 import { controlPlaneListening, kubeletListening } from "./ports.ts";
 
@@ -19,6 +20,7 @@ export interface JoinCheckContext extends HostCheckContext {
 export const JOIN_CHECKS: Check<JoinCheckContext>[] = [
   // A clock that stands wrong is compared with the control plane's, and set where it must be.
   ...HOST_CHECKS.filter((check) => check.name !== "Clock"),
+  LEDGER_CHECK,
   // What most clusters have.
   ...networkChecks<JoinCheckContext>(() => ({ flat: true, proxyMode: "iptables" }), true),
   {

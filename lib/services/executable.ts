@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { keepExecutable } from "../bundle/attach.ts";
 import { inspectExecutable } from "../bundle/region.ts";
 import { OWN_EXECUTABLE } from "../constants/paths.ts";
+import { makeDirectory } from "../host/directories.ts";
 
 /** Whether this is a compiled executable; else it runs from source under Bun. */
 export function isCompiled(): boolean {
@@ -18,7 +19,7 @@ export function stableExecutable(): string[] {
   if (process.execPath === OWN_EXECUTABLE) return [OWN_EXECUTABLE];
   const [own, there] = [fs.statSync(process.execPath), fs.statSync(OWN_EXECUTABLE, { throwIfNoEntry: false })];
   if (there?.size !== inspectExecutable(process.execPath).executableBytes || there.mtimeMs < own.mtimeMs) {
-    fs.mkdirSync(dirname(OWN_EXECUTABLE), { recursive: true, mode: 0o755 });
+    makeDirectory(dirname(OWN_EXECUTABLE));
     keepExecutable(process.execPath, OWN_EXECUTABLE);
   }
   return [OWN_EXECUTABLE];

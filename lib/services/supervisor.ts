@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { LOG_DIR, PROGRAM_PATH, RUN_DIR, SERVICES_DIR } from "../constants/paths.ts";
+import { makeDirectory } from "../host/directories.ts";
 import { KubestickError } from "../host/errors.ts";
 import { Files } from "../host/files.ts";
 import { readPlainText } from "../host/plain-file.ts";
@@ -89,8 +90,10 @@ export function supervisorPid(name: string): number | undefined {
 export async function superviseForever(name: string): Promise<void> {
   const spec = readSpec(name);
   if (supervisorPid(name) !== undefined) return;
-  fs.mkdirSync(RUN_DIR, { recursive: true, mode: 0o755 });
-  fs.mkdirSync(LOG_DIR, { recursive: true, mode: 0o755 });
+  // That of a shell would be the program's too; service managers give this one (systemd.exec(5)).
+  process.umask(0o022);
+  makeDirectory(RUN_DIR);
+  makeDirectory(LOG_DIR);
   // Whichever of a host's services comes first: none of them may begin in the past.
   const clock = neverInThePast(new Files(), new Date());
   if (clock) note(name, clock);
@@ -114,7 +117,7 @@ export async function superviseForever(name: string): Promise<void> {
     wake.abort();
   });
   // The pid file is the last step: whoever sees it can already send signals.
-  fs.writeFileSync(pidFile(name), `${process.pid}\n`, { mode: 0o644 });
+  new Files().write(pidFile(name), `${process.pid}\n`, { mode: 0o644 });
   const rotation = setInterval(() => rotate(logFile(name)), 60_000);
   for (let pause = FIRST_PAUSE_MS; !stopping; ) {
     restartNow = false;

@@ -58,12 +58,14 @@ describe("files below a root", () => {
     fs.mkdirSync(join(root, "manifests"));
     const seen: string[] = [];
     const watcher = fs.watch(join(root, "manifests"), (_event, name) => void seen.push(String(name)));
-    fs.writeFileSync(join(root, "manifests/.etcd.yaml.kubestick"), "half a pod");
+    const left = ".etcd.yaml.4000000-1-0123456789ab.kubestick";
+    fs.writeFileSync(join(root, "manifests", left), "half a pod");
     files.write("/manifests/etcd.yaml", "a pod");
     await Bun.sleep(50);
     watcher.close();
     expect(fs.readdirSync(join(root, "manifests"))).toEqual(["etcd.yaml"]);
-    expect(seen).toContain(".etcd.yaml.kubestick");
+    expect(seen).toContain(left);
+    expect(new Set(seen.filter((name) => name !== left && name !== "etcd.yaml")).size).toBe(1);
     expect(seen.filter((name) => name !== "etcd.yaml" && !name.startsWith("."))).toEqual([]);
   });
 
@@ -113,11 +115,64 @@ describe("the ledger", () => {
     expect(new Ledger(files).owns("/etc/one")).toBe(true);
   });
 
-  test("a damaged ledger owns nothing", () => {
+  const FILE = "/var/lib/kubestick/ledger.json";
+  const [now, before] = ["ledger.json", "ledger.json.previous"].map(
+    (name) => () => join(root, "var/lib/kubestick", name),
+  );
+  /** What a power cut, or somebody, may leave of it. */
+  const DAMAGES: [string, string | Buffer][] = [
+    ["zeros", Buffer.alloc(4096)],
+    ["nothing", ""],
+    ["half of it", '{"/etc/one": ["5d'],
+    ["another file's bytes", Buffer.from(Array.from({ length: 256 }, (_, i) => i))],
+    ["a list", "[1]"],
+    ["null", "null"],
+    ["no digests", '{"/etc/one": 5}'],
+  ];
+
+  for (const [what, bytes] of DAMAGES) {
+    test(`with ${what} in it is read from its copy, with ${what} in both owns nothing and says so`, () => {
+      const files = new Files(root);
+      const ledger = new Ledger(files);
+      ledger.write("/etc/one", "1");
+      ledger.write("/etc/two", "2");
+      expect(ledger.condition).toBe("whole");
+      fs.writeFileSync(now!(), bytes);
+      const restored = new Ledger(files);
+      expect([restored.condition, restored.owns("/etc/one"), restored.begun]).toEqual(["restored", true, true]);
+      fs.writeFileSync(before!(), bytes);
+      const damaged = new Ledger(files);
+      expect([damaged.condition, damaged.owns("/etc/one"), damaged.begun]).toEqual(["damaged", false, false]);
+    });
+  }
+
+  test("that was restored is written anew, and its good copy is kept until then", () => {
     const files = new Files(root);
-    new Ledger(files).write("/etc/one", "1");
-    files.write("/var/lib/kubestick/ledger.json", '{"/etc/one": 5');
-    expect(new Ledger(files).owns("/etc/one")).toBe(false);
+    const ledger = new Ledger(files);
+    ledger.write("/etc/one", "1");
+    ledger.write("/etc/two", "2");
+    fs.writeFileSync(now!(), "");
+    const restored = new Ledger(files);
+    restored.claim("/etc/three");
+    expect(Object.keys(JSON.parse(fs.readFileSync(before!(), "utf8")))).toEqual(["/etc/one"]);
+    expect(new Ledger(files).paths).toEqual(["/etc/one", "/etc/three"]);
+    restored.claim("/etc/four");
+    expect(Object.keys(JSON.parse(fs.readFileSync(before!(), "utf8")))).toEqual(["/etc/one", "/etc/three"]);
+    expect(new Ledger(files).condition).toBe("whole");
+  });
+
+  test("is found by its copy where only that is left, and is none where neither is", () => {
+    const files = new Files(root);
+    expect(new Ledger(files).condition).toBe("none");
+    const ledger = new Ledger(files);
+    ledger.claim("/etc/one");
+    ledger.claim("/etc/two");
+    fs.rmSync(now!());
+    expect(new Ledger(files).condition).toBe("restored");
+    fs.rmSync(before!());
+    expect(new Ledger(files).condition).toBe("none");
+    files.write(FILE, "{}");
+    expect(new Ledger(files).condition).toBe("whole");
   });
 });
 

@@ -215,8 +215,8 @@ describe("reset", () => {
       .map(line)
       .join("\n");
     expect(mountsBelow(info, ["/var/lib/kubelet"])).toEqual([
-      "/var/lib/kubelet/pods/a/vol b",
-      "/var/lib/kubelet/pods/a",
+      { point: "/var/lib/kubelet/pods/a/vol b", type: "tmpfs", root: "/" },
+      { point: "/var/lib/kubelet/pods/a", type: "tmpfs", root: "/" },
     ]);
   });
 });

@@ -9,6 +9,7 @@ import { ETCD_CLIENT_PORT, ETCD_PEER_PORT } from "../../constants/ports.ts";
 import { EtcdError, type EtcdMember, EtcdMembers } from "../../etcd/members.ts";
 import { KubestickError, moveAway, reason } from "../../host/errors.ts";
 import { joinHostPort } from "../../host/net.ts";
+import { removeTree } from "../../host/remove.ts";
 import { commandFlag } from "../../manifests/pod.ts";
 import type { InitContext } from "../init/context.ts";
 import { writeManifest } from "../init/files.ts";
@@ -193,7 +194,8 @@ async function rollBack(ctx: InitContext, etcd: EtcdMembers, id: string, dataDir
   try {
     await whileItPasses(ctx, () => etcd.remove(id));
     ctx.ui.step("etcd", "Took this node out of etcd again");
-    ctx.files.removeTree(`${dataDir}/member`);
+    for (const { path, why } of removeTree(ctx.files.real(`${dataDir}/member`)))
+      ctx.ui.warn(`${path}: ${why}; it stays`);
   } catch (error) {
     ctx.ui.warn(`this node could not be taken out of etcd again (${reason(error)}); the same command goes on with it`);
   }

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { readInstalled } from "../../bundle/installed.ts";
+import { readdirSync } from "node:fs";
+import { findInstalled } from "../../bundle/installed.ts";
 import { AGENT_SERVICE, CNI_CONF_DIR } from "../../constants/network.ts";
 import {
   CNI_BIN_DIR,
@@ -7,30 +7,29 @@ import {
   KUBELET_BOOTSTRAP_KUBECONFIG,
   KUBERNETES_DIR,
   LEDGER_FILE,
-  LOG_DIR,
-  POD_LOGS_DIR,
-  RUN_DIR,
+  LOCK_FILE,
   STATE_DIR,
 } from "../../constants/paths.ts";
 import { removeCgroupRoot } from "../../host/cgroups.ts";
-import { reason } from "../../host/errors.ts";
+import { KubestickError } from "../../host/errors.ts";
 import { unmountBelow } from "../../host/mounts.ts";
-import type { Cri } from "../../runtime/cri.ts";
-import { lostShims } from "../../runtime/shims.ts";
+import { type Left, removeTree } from "../../host/remove.ts";
 import type { ResetContext } from "./context.ts";
+import { lostLedger, lostRemovals, warnOfBinaries } from "./lost.ts";
 import { cleanNetwork } from "./network.ts";
 import { cleanPacketFilter } from "./packet-filter.ts";
+import {
+  CONTAINERD_PLACES,
+  emptyPlace,
+  isLeft,
+  KUBELET_PLACES,
+  OWN_PLACES,
+  type Place,
+  resolvePlace,
+} from "./places.ts";
+import { endLostShims, removePods } from "./pods.ts";
+import { binaryRemovals, etcdRemovals, fileBelow, LEDGER_COPIES, ledgerRemovals, type Removal } from "./removals.ts";
 
-const KUBELET_DIR = "/var/lib/kubelet";
-const CONTAINER_LOGS_DIR = "/var/log/containers";
-const REMOVE_TRIES = 3;
-/** A container that was being started when the kubelet ended cannot be removed before it has been. */
-const REMOVE_TRIES_STARTING = 40;
-const REMOVE_PAUSE_MS = 500;
-const END_TRIES = 40;
-const END_PAUSE_MS = 50;
-/** Where containerd keeps what it has; kubestick's to remove only when it brought containerd. */
-const CONTAINERD_DIRS = ["/var/lib/containerd", "/run/containerd", "/run/nri"];
 /** containerd 2 ends when the directory of CNI configurations goes, so that of somebody else's stays. */
 const CONTAINERD_EMPTY_DIRS = [CNI_CONF_DIR, "/etc/cni"];
 
@@ -46,23 +45,33 @@ const EMPTY_DIRS = (pki: string) => [
   "/opt/cni",
   "/opt/kubestick/bin",
   "/opt/kubestick",
-  KUBELET_DIR,
 ];
 
 /** Takes everything off this host that kubestick put on it, and nothing else (kubeadm phases/reset/cleanupnode.go). */
 export async function cleanUpNode(ctx: ResetContext): Promise<void> {
-  const { files, ledger, ui, services, options } = ctx;
-  const installed = readInstalled(files);
-  if (!ledger.begun && Object.keys(installed).length === 0) {
+  const { files, ledger, ui, services, options, lost } = ctx;
+  const installed = findInstalled(files);
+  if (lost && !options.force) throw lostLedger(ledger);
+  if (!lost && !ledger.begun && installed.condition === "none") {
     ui.step("cleanup-node", `kubestick has made nothing on this host (there is no ${LEDGER_FILE})`);
     return;
   }
+  if (ledger.condition === "restored")
+    ui.warn(`${LEDGER_FILE} is damaged; its copy from before the last change is used`);
   // Of somebody else's containerd perhaps only ctr is kubestick's.
-  const ownContainerd = installed["containerd"]?.files.some((path) => path.endsWith("/containerd")) ?? false;
+  const ownContainerd = installed.value?.["containerd"]?.files.some((path) => path.endsWith("/containerd")) ?? false;
+  const mounted = [KUBELET_PLACES[0]!, ...(ownContainerd ? CONTAINERD_PLACES : [])];
+  const places = [...KUBELET_PLACES, ...(ownContainerd ? CONTAINERD_PLACES : []), ...OWN_PLACES];
+  warnOfBinaries(ctx);
+  const removals = [
+    ...etcdRemovals(ctx),
+    ...(lost ? lostRemovals(ctx) : ledgerRemovals(ctx)),
+    ...binaryRemovals(ctx),
+    fileBelow(KUBERNETES_DIR, KUBELET_BOOTSTRAP_KUBECONFIG),
+  ];
   if (options.dryRun) {
-    for (const path of ledger.paths) ui.step("cleanup-node", `Would remove ${path}`);
-    for (const path of Object.values(installed).flatMap((i) => i.files))
-      ui.step("cleanup-node", `Would remove ${path}`);
+    for (const { path } of [...removals, ...places])
+      if (files.exists(path)) ui.step("cleanup-node", `Would remove ${path}`);
     return;
   }
   ui.step("cleanup-node", "Stopping the node agent and the kubelet");
@@ -76,85 +85,48 @@ export async function cleanUpNode(ctx: ResetContext): Promise<void> {
   }
   if (ctx.facts.cgroupRoot) removeCgroupRoot(ctx.facts.cgroupRoot, ctx.facts.cgroupVersion);
   cleanPacketFilter(ctx);
-  cleanNetwork(ctx);
-  const trees = [KUBELET_DIR, ...(ownContainerd ? CONTAINERD_DIRS : [])];
-  for (const failure of unmountBelow(trees)) ui.warn(`cannot unmount ${failure}`);
-  for (const path of ledger.paths) removeOwn(ctx, path);
-  for (const path of Object.values(installed).flatMap((i) => i.files)) files.remove(path);
-  for (const dir of [KUBELET_DIR, POD_LOGS_DIR, CONTAINER_LOGS_DIR, ...(ownContainerd ? CONTAINERD_DIRS : [])])
-    empty(ctx, dir);
-  files.remove(KUBELET_BOOTSTRAP_KUBECONFIG);
-  for (const dir of [...EMPTY_DIRS(options.certificatesDir), ...(ownContainerd ? CONTAINERD_EMPTY_DIRS : [])])
+  const left: Left[] = cleanNetwork(ctx);
+  left.push(...(await removeAll(removals, places, mounted)));
+  for (const dir of [...EMPTY_DIRS(options.certificatesDir), ...places.map(({ path }) => path)])
     files.removeEmptyDirectory(dir);
+  for (const dir of ownContainerd ? CONTAINERD_EMPTY_DIRS : []) files.removeEmptyDirectory(dir);
   // Last, because it is the account of all the rest: a reset that was interrupted can be run again.
-  for (const dir of [RUN_DIR, LOG_DIR, STATE_DIR]) empty(ctx, dir);
+  if (left.length === 0) left.push(...removeState());
+  if (left.length > 0) throw notClean(left);
   ui.step("cleanup-node", "Removed what kubestick had put on this host");
 }
 
-/** Stops and removes every pod, so that no process, network or mount of one stays. */
-async function removePods({ cri, ui, options }: ResetContext): Promise<void> {
-  let ids: string[];
-  try {
-    ids = (await cri.sandboxes()).map(({ id }) => id);
-  } catch (error) {
-    ui.warn(`the pods cannot be removed: ${reason(error)}`);
-    return;
-  }
-  if (ids.length > 0) ui.step("cleanup-node", `Removing ${ids.length} pods`);
-  for (const id of ids)
-    await removePod(cri, id).catch((error: unknown) =>
-      ui.warn(`pod ${id.slice(0, 13)} at ${options.criSocket}: ${reason(error)}`),
-    );
+/** Unmounts what is below the places of pods, and removes everything; a place where something stays mounted is left as it is. */
+async function removeAll(removals: Removal[], places: Place[], mounted: Place[]): Promise<Left[]> {
+  const reals = mounted.flatMap(({ path }) => {
+    const resolved = resolvePlace(path);
+    return resolved === undefined || isLeft(resolved) ? [] : [{ path, real: resolved.real }];
+  });
+  const stuck = await unmountBelow(reals.map(({ real }) => real));
+  const kept = reals.filter(({ real }) => stuck.some(({ path }) => path.startsWith(`${real}/`)));
+  const isKept = (path: string) => kept.some((place) => path === place.path || path.startsWith(`${place.path}/`));
+  return [
+    ...stuck,
+    ...removals.filter(({ path }) => !isKept(path)).flatMap(({ remove }) => remove()),
+    ...places.filter(({ path }) => !isKept(path)).flatMap(emptyPlace),
+  ];
 }
 
-/** A container that ends by itself at the same moment makes containerd fail, once. */
-async function removePod(cri: Cri, id: string): Promise<void> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await cri.removeSandbox(id);
-    } catch (error) {
-      if (tries >= (reason(error).includes("starting state") ? REMOVE_TRIES_STARTING : REMOVE_TRIES)) throw error;
-      await sleep(REMOVE_PAUSE_MS);
-    }
-  }
+/** kubestick's own directory, the ledger after all else. The lock's file goes when it is let go of, and the directory with it. */
+function removeState(): Left[] {
+  const resolved = resolvePlace(STATE_DIR);
+  if (resolved === undefined || isLeft(resolved)) return resolved ? [resolved] : [];
+  const last = [...LEDGER_COPIES, LOCK_FILE].map((path) => path.slice(STATE_DIR.length + 1));
+  const others = readdirSync(resolved.real).filter((name) => !last.includes(name));
+  const left = others.flatMap((name) => removeTree(`${resolved.real}/${name}`));
+  return left.length > 0
+    ? left
+    : LEDGER_COPIES.flatMap((path) => removeTree(resolved.real + path.slice(STATE_DIR.length)));
 }
 
-/** Ends what containerd does not know of any more, so that no process of a pod stays, nor its cgroup. */
-async function endLostShims({ ui, options }: ResetContext): Promise<void> {
-  let pids = lostShims(options.criSocket);
-  // Those of the pods that were removed just now end by themselves.
-  for (let tries = 0; tries < END_TRIES && pids.length > 0; tries++) {
-    await sleep(END_PAUSE_MS);
-    pids = lostShims(options.criSocket);
-  }
-  if (pids.length === 0) return;
-  ui.step("cleanup-node", `Ending ${pids.length} processes of pods that the container runtime has lost`);
-  for (const pid of pids) tryKill(pid, "SIGKILL");
-  for (let tries = 0; tries < END_TRIES && pids.some((pid) => tryKill(pid, 0)); tries++) await sleep(END_PAUSE_MS);
-}
-
-/** Sends a signal; false when the process is not there. */
-function tryKill(pid: number, signal: "SIGKILL" | 0): boolean {
-  try {
-    return process.kill(pid, signal);
-  } catch {
-    return false;
-  }
-}
-
-/** Removes a file or directory of the ledger. A file that was changed since is somebody's work, and stays unless forced. */
-function removeOwn({ files, ledger, ui, options }: ResetContext, path: string): void {
-  if (path === LEDGER_FILE || !files.exists(path)) return;
-  if (ledger.claimed(path)) files.removeTree(path);
-  else if (ledger.owns(path) || options.force) files.remove(path);
-  else ui.warn(`${path} was changed since kubestick wrote it, and stays; --force removes it`);
-}
-
-function empty({ files, ui }: ResetContext, directory: string): void {
-  try {
-    for (const name of files.list(directory)) files.removeTree(`${directory}/${name}`);
-    files.removeEmptyDirectory(directory);
-  } catch (error) {
-    ui.warn(`cannot empty ${directory}: ${reason(error)}`);
-  }
+function notClean(left: Left[]): KubestickError {
+  const lines = left.map(({ path, why }) => `  ${path}: ${why}`);
+  return new KubestickError(`this host is not clean: what follows was left as it is\n${lines.join("\n")}`, {
+    hint: `end what uses it and unmount it (umount PATH), or remove it by hand, then run kubestick reset again`,
+  });
 }

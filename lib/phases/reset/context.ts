@@ -5,6 +5,7 @@ import { Cri } from "../../runtime/cri.ts";
 import { serviceManager } from "../../services/manager.ts";
 import type { ServiceManagerControl } from "../../services/service.ts";
 import type { Ui } from "../../ui/ui.ts";
+import { isLost } from "./lost.ts";
 
 /** What `reset` was asked to do. */
 export interface ResetOptions {
@@ -21,6 +22,8 @@ export class ResetContext {
   readonly ledger: Ledger;
   readonly services: ServiceManagerControl;
   readonly cri: Cri;
+  /** Whether what kubestick wrote here is not known any more; see isLost. */
+  readonly lost: boolean;
 
   constructor(
     readonly facts: HostFacts,
@@ -29,6 +32,7 @@ export class ResetContext {
     readonly options: ResetOptions,
   ) {
     this.ledger = new Ledger(files);
+    this.lost = isLost(files, this.ledger);
     this.services = serviceManager(facts.serviceManager, files);
     this.cri = new Cri(options.criSocket);
   }

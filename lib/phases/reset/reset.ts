@@ -6,15 +6,17 @@ import { commandFlag } from "../../manifests/pod.ts";
 import type { Phase } from "../runner.ts";
 import { cleanUpNode } from "./cleanup.ts";
 import type { ResetContext } from "./context.ts";
+import { lostLedger } from "./lost.ts";
 
 const preflightPhase: Phase<ResetContext> = {
   name: "preflight",
   short: "Run reset pre-flight checks",
   live: true,
-  run: async ({ facts, options, ui }) => {
+  run: async ({ facts, options, ui, ledger, lost }) => {
     ui.step("preflight", "Running pre-flight checks");
     if (!facts.root && !options.dryRun)
       throw new KubestickError("this is not root", { exitCode: 3, hint: "run the same command with sudo" });
+    if (lost && !options.force) throw lostLedger(ledger);
     if (options.force || options.dryRun) return;
     if (!(await options.confirm()))
       throw new KubestickError("nothing was changed: the reset was not confirmed", {
@@ -28,10 +30,10 @@ const removeEtcdMemberPhase: Phase<ResetContext> = {
   name: "remove-etcd-member",
   short: "Remove a local etcd member.",
   live: true,
-  skipIf: ({ files, ledger }) => {
+  skipIf: ({ files, ledger, lost }) => {
     const manifest = `${MANIFESTS_DIR}/etcd.yaml`;
     if (!files.exists(manifest)) return "no etcd runs here";
-    return ledger.owns(manifest) ? undefined : `kubestick did not write ${manifest}`;
+    return lost || ledger.owns(manifest) ? undefined : `kubestick did not write ${manifest}`;
   },
   run: async (ctx) => {
     const { files, options, ui } = ctx;
