@@ -116,7 +116,6 @@ describe("what is no plain file is not read", () => {
       expect(await at.dryRun(HEAD)).toMatchObject({ code: 0 });
       const hostFiles = [
         "etc/resolv.conf",
-        "var/lib/kubestick/ledger.json",
         "etc/kubernetes/pki/ca.crt",
         "etc/kubernetes/pki/apiserver.key",
         "etc/kubernetes/admin.conf",
