@@ -1,21 +1,20 @@
 import { networkInterfaces } from "node:os";
 import { join, resolve } from "node:path";
+import { installBinary, planBinaries, refuseForeign } from "../lib/binaries/install.ts";
 import { attach, detach, saveBundle } from "../lib/bundle/attach.ts";
 import { Bundle } from "../lib/bundle/bundle.ts";
-
-import { findCtr, importImages } from "../lib/bundle/import.ts";
-import { installBinary, planBinaries, refuseForeign } from "../lib/bundle/install.ts";
-import { offerFiles } from "../lib/bundle/offer.ts";
-import { serve } from "../lib/bundle/serve.ts";
-import { verifiedChunks } from "../lib/bundle/store.ts";
 import { DEFAULT_CRI_SOCKET } from "../lib/constants/paths.ts";
 import { KUBERNETES_VERSION } from "../lib/constants/versions.ts";
+import { KubestickError, UsageError } from "../lib/errors.ts";
 import { makeDirectory, ownDirectory, refusePlantedLinks } from "../lib/host/directories.ts";
-import { KubestickError, UsageError } from "../lib/host/errors.ts";
 import { Files } from "../lib/host/files.ts";
 import { lockHost, lockTarget } from "../lib/host/lock.ts";
-import { joinHostPort, splitHostPort } from "../lib/host/net.ts";
 import { writeWhole } from "../lib/host/new-file.ts";
+import { joinHostPort, splitHostPort } from "../lib/net/ip.ts";
+import { verifiedChunks } from "../lib/oci/store.ts";
+import { findCtr, importImages } from "../lib/runtime/images.ts";
+import { offerFiles } from "../lib/serve/offer.ts";
+import { serve } from "../lib/serve/serve.ts";
 import { isCompiled } from "../lib/services/executable.ts";
 import { progressLine } from "../lib/ui/progress.ts";
 import { formatBytes, formatTable } from "../lib/ui/table.ts";

@@ -8,7 +8,7 @@ import { DNS_DOMAIN, SERVICE_SUBNET } from "../lib/constants/names.ts";
 import { CERTIFICATES_DIR } from "../lib/constants/paths.ts";
 import { API_SERVER_PORT } from "../lib/constants/ports.ts";
 import { DEFAULT_IMAGE_REPOSITORY, KUBERNETES_VERSION } from "../lib/constants/versions.ts";
-import { UsageError } from "../lib/host/errors.ts";
+import { UsageError } from "../lib/errors.ts";
 import { byName, type Flag, GLOBAL_FLAGS, listValue, NODE_FLAGS, nodeFlags, patchesFlag } from "./flags.ts";
 
 /** The flags of `init`; names, meanings and defaults are kubeadm's. */

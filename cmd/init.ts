@@ -5,7 +5,7 @@ import { applyBundleDefaults } from "../lib/bundle/defaults.ts";
 import { initConfig, type ParsedConfig, parseConfig, parseFlags } from "../lib/config/load.ts";
 import type { ClusterConfiguration } from "../lib/config/types.ts";
 import { POD_SUBNET } from "../lib/constants/network.ts";
-import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
+import { KubestickError, reason, UsageError } from "../lib/errors.ts";
 import { type HostFacts, readFacts, requireAdvertiseAddress, requireNodeName } from "../lib/host/facts.ts";
 import { Files } from "../lib/host/files.ts";
 import { lockHost } from "../lib/host/lock.ts";

@@ -1,8 +1,8 @@
 import { join, resolve } from "node:path";
 import { LAB_DIR, LAB_NAME, LAB_SUBNET } from "../lib/constants/lab.ts";
 import { ADMIN_KUBECONFIG } from "../lib/constants/paths.ts";
+import { KubestickError, UsageError } from "../lib/errors.ts";
 import { makeDirectory } from "../lib/host/directories.ts";
-import { KubestickError, UsageError } from "../lib/host/errors.ts";
 import { findProgram } from "../lib/host/facts.ts";
 import { type Lock, lockTarget } from "../lib/host/lock.ts";
 import { labDown } from "../lib/lab/down.ts";

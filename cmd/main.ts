@@ -1,13 +1,13 @@
 import { stripVTControlCharacters } from "node:util";
 import { type CommandDef, defineCommand, renderUsage, runCommand } from "citty";
-import { suggest } from "../lib/config/problems.ts";
-import { EXIT, KubestickError, reason, systemError, UsageError } from "../lib/host/errors.ts";
+import { EXIT, KubestickError, reason, systemError, UsageError } from "../lib/errors.ts";
 import { INIT_PHASES } from "../lib/phases/init/init.ts";
 import { JOIN_PHASES } from "../lib/phases/join/join.ts";
 import { RESET_PHASES } from "../lib/phases/reset/reset.ts";
 import { flatten, type Phase, phaseHelp } from "../lib/phases/runner.ts";
 import { paragraph, printable } from "../lib/ui/text.ts";
 import { formatError, printText, takesColor } from "../lib/ui/ui.ts";
+import { suggest } from "../lib/util/suggest.ts";
 import {
   attachCommand,
   detachCommand,

@@ -19,7 +19,7 @@ import { formatDuration } from "../lib/config/schema.ts";
 import type { BootstrapToken } from "../lib/config/types.ts";
 import { ADMIN_KUBECONFIG } from "../lib/constants/paths.ts";
 import { TOKEN_PATTERN } from "../lib/constants/tokens.ts";
-import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
+import { KubestickError, reason, UsageError } from "../lib/errors.ts";
 import { readPlainText } from "../lib/host/plain-file.ts";
 import { readKubeconfig } from "../lib/kubeconfig/kubeconfig.ts";
 import { caPin } from "../lib/pki/certificate.ts";

@@ -1,9 +1,9 @@
 import { existsSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { Bundle } from "../lib/bundle/bundle.ts";
-import { inspectExecutable, Region } from "../lib/bundle/region.ts";
-import { KubestickError, reason, UsageError } from "../lib/host/errors.ts";
+import { KubestickError, reason, UsageError } from "../lib/errors.ts";
 import { readPlainText } from "../lib/host/plain-file.ts";
+import { inspectExecutable, Region } from "../lib/oci/region.ts";
 import { fingerprint, isSigned, PUBLIC_KEY_FILE, parseSums, SIGNATURE_FILE, SUMS_FILE } from "../lib/release/sums.ts";
 import { printJson } from "../lib/ui/ui.ts";
 import { byName, type Flag, GLOBAL_FLAGS, uiOf } from "./flags.ts";

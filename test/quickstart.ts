@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
-import { reason } from "../lib/host/errors.ts";
+import { reason } from "../lib/errors.ts";
 import { removeTree } from "../lib/host/remove.ts";
 import { missingForLab } from "../lib/lab/up.ts";
 import { paragraph } from "../lib/ui/text.ts";

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { inParallel } from "../lib/bundle/pool.ts";
+import { inParallel } from "../lib/util/pool.ts";
 import { describeComponents, E2E_BIN, missingForCluster, unpackedImages } from "./support/binaries.ts";
 import { builtExecutable } from "./support/local-bundle.ts";
 import { WORK } from "./support/node.ts";

@@ -3,16 +3,16 @@ import { clusterRoleBinding, role, roleBinding, serviceAccount } from "../api/rb
 import { kubeProxySchema } from "../config/kube-proxy-schema.ts";
 import { withZeros } from "../config/schema.ts";
 import type { ComponentConfig, EnvVar, InitConfig } from "../config/types.ts";
-import { isSince } from "../config/version.ts";
 import { ANNOTATION_CONFIG_HASH, CM_KUBE_PROXY, GROUP_BOOTSTRAPPERS, NAMESPACE_SYSTEM } from "../constants/names.ts";
 import { XTABLES_LOCK } from "../constants/paths.ts";
 import { KUBE_PROXY_MODE_VERSION } from "../constants/versions.ts";
 import type { HostFacts } from "../host/facts.ts";
-import { parseIp } from "../host/net.ts";
 import type { Adaptation } from "../kubelet/config.ts";
 import { kubernetesImage, podPullPolicy } from "../manifests/images.ts";
 import { applyPatches, type Patch } from "../manifests/patches.ts";
 import { proxyVariables } from "../manifests/pod.ts";
+import { parseIp } from "../net/ip.ts";
+import { isSince } from "../util/version.ts";
 import { sortedYaml } from "../yaml/write.ts";
 
 /** kube-proxy's configuration (kubeadm componentconfigs/kubeproxy.go), fitted to this host where the user has not decided. */

@@ -1,6 +1,6 @@
 import type { Dispatcher } from "undici/index.js";
-import { BodyLimitError, readBody } from "../host/body.ts";
-import { KubestickError, reason } from "../host/errors.ts";
+import { KubestickError, reason } from "../errors.ts";
+import { BodyLimitError, readBody } from "../net/body.ts";
 import { AnswerError, ApiError, ConnectError } from "./errors.ts";
 import { mapOf } from "./fields.ts";
 import { jsonExcess } from "./shape.ts";

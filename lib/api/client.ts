@@ -1,9 +1,9 @@
 import { Agent, type Dispatcher, request } from "undici/index.js";
 import { API_CALL_TIMEOUT } from "../constants/durations.ts";
 import { FIELD_MANAGER, USER_AGENT } from "../constants/names.ts";
-import { readBody } from "../host/body.ts";
 import { within } from "../host/within.ts";
 import type { Connection } from "../kubeconfig/kubeconfig.ts";
+import { readBody } from "../net/body.ts";
 import { type Answer, failureOf, objectOf, refusalOf } from "./answer.ts";
 import { AnswerError, ApiError } from "./errors.ts";
 import { isNamed, pageOf } from "./fields.ts";

@@ -1,4 +1,4 @@
-import { errno, KubestickError, reason } from "../host/errors.ts";
+import { errno, KubestickError, reason } from "../errors.ts";
 
 /** A refusal by the API server (meta/v1 Status). `status` is the HTTP code. */
 export class ApiError extends KubestickError {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
 import type { ApiClient } from "./client.ts";
 import { groupPath, isKnownKind, type KubeObject, objectPath } from "./resources.ts";
 

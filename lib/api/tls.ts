@@ -1,7 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import { buildConnector } from "undici/index.js";
-import { errno } from "../host/errors.ts";
+import { errno } from "../errors.ts";
 import { certificatePem } from "../pki/certificate.ts";
 import { chainFault } from "../pki/chain.ts";
 import { isFor } from "../pki/names.ts";

@@ -1,6 +1,6 @@
 import type { X509Certificate } from "node:crypto";
 import { MINUTE } from "../constants/durations.ts";
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
 import type { ShownTime } from "./server-time.ts";
 
 const ANEW =

@@ -1,12 +1,12 @@
 import { request } from "undici/index.js";
 import { ApiClient } from "../api/client.ts";
 import { isRefusal } from "../api/retry.ts";
-import { readBody } from "../host/body.ts";
-import { KubestickError, reason, UsageError } from "../host/errors.ts";
+import { KubestickError, reason, UsageError } from "../errors.ts";
 import { readPlainText } from "../host/plain-file.ts";
-import { environmentAgent } from "../host/proxy.ts";
 import { within } from "../host/within.ts";
 import { readKubeconfig } from "../kubeconfig/kubeconfig.ts";
+import { readBody } from "../net/body.ts";
+import { environmentAgent } from "../net/proxy.ts";
 import type { DiscoveredCluster } from "./discovery.ts";
 
 /** What a discovery file gives a node to ask for its certificate with. */

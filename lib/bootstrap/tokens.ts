@@ -13,7 +13,7 @@ import {
   USER_BOOTSTRAP_PREFIX,
 } from "../constants/names.ts";
 import { TOKEN_PATTERN, TOKEN_USAGES } from "../constants/tokens.ts";
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
 import { clusterInfo } from "./cluster-info.ts";
 import { expirationOf, secretField, signingToken, tokenSecret } from "./token.ts";
 

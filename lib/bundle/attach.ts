@@ -1,9 +1,9 @@
 import * as fs from "node:fs";
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
 import { replaceByLink, writeWhole } from "../host/new-file.ts";
+import { inspectExecutable, Region } from "../oci/region.ts";
+import { encodeTrailer, TRAILER_BYTES } from "../oci/trailer.ts";
 import { Bundle } from "./bundle.ts";
-import { inspectExecutable, Region } from "./region.ts";
-import { encodeTrailer, TRAILER_BYTES } from "./trailer.ts";
 
 /** Bun's own mark at the end of what it compiles; a program without it is not kubestick. */
 const COMPILED_MARK = Buffer.from("---- Bun! ----");

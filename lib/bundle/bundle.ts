@@ -1,5 +1,5 @@
-import { KubestickError } from "../host/errors.ts";
-import type { Descriptor } from "./descriptor.ts";
+import { KubestickError } from "../errors.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
 import {
   imageBlobs,
   type Layout,
@@ -7,9 +7,9 @@ import {
   type LayoutImage,
   type LayoutManifest,
   readLayout,
-} from "./layout.ts";
-import { openBundleFile, type Region } from "./region.ts";
-import { TarStore, verifiedChunks } from "./store.ts";
+} from "../oci/layout.ts";
+import { openBundleFile, type Region } from "../oci/region.ts";
+import { TarStore, verifiedChunks } from "../oci/store.ts";
 
 /** An open bundle: what it holds, listed and checked except for the bytes of layers and binaries. */
 export class Bundle implements Layout {

@@ -20,13 +20,13 @@ import {
   USER_MANIFEST_YAML,
   USER_MANIFESTS,
 } from "../constants/oci.ts";
-import { KubestickError } from "../host/errors.ts";
-import { type Descriptor, digestHex, objectList, parseObject } from "./descriptor.ts";
-import type { LayoutBinary, LayoutImage, LayoutManifest } from "./layout.ts";
-import { LIMITS } from "./limits.ts";
-import type { Staging } from "./staging.ts";
-import { type BlobStore, readJsonBlob, verifiedChunks } from "./store.ts";
-import { TAR_END, tarHeader, tarPadding } from "./tar.ts";
+import { KubestickError } from "../errors.ts";
+import { type Descriptor, digestHex, objectList, parseObject } from "../oci/descriptor.ts";
+import type { LayoutBinary, LayoutImage, LayoutManifest } from "../oci/layout.ts";
+import { LIMITS } from "../oci/limits.ts";
+import type { Staging } from "../oci/staging.ts";
+import { type BlobStore, readJsonBlob, verifiedChunks } from "../oci/store.ts";
+import { TAR_END, tarHeader, tarPadding } from "../oci/tar.ts";
 
 /** What goes into a bundle, its blobs already staged. */
 export interface Contents {

@@ -1,15 +1,15 @@
 import { hostBinaryKind } from "../constants/host-binaries.ts";
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
+import { type Descriptor, parseObject } from "../oci/descriptor.ts";
+import { imageBlobs, type LayoutBinary, type LayoutImage } from "../oci/layout.ts";
+import { nameByDigest, parseReference } from "../oci/reference.ts";
+import type { Staging } from "../oci/staging.ts";
+import { readJsonBlob } from "../oci/store.ts";
+import { inParallel } from "../util/pool.ts";
 import type { Contents } from "./compose.ts";
-import { type Descriptor, parseObject } from "./descriptor.ts";
-import { imageBlobs, type LayoutBinary, type LayoutImage } from "./layout.ts";
 import type { LocalContent } from "./local.ts";
 import { type BundleLock, lacking } from "./lock.ts";
-import { inParallel } from "./pool.ts";
-import { nameByDigest, parseReference } from "./reference.ts";
 import { type ManifestSources, notLocal, stageManifest } from "./stage-manifest.ts";
-import type { Staging } from "./staging.ts";
-import { readJsonBlob } from "./store.ts";
 
 /** Enough to fill a line; each costs memory. */
 const AT_ONCE = 3;

@@ -1,8 +1,8 @@
 import type { ParsedConfig } from "../config/load.ts";
 import type { ClusterConfiguration, NodeRegistration } from "../config/types.ts";
 import { DEFAULT_IMAGE_REPOSITORY } from "../constants/versions.ts";
+import { parseReference } from "../oci/reference.ts";
 import type { Bundle } from "./bundle.ts";
-import { parseReference } from "./reference.ts";
 
 /** The tag of the bundle's image in a repository that ends so; undefined where it has none. */
 function tagOf(bundle: Pick<Bundle, "images">, arch: string, ending: string): string | undefined {

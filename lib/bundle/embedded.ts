@@ -2,9 +2,9 @@ import v134 from "../../bundles/kubernetes-v1.34.lock.yaml" with { type: "text" 
 import v135 from "../../bundles/kubernetes-v1.35.lock.yaml" with { type: "text" };
 import v136 from "../../bundles/kubernetes-v1.36.lock.yaml" with { type: "text" };
 import v137 from "../../bundles/kubernetes-v1.37.lock.yaml" with { type: "text" };
-import { parseVersion } from "../config/version.ts";
 import { COMPANIONS } from "../constants/upstream.ts";
-import { UsageError } from "../host/errors.ts";
+import { UsageError } from "../errors.ts";
+import { parseVersion } from "../util/version.ts";
 import { type BundleLock, parseLock } from "./lock.ts";
 
 /** The locks that are part of this executable, as text by their file's name; newest version first. */

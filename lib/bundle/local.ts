@@ -2,17 +2,17 @@ import * as fs from "node:fs";
 import { basename, join } from "node:path";
 import { HOST_BINARY_KINDS } from "../constants/host-binaries.ts";
 import { LAYOUT_FILE } from "../constants/oci.ts";
-import { KubestickError, reason } from "../host/errors.ts";
+import { KubestickError, reason } from "../errors.ts";
 import { readPlainText } from "../host/plain-file.ts";
-import { compression } from "./compression.ts";
-import { openDockerArchive } from "./docker-archive.ts";
-import { EMPTY_LAYOUT, type Layout, type LayoutBinary, readLayout } from "./layout.ts";
-import { LIMITS } from "./limits.ts";
-import { inspectExecutable, openBundleFile, Region } from "./region.ts";
-import { type BlobStore, DirectoryStore, TarStore } from "./store.ts";
-import { indexTar } from "./tar.ts";
-import { BLOCK, isTarHeader } from "./tar-header.ts";
-import { elfArchitecture } from "./trailer.ts";
+import { compression } from "../oci/compression.ts";
+import { openDockerArchive } from "../oci/docker-archive.ts";
+import { EMPTY_LAYOUT, type Layout, type LayoutBinary, readLayout } from "../oci/layout.ts";
+import { LIMITS } from "../oci/limits.ts";
+import { inspectExecutable, openBundleFile, Region } from "../oci/region.ts";
+import { type BlobStore, DirectoryStore, TarStore } from "../oci/store.ts";
+import { indexTar } from "../oci/tar.ts";
+import { BLOCK, isTarHeader } from "../oci/tar-header.ts";
+import { elfArchitecture } from "../oci/trailer.ts";
 
 /** Images and binaries that lie on this machine. */
 export interface LocalContent {

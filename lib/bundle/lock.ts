@@ -3,10 +3,10 @@ import { ConfigError } from "../config/problems.ts";
 import { checked, intBetween, list, map, object, oneOf, type Schema, string } from "../config/schema.ts";
 import { hostBinaryKind } from "../constants/host-binaries.ts";
 import { ARCHITECTURES, MANIFEST_TYPES } from "../constants/oci.ts";
-import { UsageError } from "../host/errors.ts";
+import { UsageError } from "../errors.ts";
+import { isDigest } from "../oci/descriptor.ts";
+import { parseReference } from "../oci/reference.ts";
 import { sortedYaml } from "../yaml/write.ts";
-import { isDigest } from "./descriptor.ts";
-import { parseReference } from "./reference.ts";
 
 /** Where one architecture's manifest of an image is; what else is known of it spares a question. */
 export interface LockedManifest {

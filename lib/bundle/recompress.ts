@@ -3,13 +3,13 @@ import * as fs from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { constants, createGunzip, createZstdCompress } from "node:zlib";
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../constants/oci.ts";
-import { KubestickError, reason } from "../host/errors.ts";
+import { KubestickError, reason } from "../errors.ts";
 import { passing } from "../host/memory.ts";
 import { writeAll } from "../host/new-file.ts";
-import { type Descriptor, parseObject } from "./descriptor.ts";
-import type { LayoutImage } from "./layout.ts";
-import type { Staging } from "./staging.ts";
-import { readJsonBlob, verifiedStream } from "./store.ts";
+import { type Descriptor, parseObject } from "../oci/descriptor.ts";
+import type { LayoutImage } from "../oci/layout.ts";
+import type { Staging } from "../oci/staging.ts";
+import { readJsonBlob, verifiedStream } from "../oci/store.ts";
 
 /** Higher ones take half as much memory again, and gain a hundredth. */
 const LEVEL = 9;

@@ -1,14 +1,14 @@
-import { parseVersion } from "../config/version.ts";
 import { HOST_BINARY_KINDS, type HostBinaryKind } from "../constants/host-binaries.ts";
 import { INDEX_TYPES } from "../constants/oci.ts";
 import { COMPANIONS } from "../constants/upstream.ts";
 import { DEFAULT_IMAGE_REPOSITORY } from "../constants/versions.ts";
-import { KubestickError, UsageError } from "../host/errors.ts";
-import { type Descriptor, parseObject, readDescriptor } from "./descriptor.ts";
-import type { Downloader } from "./http.ts";
+import { KubestickError, UsageError } from "../errors.ts";
+import type { Downloader } from "../net/download.ts";
+import { type Descriptor, parseObject, readDescriptor } from "../oci/descriptor.ts";
+import { parseReference } from "../oci/reference.ts";
+import type { Registry } from "../oci/registry.ts";
+import { parseVersion } from "../util/version.ts";
 import type { BundleLock, LockedBinary, LockedImage, LockedManifest } from "./lock.ts";
-import { parseReference } from "./reference.ts";
-import type { Registry } from "./registry.ts";
 import { platformManifests } from "./stage-manifest.ts";
 
 const MAX_CHECKSUM_BYTES = 1024 * 1024;

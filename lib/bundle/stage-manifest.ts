@@ -1,15 +1,15 @@
 import { INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX, OCI_MANIFEST } from "../constants/oci.ts";
-import { KubestickError } from "../host/errors.ts";
-import { type Descriptor, objectList, parseObject, readDescriptor } from "./descriptor.ts";
-import { HttpError } from "./http.ts";
-import type { LayoutImage } from "./layout.ts";
-import { LIMITS } from "./limits.ts";
+import { KubestickError } from "../errors.ts";
+import { HttpError } from "../net/download.ts";
+import { type Descriptor, objectList, parseObject, readDescriptor } from "../oci/descriptor.ts";
+import type { LayoutImage } from "../oci/layout.ts";
+import { LIMITS } from "../oci/limits.ts";
+import { choosePlatforms } from "../oci/platform.ts";
+import type { Registry } from "../oci/registry.ts";
+import type { Staging } from "../oci/staging.ts";
+import { MAX_JSON_BYTES, readJsonBlob } from "../oci/store.ts";
 import type { LocalContent } from "./local.ts";
 import type { LockedImage } from "./lock.ts";
-import { choosePlatforms } from "./platform.ts";
-import type { Registry } from "./registry.ts";
-import type { Staging } from "./staging.ts";
-import { MAX_JSON_BYTES, readJsonBlob } from "./store.ts";
 
 /** Where manifests are taken from, in this order: what is staged, what is local, the registry. */
 export interface ManifestSources {

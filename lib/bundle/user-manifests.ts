@@ -1,7 +1,7 @@
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
+import { parseReference } from "../oci/reference.ts";
 import { isPlain, type Plain } from "../yaml/plain.ts";
 import { readYamlDocuments, YamlError } from "../yaml/read.ts";
-import { parseReference } from "./reference.ts";
 
 /** More than any network provider's manifest needs; the largest have some two megabytes. */
 const MAX_BYTES = 4 * 1024 * 1024;

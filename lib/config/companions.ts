@@ -1,5 +1,5 @@
 import { COMPANIONS, type Companions } from "../constants/upstream.ts";
-import { parseVersion } from "./version.ts";
+import { parseVersion } from "../util/version.ts";
 
 /**
  * What goes with a Kubernetes version; for one older or newer than all that are known, what goes with the nearest

@@ -4,7 +4,7 @@ import * as paths from "../constants/paths.ts";
 import { API_SERVER_PORT } from "../constants/ports.ts";
 import { TOKEN_USAGES } from "../constants/tokens.ts";
 import { DEFAULT_IMAGE_REPOSITORY, KUBERNETES_VERSION } from "../constants/versions.ts";
-import { canonicalIp, familiesOf } from "../host/net.ts";
+import { canonicalIp, familiesOf } from "../net/ip.ts";
 import { formatDuration, parseDuration } from "./schema.ts";
 import type { BootstrapToken, ClusterConfiguration, InitConfiguration } from "./types.ts";
 

@@ -1,6 +1,7 @@
+import { suggest } from "../util/suggest.ts";
 import { define, own } from "../yaml/plain.ts";
 import { isMap, isScalar, isSeq, type Node, type YamlDocument, YamlError, yamlDocuments } from "../yaml/read.ts";
-import { type Problem, suggest } from "./problems.ts";
+import type { Problem } from "./problems.ts";
 import type { Schema } from "./schema.ts";
 
 /** More than any real configuration needs; a larger file is not one. */

@@ -1,5 +1,7 @@
 import { KUBE_PROXY_MODE_VERSION } from "../constants/versions.ts";
-import * as net from "../host/net.ts";
+import * as net from "../net/ip.ts";
+import { suggest } from "../util/suggest.ts";
+import { isSince } from "../util/version.ts";
 import { own } from "../yaml/plain.ts";
 import { convertV1beta3 } from "./convert.ts";
 import { defaultCluster, defaultInit, type HostDefaults } from "./defaults.ts";
@@ -10,7 +12,7 @@ import { kubeletSchema } from "./kubelet-schema.ts";
 import { lowerHostNames } from "./names.ts";
 import { NO_EFFECT } from "./no-effect.ts";
 import { normalizeNode } from "./node.ts";
-import { ConfigError, type Problem, suggest } from "./problems.ts";
+import { ConfigError, type Problem } from "./problems.ts";
 import type { Schema } from "./schema.ts";
 import type {
   ClusterConfiguration,
@@ -27,7 +29,6 @@ import {
   validateInit,
   validateJoin,
 } from "./validate.ts";
-import { isSince } from "./version.ts";
 
 /** Every document kind that kubestick reads, by API version. */
 const SCHEMAS: Record<string, Record<string, Schema>> = {

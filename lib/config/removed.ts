@@ -6,7 +6,7 @@ import {
   KUBELET_FLAGS_REMOVED_VERSION,
   KUBELET_REMOVED_FLAGS,
 } from "../constants/removed-flags.ts";
-import { isSince } from "./version.ts";
+import { isSince } from "../util/version.ts";
 
 /** Why etcd of an image's tag would not start with a flag, and what to write; undefined where it takes it. */
 export function removedEtcdFlag(imageTag: string, flag: string): string | undefined {

@@ -3,7 +3,8 @@ import { SERVICE_SUBNET } from "../constants/names.ts";
 import { REMOVED_FEATURE_GATES } from "../constants/removed-flags.ts";
 import { TOKEN_GROUP_PATTERN, TOKEN_PATTERN } from "../constants/tokens.ts";
 import { KUBERNETES_VERSION } from "../constants/versions.ts";
-import * as net from "../host/net.ts";
+import * as net from "../net/ip.ts";
+import { isSince, parseVersion } from "../util/version.ts";
 import { own } from "../yaml/plain.ts";
 import { companionsOf } from "./companions.ts";
 import { removedEtcdFlag } from "./removed.ts";
@@ -18,7 +19,6 @@ import type {
   JoinConfiguration,
   NodeRegistration,
 } from "./types.ts";
-import { isSince, parseVersion } from "./version.ts";
 
 /** Notes a problem at a path of a document; `validate` functions call it once for each thing that is wrong. */
 export type Report = (path: string, message: string) => void;

@@ -2,9 +2,9 @@ import { Agent, request } from "undici/index.js";
 import { mapOf, mapsOf, textOf } from "../api/fields.ts";
 import { jsonExcess } from "../api/shape.ts";
 import { clusterConnector } from "../api/tls.ts";
-import { readBody } from "../host/body.ts";
-import { KubestickError, reason } from "../host/errors.ts";
+import { KubestickError, reason } from "../errors.ts";
 import { within } from "../host/within.ts";
+import { readBody } from "../net/body.ts";
 
 /** A member of an etcd cluster (etcd v3 API, rpc.proto Member). */
 export interface EtcdMember {

@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { cannot, errno, KubestickError } from "./errors.ts";
+import { cannot, errno, KubestickError } from "../errors.ts";
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = fs.constants;
 /** The sticky bit (inode(7)). */

@@ -1,7 +1,7 @@
 import * as fs from "node:fs";
 import { basename, dirname, isAbsolute, join, normalize } from "node:path";
+import { cannot, errno, KubestickError, reason } from "../errors.ts";
 import { makeDirectory } from "./directories.ts";
-import { cannot, errno, KubestickError, reason } from "./errors.ts";
 import { replaceByLink, writeWhole } from "./new-file.ts";
 import { readPlainFile } from "./plain-file.ts";
 

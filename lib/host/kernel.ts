@@ -1,5 +1,5 @@
 import * as fs from "node:fs";
-import { reason } from "./errors.ts";
+import { reason } from "../errors.ts";
 import { tryRun } from "./process.ts";
 import { readSystemFile } from "./system-files.ts";
 

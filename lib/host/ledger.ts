@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { LEDGER_FILE } from "../constants/paths.ts";
-import { KubestickError, moveAway } from "./errors.ts";
+import { KubestickError, moveAway } from "../errors.ts";
 import type { Files, WriteOptions } from "./files.ts";
 import { type Found, readRecord, writeRecord } from "./record.ts";
 

@@ -1,8 +1,8 @@
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import { LOCK_FILE } from "../constants/paths.ts";
+import { cannot, errno, KubestickError } from "../errors.ts";
 import { makeDirectory, refusePlantedLinks, whyForeign } from "./directories.ts";
-import { cannot, errno, KubestickError } from "./errors.ts";
 import type { Files } from "./files.ts";
 import { LOCKED, lockNow } from "./libc.ts";
 import { hiddenPrefix } from "./new-file.ts";

@@ -1,5 +1,5 @@
 import { execFile, spawnSync } from "node:child_process";
-import { KubestickError } from "./errors.ts";
+import { KubestickError } from "../errors.ts";
 
 /** What a program printed and how it ended. */
 export interface Output {

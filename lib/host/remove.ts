@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import { basename, dirname } from "node:path";
-import { errno, reason } from "./errors.ts";
+import { errno, reason } from "../errors.ts";
 import { readSystemFile } from "./system-files.ts";
 
 const DIRECTORY = fs.constants.O_RDONLY | fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW;

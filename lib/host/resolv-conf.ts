@@ -1,6 +1,6 @@
 import { HOST_RESOLV_CONF, OWN_RESOLV_CONF, SYSTEMD_RESOLVED_CONF } from "../constants/paths.ts";
+import { contains, formatIp, parseCidr, parseIp } from "../net/ip.ts";
 import type { Files } from "./files.ts";
-import { contains, formatIp, parseCidr, parseIp } from "./net.ts";
 
 /** A resolv.conf as the kubelet reads it (pkg/kubelet/network/dns, parseResolvConf). */
 export interface ResolvConf {

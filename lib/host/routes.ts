@@ -1,4 +1,4 @@
-import { type Cidr, formatIp } from "./net.ts";
+import { type Cidr, formatIp } from "../net/ip.ts";
 import { readSystemFile } from "./system-files.ts";
 
 /** A route of this host that packets can take. */

@@ -1,6 +1,6 @@
 import { dirname, resolve } from "node:path";
 import { KUBERNETES_DIR } from "../constants/paths.ts";
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
 import { readPrivateKey } from "../pki/algorithms.ts";
 import { certificatePem } from "../pki/certificate.ts";
 import { readCertificates } from "../pki/pem.ts";

@@ -10,7 +10,7 @@ import {
   KUBELET_KUBECONFIG,
   KUBELET_PKI_DIR,
 } from "../constants/paths.ts";
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
 import type { Files } from "../host/files.ts";
 import { newKeyPair, privateKeyPem, publicKeyDer, publicOf, readPrivateKey } from "../pki/algorithms.ts";
 import { certificateRequest } from "../pki/request.ts";

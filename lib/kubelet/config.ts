@@ -4,8 +4,8 @@ import type { ComponentConfig, InitConfig } from "../config/types.ts";
 import { HOST_RESOLV_CONF, MANIFESTS_DIR } from "../constants/paths.ts";
 import { KUBELET_HEALTHZ_PORT } from "../constants/ports.ts";
 import type { HostFacts } from "../host/facts.ts";
-import { indexedIp, parseCidr } from "../host/net.ts";
 import { podResolvConf } from "../host/resolv-conf.ts";
+import { indexedIp, parseCidr } from "../net/ip.ts";
 import { clusterDns } from "./resolv-conf.ts";
 
 /** A setting that was chosen because of the host, and why; each is printed. */

@@ -1,5 +1,5 @@
 import { chooseAdvertiseAddress, type HostFacts } from "../host/facts.ts";
-import { canonicalIp } from "../host/net.ts";
+import { canonicalIp } from "../net/ip.ts";
 
 /** What a kubelet must be told of its node's addresses. */
 export interface NodeIp {

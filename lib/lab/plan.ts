@@ -10,9 +10,9 @@ import {
   LAB_OVERLAYS,
   LAB_PREFIX,
 } from "../constants/lab.ts";
-import { KubestickError, reason, UsageError } from "../host/errors.ts";
+import { KubestickError, reason, UsageError } from "../errors.ts";
 import { Files } from "../host/files.ts";
-import { hostBits, indexedIp, parseCidr } from "../host/net.ts";
+import { hostBits, indexedIp, parseCidr } from "../net/ip.ts";
 import { NamespaceNode } from "./node.ts";
 
 /** What a lab is; kept on disk as it is here. */

@@ -3,7 +3,7 @@ import { ApiClient } from "../api/client.ts";
 import { conditionsOf, mapOf, textOf } from "../api/fields.ts";
 import type { KubeObject } from "../api/resources.ts";
 import { API_SERVER_PORT } from "../constants/ports.ts";
-import { reason } from "../host/errors.ts";
+import { reason } from "../errors.ts";
 import { Files } from "../host/files.ts";
 import { readKubeconfig, withServer } from "../kubeconfig/kubeconfig.ts";
 import { type LabMember, type LabPlan, labMembers } from "./plan.ts";

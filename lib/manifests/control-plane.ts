@@ -1,7 +1,6 @@
 import { dirname } from "node:path";
 import { parseDuration } from "../config/schema.ts";
 import type { HostPathMount, InitConfig } from "../config/types.ts";
-import { isSince } from "../config/version.ts";
 import { CONTROL_PLANE_TIMEOUT } from "../constants/durations.ts";
 import { ANNOTATION_APISERVER_ENDPOINT, ANNOTATION_ETCD_CLIENT_URLS } from "../constants/names.ts";
 import { KUBERNETES_DIR } from "../constants/paths.ts";
@@ -13,7 +12,8 @@ import {
   KUBE_SCHEDULER_PORT,
 } from "../constants/ports.ts";
 import { ETCD_STABLE_FLAGS_VERSION } from "../constants/versions.ts";
-import { joinHostPort, parseIp } from "../host/net.ts";
+import { joinHostPort, parseIp } from "../net/ip.ts";
+import { isSince } from "../util/version.ts";
 import { etcdImage, etcdImageTag, kubernetesImage, podPullPolicy } from "./images.ts";
 import { argOf, type StaticPod, staticPod } from "./pod.ts";
 

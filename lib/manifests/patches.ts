@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { basename, join, relative } from "node:path";
-import { KubestickError, reason, UsageError } from "../host/errors.ts";
+import { KubestickError, reason, UsageError } from "../errors.ts";
 import { readPlainFile } from "../host/plain-file.ts";
 import { isPlain, type Plain } from "../yaml/plain.ts";
 import { readYamlDocuments, YamlError, yamlText } from "../yaml/read.ts";

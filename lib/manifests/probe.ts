@@ -1,6 +1,6 @@
 import { MANIFESTS_DIR } from "../constants/paths.ts";
 import type { Files } from "../host/files.ts";
-import { joinHostPort } from "../host/net.ts";
+import { joinHostPort } from "../net/ip.ts";
 import { readYaml } from "../yaml/read.ts";
 import { mainContainer } from "./pod.ts";
 

@@ -10,7 +10,7 @@ import {
   overlaps,
   parseCidr,
   parseIp,
-} from "../host/net.ts";
+} from "../net/ip.ts";
 import type { NodeClaim } from "./claims.ts";
 import type { ClusterNetwork } from "./cluster.ts";
 import { type HostNetwork, nodeLink } from "./host.ts";

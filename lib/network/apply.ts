@@ -1,8 +1,8 @@
 import { BRIDGE, NFT_TABLE } from "../constants/network.ts";
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
 import { findProgram } from "../host/facts.ts";
-import { contains, parseCidr } from "../host/net.ts";
 import { tryRun } from "../host/process.ts";
+import { contains, parseCidr } from "../net/ip.ts";
 
 /** Loads nftables rules in one transaction. Throws KubestickError, also where there is no nft. */
 export function applyRules(rules: string): void {

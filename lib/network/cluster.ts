@@ -3,7 +3,7 @@ import { mapOf, mapsOf, textsOf } from "../api/fields.ts";
 import { collectionPath, objectPath } from "../api/resources.ts";
 import { CM_KUBEADM_CONFIG, NAMESPACE_SYSTEM } from "../constants/names.ts";
 import { CM_KUBESTICK } from "../constants/network.ts";
-import { type Cidr, formatCidr, parseCidr } from "../host/net.ts";
+import { type Cidr, formatCidr, parseCidr } from "../net/ip.ts";
 import { readYaml } from "../yaml/read.ts";
 
 /** A range out of which the control plane gives each node a network of `nodeBits` bits for its pods. */

@@ -1,5 +1,5 @@
 import { BRIDGE, CNI_NETWORK, NFT_TABLE } from "../constants/network.ts";
-import { contains, parseCidr } from "../host/net.ts";
+import { contains, parseCidr } from "../net/ip.ts";
 
 const isV6 = (text: string) => text.includes(":");
 

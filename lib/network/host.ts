@@ -1,10 +1,10 @@
 import { BRIDGE } from "../constants/network.ts";
 import { hostAddresses, type LinkAddress } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
-import { type Cidr, canonicalIp, encloses, formatCidr } from "../host/net.ts";
 import { tryRun } from "../host/process.ts";
 import { readResolvConfs } from "../host/resolv-conf.ts";
 import { type HostRoute, readRoutes } from "../host/routes.ts";
+import { type Cidr, canonicalIp, encloses, formatCidr } from "../net/ip.ts";
 import { ownRoutes, type Route } from "./routes.ts";
 
 /** This host's part in the network, as its kernel and configuration tell it. */

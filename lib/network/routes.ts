@@ -1,6 +1,6 @@
 import { ROUTE_PROTOCOL } from "../constants/network.ts";
-import { canonicalIp, formatCidr, hostCidr, parseCidr } from "../host/net.ts";
 import { tryRun } from "../host/process.ts";
+import { canonicalIp, formatCidr, hostCidr, parseCidr } from "../net/ip.ts";
 
 /** A route of kubestick's: to another node's pods by that node's address, or to a range of Services by an interface. */
 export interface Route {

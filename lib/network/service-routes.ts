@@ -1,6 +1,6 @@
 import { SERVICE_RANGES_FILE } from "../constants/network.ts";
 import type { Files } from "../host/files.ts";
-import { encloses, formatCidr, parseCidr } from "../host/net.ts";
+import { encloses, formatCidr, parseCidr } from "../net/ip.ts";
 import { type HostNetwork, nodeLink, readHostNetwork } from "./host.ts";
 import { applyRoutes, type Route } from "./routes.ts";
 

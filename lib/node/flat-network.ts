@@ -1,6 +1,6 @@
 import { CNI_CONFIG_FILE } from "../constants/network.ts";
 import type { Files } from "../host/files.ts";
-import { formatCidr, parseCidr } from "../host/net.ts";
+import { formatCidr, parseCidr } from "../net/ip.ts";
 import { acceptClaims } from "../network/accept.ts";
 import { applyRules, removeStaleBridgeAddresses } from "../network/apply.ts";
 import type { Claims } from "../network/claims.ts";

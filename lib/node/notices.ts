@@ -4,7 +4,7 @@ import { ApiError } from "../api/errors.ts";
 import { collectionPath } from "../api/resources.ts";
 import { FIELD_MANAGER } from "../constants/names.ts";
 import { AGENT_SERVICE, EVENT_TTL_MS } from "../constants/network.ts";
-import { reason } from "../host/errors.ts";
+import { reason } from "../errors.ts";
 
 /** The Node that something is said about. */
 export interface NodeReference {

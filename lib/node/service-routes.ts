@@ -1,4 +1,4 @@
-import { reason } from "../host/errors.ts";
+import { reason } from "../errors.ts";
 import type { Files } from "../host/files.ts";
 import {
   applyServiceRoutes,

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { type Decision, installBinary, planBinaries, refuseForeign } from "../binaries/install.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import { sandboxImage } from "../bundle/defaults.ts";
-import { findCtr, importedImages, importImages, tagImage } from "../bundle/import.ts";
-import { type Decision, installBinary, planBinaries, refuseForeign } from "../bundle/install.ts";
 import {
   CNI_BIN_DIR,
   CONTAINERD_CERTS_DIR,
@@ -11,7 +10,7 @@ import {
   MODULES_FILE,
   SYSCTL_FILE,
 } from "../constants/paths.ts";
-import { KubestickError, UsageError } from "../host/errors.ts";
+import { KubestickError, UsageError } from "../errors.ts";
 import { findProgram, type HostFacts } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
 import { loadModule, MODULES, nodeSysctls, setSysctl } from "../host/kernel.ts";
@@ -19,6 +18,7 @@ import type { Ledger } from "../host/ledger.ts";
 import { tryRun } from "../host/process.ts";
 import { containerdConfig, mirrorConfig, usesSystemdCgroup } from "../runtime/containerd-config.ts";
 import type { Cri } from "../runtime/cri.ts";
+import { findCtr, importedImages, importImages, tagImage } from "../runtime/images.ts";
 import { containerdService, type ServiceManagerControl } from "../services/service.ts";
 import { progressLine } from "../ui/progress.ts";
 import { formatBytes } from "../ui/table.ts";

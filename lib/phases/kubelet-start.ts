@@ -8,8 +8,8 @@ import {
   OWN_RESOLV_CONF,
   XTABLES_LOCK,
 } from "../constants/paths.ts";
+import { KubestickError } from "../errors.ts";
 import { makeCgroupRoot } from "../host/cgroups.ts";
-import { KubestickError } from "../host/errors.ts";
 import { findProgram, type HostFacts } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
 import type { Ledger } from "../host/ledger.ts";

@@ -1,6 +1,5 @@
 import { clusterRole, clusterRoleBinding, role, roleBinding } from "../api/rbac.ts";
 import type { Bundle } from "../bundle/bundle.ts";
-import { readJsonBlob } from "../bundle/store.ts";
 import { manifestObjects } from "../bundle/user-manifests.ts";
 import { GROUP_BOOTSTRAPPERS, GROUP_NODES, NAMESPACE_SYSTEM } from "../constants/names.ts";
 import {
@@ -12,11 +11,12 @@ import {
   FLAT,
   ROLE_NODE_AGENT,
 } from "../constants/network.ts";
-import { KubestickError, UsageError } from "../host/errors.ts";
+import { KubestickError, UsageError } from "../errors.ts";
 import type { Files } from "../host/files.ts";
 import type { Ledger } from "../host/ledger.ts";
 import { applyServiceRoutes, rememberServiceRanges, type ServiceRanges } from "../network/service-routes.ts";
 import { otherCniConfigs, winningCniConfig } from "../node/cni.ts";
+import { readJsonBlob } from "../oci/store.ts";
 import { stableExecutable } from "../services/executable.ts";
 import type { ServiceManagerControl } from "../services/service.ts";
 import type { Ui } from "../ui/ui.ts";

@@ -1,6 +1,6 @@
-import { suggest } from "../config/problems.ts";
-import { reason, UsageError } from "../host/errors.ts";
+import { reason, UsageError } from "../errors.ts";
 import type { Ui } from "../ui/ui.ts";
+import { suggest } from "../util/suggest.ts";
 
 /** A step of a command, as data: one list gives the order of running, `--skip-phases`, `phase X` and the help text. */
 export interface Phase<C> {

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, X509Certificate } from "node:crypto";
 import { promisify } from "node:util";
 import type { EncryptionAlgorithm } from "../config/types.ts";
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
 import { conversion, pemBlocks } from "./pem.ts";
 import { keyWeakness } from "./strength.ts";
 

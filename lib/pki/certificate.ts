@@ -1,7 +1,7 @@
 import { createHash, type KeyObject, randomBytes, X509Certificate } from "node:crypto";
 import type forge from "node-forge";
 import { CERTIFICATE_BACKDATE } from "../constants/durations.ts";
-import { ipBytes } from "../host/net.ts";
+import { ipBytes } from "../net/ip.ts";
 import {
   asn1,
   binary,

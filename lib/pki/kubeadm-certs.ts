@@ -1,6 +1,6 @@
 import type { InitConfig } from "../config/types.ts";
 import { GROUP_CLUSTER_ADMINS } from "../constants/names.ts";
-import { canonicalIp, indexedIp, parseCidr, splitHostPort } from "../host/net.ts";
+import { canonicalIp, indexedIp, parseCidr, splitHostPort } from "../net/ip.ts";
 
 /** Subject alternative names of a certificate, each once, sorted as kubeadm sorts them (IP addresses in canonical form). */
 export interface AltNames {

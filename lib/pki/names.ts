@@ -1,5 +1,5 @@
 import type { X509Certificate } from "node:crypto";
-import { canonicalIp, ipFromBytes } from "../host/net.ts";
+import { canonicalIp, ipFromBytes } from "../net/ip.ts";
 import { asn1, extensionOf, OID } from "./asn1.ts";
 import type { AltNames } from "./kubeadm-certs.ts";
 

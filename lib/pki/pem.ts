@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
 
 /** A block of a PEM text: its label, such as `CERTIFICATE`, and what it encodes. */
 export interface PemBlock {

@@ -1,5 +1,5 @@
+import { type Decision, missingBinaries } from "../binaries/install.ts";
 import type { Bundle } from "../bundle/bundle.ts";
-import { type Decision, missingBinaries } from "../bundle/install.ts";
 import type { HostFacts } from "../host/facts.ts";
 import { findProgram } from "../host/facts.ts";
 import { progressLine } from "../ui/progress.ts";

@@ -1,4 +1,4 @@
-import { EXIT, KubestickError, reason } from "../host/errors.ts";
+import { EXIT, KubestickError, reason } from "../errors.ts";
 import type { Ui } from "../ui/ui.ts";
 
 /** What a check found: nothing, something to know, or something that stops the command. */

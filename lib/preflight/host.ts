@@ -1,7 +1,7 @@
 import { BUILD_DATE } from "../constants/versions.ts";
 import { getSysctl } from "../host/kernel.ts";
-import { isDnsSubdomain } from "../host/net.ts";
 import { readSystemFile } from "../host/system-files.ts";
+import { isDnsSubdomain } from "../net/ip.ts";
 import type { Cri } from "../runtime/cri.ts";
 import { BUNDLE_CHECKS, brings } from "./bundle.ts";
 import { type Check, error, type Finding, warning } from "./check.ts";

@@ -1,6 +1,4 @@
-import { inParallel } from "../bundle/pool.ts";
 import type { InitConfig } from "../config/types.ts";
-import { compareVersions, parseVersion } from "../config/version.ts";
 import { FLAT } from "../constants/network.ts";
 import { MANIFESTS_DIR } from "../constants/paths.ts";
 import { KUBELET_PORT } from "../constants/ports.ts";
@@ -9,16 +7,18 @@ import {
   MINIMUM_CONTROL_PLANE_VERSION,
   NEWEST_CONTROL_PLANE_VERSION,
 } from "../constants/versions.ts";
-import { moveAway } from "../host/errors.ts";
+import { moveAway } from "../errors.ts";
 import { findProgram } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
 import type { Ledger } from "../host/ledger.ts";
-import { formatCidr } from "../host/net.ts";
 import { tryRun } from "../host/process.ts";
 import { pauseImage, requiredImages } from "../manifests/images.ts";
+import { formatCidr } from "../net/ip.ts";
 import { networksOf } from "../network/cluster.ts";
 import { readHostNetwork, removalOf, routesInTheWay } from "../network/host.ts";
 import type { Ui } from "../ui/ui.ts";
+import { inParallel } from "../util/pool.ts";
+import { compareVersions, parseVersion } from "../util/version.ts";
 import { brings } from "./bundle.ts";
 import { type Check, error, type Finding, warning } from "./check.ts";
 import { foreignListeners, HOST_CHECKS, type HostCheckContext } from "./host.ts";

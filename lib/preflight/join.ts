@@ -1,4 +1,4 @@
-import { type Found, unsuitable } from "../bundle/install.ts";
+import { type Found, unsuitable } from "../binaries/install.ts";
 import type { JoinConfiguration, NodeRegistration } from "../config/types.ts";
 import { KUBELET_KUBECONFIG } from "../constants/paths.ts";
 import { API_SERVER_PORT, KUBELET_PORT } from "../constants/ports.ts";

@@ -6,9 +6,9 @@ import {
   KUBE_CONTROLLER_MANAGER_PORT,
   KUBE_SCHEDULER_PORT,
 } from "../constants/ports.ts";
-import { formatIp, parseIp } from "../host/net.ts";
 import { processIds, readSystemFile } from "../host/system-files.ts";
 import { argOf } from "../manifests/pod.ts";
+import { formatIp, parseIp } from "../net/ip.ts";
 
 /** A TCP port that a component will listen on. */
 export interface Listening {

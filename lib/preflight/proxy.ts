@@ -1,6 +1,6 @@
-import { UsageError } from "../host/errors.ts";
-import { indexedIp, joinHostPort, parseCidr } from "../host/net.ts";
-import { proxyFor } from "../host/proxy.ts";
+import { UsageError } from "../errors.ts";
+import { indexedIp, joinHostPort, parseCidr } from "../net/ip.ts";
+import { proxyFor } from "../net/proxy.ts";
 import { type Finding, warning } from "./check.ts";
 
 /** A port that nobody names in NO_PROXY. */

@@ -1,5 +1,5 @@
-import { compareVersions, parseVersion } from "../config/version.ts";
 import type { SecurityFacts } from "../host/security-facts.ts";
+import { compareVersions, parseVersion } from "../util/version.ts";
 import { error, type Finding, warning } from "./check.ts";
 
 /** SELinux stops containers that its policy does not know. */

@@ -1,5 +1,5 @@
 import { createHash, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
 
 /** The files of a release beside its executables. */
 export const SUMS_FILE = "SHA256SUMS";

@@ -1,5 +1,5 @@
 import { dirname, isAbsolute, join } from "node:path";
-import { reason } from "../host/errors.ts";
+import { reason } from "../errors.ts";
 import type { Files } from "../host/files.ts";
 
 /** A place in a configuration file. */

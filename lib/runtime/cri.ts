@@ -1,4 +1,4 @@
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
 import { GRPC, GrpcClient, GrpcError } from "./grpc.ts";
 import * as pb from "./protobuf.ts";
 

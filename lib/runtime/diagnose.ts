@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { POD_LOGS_DIR } from "../constants/paths.ts";
-import { reason } from "../host/errors.ts";
+import { reason } from "../errors.ts";
 import type { Cri } from "./cri.ts";
 
 const LAST_LINES = 10;

@@ -1,6 +1,6 @@
 import * as http2 from "node:http2";
 import * as net from "node:net";
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
 
 const MAX_REPLY = 16 * 1024 * 1024;
 

@@ -1,5 +1,5 @@
 import { createConsola } from "consola";
-import type { KubestickError } from "../host/errors.ts";
+import type { KubestickError } from "../errors.ts";
 import { jsonText, oneLine, paragraph, printable } from "./text.ts";
 
 /** Where a command's words go: text for a person, or one JSON report at the end. All of it is made safe for a terminal. */

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createServer } from "node:net";
-import { parseCidr, parseIp } from "../../lib/host/net.ts";
+import { parseCidr, parseIp } from "../../lib/net/ip.ts";
 import { initCommand, joinWith, KUBESTICK } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
 import { BRIDGE_ADDRESS, TestNode, until } from "../support/node.ts";

@@ -11,9 +11,8 @@ import { discoverByFile } from "../../lib/bootstrap/discovery-file.ts";
 import { verifiedTime } from "../../lib/bootstrap/server-time.ts";
 import { createToken, deleteToken, listTokens, useUpToken } from "../../lib/bootstrap/tokens.ts";
 import { newCertificateKey, sealCertificate } from "../../lib/bootstrap/upload-certs.ts";
-import { inParallel } from "../../lib/bundle/pool.ts";
+import { KubestickError } from "../../lib/errors.ts";
 import { EtcdMembers } from "../../lib/etcd/members.ts";
-import { KubestickError } from "../../lib/host/errors.ts";
 import { Files } from "../../lib/host/files.ts";
 import { kubeconfig } from "../../lib/kubeconfig/kubeconfig.ts";
 import { bootstrapKubelet } from "../../lib/kubelet/bootstrap.ts";
@@ -26,6 +25,7 @@ import { sharedKubeletConfig } from "../../lib/phases/join/uploaded-config.ts";
 import { runWhole } from "../../lib/phases/runner.ts";
 import { caPin } from "../../lib/pki/certificate.ts";
 import { readCertificates } from "../../lib/pki/pem.ts";
+import { inParallel } from "../../lib/util/pool.ts";
 import { writeYaml } from "../../lib/yaml/write.ts";
 import { FACTS } from "../support/config.ts";
 import {

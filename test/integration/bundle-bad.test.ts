@@ -2,11 +2,8 @@ import { afterAll, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { unpackBinary } from "../../lib/binaries/unpack.ts";
 import { Bundle } from "../../lib/bundle/bundle.ts";
-import { digestOf } from "../../lib/bundle/descriptor.ts";
-import { openDockerArchive } from "../../lib/bundle/docker-archive.ts";
-import { Region } from "../../lib/bundle/region.ts";
-import { unpackBinary } from "../../lib/bundle/unpack.ts";
 import { hostBinaryKind } from "../../lib/constants/host-binaries.ts";
 import {
   HOST_BINARIES,
@@ -16,8 +13,11 @@ import {
   USER_MANIFEST_YAML,
   USER_MANIFESTS,
 } from "../../lib/constants/oci.ts";
-import { KubestickError } from "../../lib/host/errors.ts";
+import { KubestickError } from "../../lib/errors.ts";
 import { tryRun } from "../../lib/host/process.ts";
+import { digestOf } from "../../lib/oci/descriptor.ts";
+import { openDockerArchive } from "../../lib/oci/docker-archive.ts";
+import { Region } from "../../lib/oci/region.ts";
 import { KUBESTICK } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
 import { kubestickHere } from "../support/here.ts";

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { reason } from "../../lib/host/errors.ts";
+import { reason } from "../../lib/errors.ts";
 import { findProgram } from "../../lib/host/facts.ts";
 import { Files } from "../../lib/host/files.ts";
 import { verifyContainerdConfig } from "../../lib/preflight/containerd.ts";

@@ -6,7 +6,7 @@ import { ApiClient } from "../../lib/api/client.ts";
 import { AnswerError } from "../../lib/api/errors.ts";
 import { clusterInfo, discoveryKubeconfig } from "../../lib/bootstrap/cluster-info.ts";
 import { type ClockSkew, discoverByToken, type TokenDiscovery } from "../../lib/bootstrap/discovery.ts";
-import { KubestickError } from "../../lib/host/errors.ts";
+import { KubestickError } from "../../lib/errors.ts";
 import { caPin } from "../../lib/pki/certificate.ts";
 import { readCertificates } from "../../lib/pki/pem.ts";
 import { json } from "../support/api-double.ts";

@@ -2,8 +2,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
+import { unpackBinary } from "../../lib/binaries/unpack.ts";
 import { Bundle } from "../../lib/bundle/bundle.ts";
-import { unpackBinary } from "../../lib/bundle/unpack.ts";
 import { hostBinaryKind } from "../../lib/constants/host-binaries.ts";
 import {
   HOST_BINARIES,
@@ -14,7 +14,7 @@ import {
   OCI_LAYER,
   OCI_MANIFEST,
 } from "../../lib/constants/oci.ts";
-import { KubestickError } from "../../lib/host/errors.ts";
+import { KubestickError } from "../../lib/errors.ts";
 import { kubestickHere } from "../support/here.ts";
 import { type Hostile, hostile, hostileAnswer } from "../support/hostile-bundles.ts";
 import { paxHeader, rawHeader, rawMember } from "../support/hostile-tar.ts";

@@ -3,7 +3,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } fr
 import { join } from "node:path";
 import { ApiClient } from "../../lib/api/client.ts";
 import { parseConfig } from "../../lib/config/load.ts";
-import { KubestickError } from "../../lib/host/errors.ts";
+import { KubestickError } from "../../lib/errors.ts";
 import { Files } from "../../lib/host/files.ts";
 import { readKubeconfig, withServer } from "../../lib/kubeconfig/kubeconfig.ts";
 import { JoinContext } from "../../lib/phases/join/context.ts";

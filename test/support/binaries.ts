@@ -1,11 +1,11 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { companionsOf } from "../../lib/config/companions.ts";
-import { compareVersions, parseVersion } from "../../lib/config/version.ts";
 import { TESTED } from "../../lib/constants/tested.ts";
 import { KUBERNETES_VERSION, MINIMUM_CONTROL_PLANE_VERSION } from "../../lib/constants/versions.ts";
 import { findProgram } from "../../lib/host/facts.ts";
 import { run, tryRun } from "../../lib/host/process.ts";
+import { compareVersions, parseVersion } from "../../lib/util/version.ts";
 import { buildImages, type ImageSpec } from "./images.ts";
 
 /** Where the real components lie that the end-to-end tests run. */

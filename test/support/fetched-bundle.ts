@@ -3,11 +3,11 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { requireEmbeddedLock } from "../../lib/bundle/embedded.ts";
 import { type BundleLock, formatLock, parseLock } from "../../lib/bundle/lock.ts";
-import { parseReference } from "../../lib/bundle/reference.ts";
-import { parseMirrors } from "../../lib/bundle/registry.ts";
 import { mirrored } from "../../lib/bundle/resolve.ts";
 import { KUBERNETES_VERSION } from "../../lib/constants/versions.ts";
-import { errno, reason } from "../../lib/host/errors.ts";
+import { errno, reason } from "../../lib/errors.ts";
+import { parseReference } from "../../lib/oci/reference.ts";
+import { parseMirrors } from "../../lib/oci/registry.ts";
 import { EXECUTABLE, ROOT } from "./executable.ts";
 
 const ARCH = process.arch === "arm64" ? "arm64" : "amd64";

@@ -1,6 +1,6 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
 import type forge from "node-forge";
-import { ipBytes } from "../../lib/host/net.ts";
+import { ipBytes } from "../../lib/net/ip.ts";
 import { privateKeyPem } from "../../lib/pki/algorithms.ts";
 import { asn1, binary, context, der, name, OID, octets, oid, pem, sequence, spki } from "../../lib/pki/asn1.ts";
 

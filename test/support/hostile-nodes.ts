@@ -1,6 +1,6 @@
 import type { LinkAddress } from "../../lib/host/facts.ts";
-import { formatIp, parseCidr } from "../../lib/host/net.ts";
 import type { HostRoute } from "../../lib/host/routes.ts";
+import { formatIp, parseCidr } from "../../lib/net/ip.ts";
 import type { ClusterNetwork } from "../../lib/network/cluster.ts";
 
 /** A Node object, as far as the flat network reads it. */

@@ -1,8 +1,8 @@
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { digestOf } from "../../lib/bundle/descriptor.ts";
 import { OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST } from "../../lib/constants/oci.ts";
+import { digestOf } from "../../lib/oci/descriptor.ts";
 import { type Member, tarOf } from "./small-bundle.ts";
 
 /** A descriptor to put into an index or manifest, with whatever else it is to say. */

@@ -1,4 +1,4 @@
-import { digestOf } from "../../lib/bundle/descriptor.ts";
+import { digestOf } from "../../lib/oci/descriptor.ts";
 import type { LayoutMaker, Listed } from "./layouts.ts";
 
 /** How a registry of one's own asks for a login. */

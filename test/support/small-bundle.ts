@@ -3,9 +3,9 @@ import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { Header } from "tar";
 import { compose, layoutTar } from "../../lib/bundle/compose.ts";
-import { Staging } from "../../lib/bundle/staging.ts";
 import { HOST_BINARY_TGZ, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../../lib/constants/oci.ts";
 import { writeWhole } from "../../lib/host/new-file.ts";
+import { Staging } from "../../lib/oci/staging.ts";
 
 /** A member of a tar to make, of any kind and name. */
 export interface Member {

@@ -1,22 +1,22 @@
 import { describe, expect, test } from "bun:test";
+import { type Found, planBinaries, unsuitable } from "../../lib/binaries/install.ts";
+import { writeInstalled } from "../../lib/binaries/installed.ts";
 import { applyBundleDefaults } from "../../lib/bundle/defaults.ts";
-import { digestOf } from "../../lib/bundle/descriptor.ts";
-import { type Found, planBinaries, unsuitable } from "../../lib/bundle/install.ts";
-import { writeInstalled } from "../../lib/bundle/installed.ts";
-import type { LayoutBinary } from "../../lib/bundle/layout.ts";
 import { formatLock, parseLock } from "../../lib/bundle/lock.ts";
-import { inParallel } from "../../lib/bundle/pool.ts";
-import { parseReference } from "../../lib/bundle/reference.ts";
-import { parseMirrors } from "../../lib/bundle/registry.ts";
 import { findChecksum } from "../../lib/bundle/resolve.ts";
-import { decodeTrailer, elfArchitecture, encodeTrailer, TRAILER_BYTES } from "../../lib/bundle/trailer.ts";
 import { manifestImages } from "../../lib/bundle/user-manifests.ts";
 import { parseConfig } from "../../lib/config/load.ts";
 import { hostBinaryKind } from "../../lib/constants/host-binaries.ts";
 import { hasCapability } from "../../lib/host/facts.ts";
 import { Files } from "../../lib/host/files.ts";
+import { digestOf } from "../../lib/oci/descriptor.ts";
+import type { LayoutBinary } from "../../lib/oci/layout.ts";
+import { parseReference } from "../../lib/oci/reference.ts";
+import { parseMirrors } from "../../lib/oci/registry.ts";
+import { decodeTrailer, elfArchitecture, encodeTrailer, TRAILER_BYTES } from "../../lib/oci/trailer.ts";
 import { containerdConfig, mirrorConfig } from "../../lib/runtime/containerd-config.ts";
 import { formatBytes } from "../../lib/ui/table.ts";
+import { inParallel } from "../../lib/util/pool.ts";
 import { MINIMAL } from "../support/config.ts";
 
 describe("trailer", () => {

@@ -2,9 +2,10 @@ import { describe, expect, test } from "bun:test";
 import { kubeProxySchema } from "../../lib/config/kube-proxy-schema.ts";
 import { kubeletSchema } from "../../lib/config/kubelet-schema.ts";
 import { parseConfig } from "../../lib/config/load.ts";
-import { type ConfigError, suggest } from "../../lib/config/problems.ts";
+import type { ConfigError } from "../../lib/config/problems.ts";
 import { formatDuration, parseDuration } from "../../lib/config/schema.ts";
-import { compareVersions, parseVersion } from "../../lib/config/version.ts";
+import { suggest } from "../../lib/util/suggest.ts";
+import { compareVersions, parseVersion } from "../../lib/util/version.ts";
 import { configFrom, MINIMAL } from "../support/config.ts";
 
 const problems = (text: string): string[] => {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { UsageError } from "../../lib/host/errors.ts";
+import { UsageError } from "../../lib/errors.ts";
 import {
   chooseAdvertiseAddress,
   defaultInterface,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { contains, encloses, overlaps, parseCidr } from "../../lib/host/net.ts";
+import { contains, encloses, overlaps, parseCidr } from "../../lib/net/ip.ts";
 import { acceptClaims } from "../../lib/network/accept.ts";
 import { Claims } from "../../lib/network/claims.ts";
 import { masqueradeRules } from "../../lib/network/flat.ts";

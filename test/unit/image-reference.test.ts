@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { choosePlatforms } from "../../lib/bundle/platform.ts";
-import { nameByDigest, normalName, parseReference } from "../../lib/bundle/reference.ts";
-import { UsageError } from "../../lib/host/errors.ts";
+import { UsageError } from "../../lib/errors.ts";
+import { choosePlatforms } from "../../lib/oci/platform.ts";
+import { nameByDigest, normalName, parseReference } from "../../lib/oci/reference.ts";
 import { forPlatform } from "../support/layouts.ts";
 import { Random } from "../support/random.ts";
 

@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type forge from "node-forge";
-import { KubestickError } from "../../lib/host/errors.ts";
+import { KubestickError } from "../../lib/errors.ts";
 import { Files } from "../../lib/host/files.ts";
 import { kubeconfig, readKubeconfig, withServer } from "../../lib/kubeconfig/kubeconfig.ts";
 import { privateKeyPem, publicKeysOf, readPrivateKey } from "../../lib/pki/algorithms.ts";

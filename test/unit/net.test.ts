@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import * as net from "../../lib/host/net.ts";
+import * as net from "../../lib/net/ip.ts";
 
 /** A repeatable stream of numbers below `limit` (mulberry32), so that a failing case can be found again. */
 function random(seed: number) {

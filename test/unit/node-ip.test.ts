@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { HostAddress } from "../../lib/host/facts.ts";
-import { familiesOf } from "../../lib/host/net.ts";
 import { chooseNodeIp } from "../../lib/kubelet/node-ip.ts";
+import { familiesOf } from "../../lib/net/ip.ts";
 
 const at = (address: string, name = "eth0"): HostAddress => ({
   interface: name,

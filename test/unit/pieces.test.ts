@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { corefile } from "../../lib/addons/coredns.ts";
 import { kubeProxyConfig } from "../../lib/addons/kube-proxy.ts";
+import type { Decision } from "../../lib/binaries/install.ts";
 import { signDetached, verifyDetached } from "../../lib/bootstrap/jws.ts";
 import { newToken, signingToken, splitToken, tokenSecret } from "../../lib/bootstrap/token.ts";
 import { newCertificateKey, openCertificate, sealCertificate } from "../../lib/bootstrap/upload-certs.ts";
-import type { Decision } from "../../lib/bundle/install.ts";
 import { defaultToken } from "../../lib/config/defaults.ts";
-import { KubestickError } from "../../lib/host/errors.ts";
+import { KubestickError } from "../../lib/errors.ts";
 import { parseResolvConf } from "../../lib/host/resolv-conf.ts";
 import { fitKubeletConfig, kubeletConfig } from "../../lib/kubelet/config.ts";
 import { kubeletFlags, parseKubeletFlags } from "../../lib/kubelet/flags.ts";

@@ -3,8 +3,8 @@ import * as http from "node:http";
 import * as https from "node:https";
 import { type AddressInfo, connect } from "node:net";
 import { request } from "undici/index.js";
-import { KubestickError, UsageError } from "../../lib/host/errors.ts";
-import { environmentAgent, proxyFor } from "../../lib/host/proxy.ts";
+import { KubestickError, UsageError } from "../../lib/errors.ts";
+import { environmentAgent, proxyFor } from "../../lib/net/proxy.ts";
 import { proxiedAddresses, proxiedNetworks } from "../../lib/preflight/proxy.ts";
 import { forged } from "../support/forge.ts";
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { Files } from "../../lib/host/files.ts";
-import { parseCidr } from "../../lib/host/net.ts";
 import { type HostRoute, parseRoutes } from "../../lib/host/routes.ts";
+import { parseCidr } from "../../lib/net/ip.ts";
 import { networksOf, readClusterNetwork } from "../../lib/network/cluster.ts";
 import type { HostNetwork } from "../../lib/network/host.ts";
 import { parseRouteList } from "../../lib/network/routes.ts";

@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { Region } from "../../lib/bundle/region.ts";
-import { indexTar } from "../../lib/bundle/tar.ts";
-import { TarStream } from "../../lib/bundle/tar-stream.ts";
 import { run } from "../../lib/host/process.ts";
+import { Region } from "../../lib/oci/region.ts";
+import { indexTar } from "../../lib/oci/tar.ts";
+import { TarStream } from "../../lib/oci/tar-stream.ts";
 import { oddMembers, paxHeader, rawHeader, rawMember } from "../support/hostile-tar.ts";
 import { Random } from "../support/random.ts";
 

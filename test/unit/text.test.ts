@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { KubestickError } from "../../lib/host/errors.ts";
+import { KubestickError } from "../../lib/errors.ts";
 import { formatTable } from "../../lib/ui/table.ts";
 import { jsonText, oneLine, paragraph, printable } from "../../lib/ui/text.ts";
 import { formatError, takesColor } from "../../lib/ui/ui.ts";

@@ -4,7 +4,6 @@ import { kubeProxyConfig, kubeProxyObjects } from "../../lib/addons/kube-proxy.t
 import { companionsOf } from "../../lib/config/companions.ts";
 import { initConfig, parseConfig } from "../../lib/config/load.ts";
 import { isRemovedKubeletFlag, removedEtcdFlag } from "../../lib/config/removed.ts";
-import { isSince, parseVersion } from "../../lib/config/version.ts";
 import { KUBELET_REMOVED_FLAGS } from "../../lib/constants/removed-flags.ts";
 import { COMPANIONS } from "../../lib/constants/upstream.ts";
 import {
@@ -19,6 +18,7 @@ import { InitContext, type InitOptions } from "../../lib/phases/init/context.ts"
 import { INIT_CHECKS } from "../../lib/preflight/init.ts";
 import { removedKubeletFlags } from "../../lib/preflight/kubelet.ts";
 import { controlPlaneListening, listeningInodes } from "../../lib/preflight/ports.ts";
+import { isSince, parseVersion } from "../../lib/util/version.ts";
 import { writeYaml } from "../../lib/yaml/write.ts";
 import { testCa } from "../support/api-double.ts";
 import { configFrom, FACTS, MINIMAL } from "../support/config.ts";

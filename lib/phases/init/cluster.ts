@@ -17,7 +17,7 @@ import type { Taint } from "../../config/types.ts";
 import { API_CALL_TIMEOUT, UPLOADED_CERTS_TTL } from "../../constants/durations.ts";
 import { LABEL_CONTROL_PLANE, LABEL_EXCLUDE_LB, NAMESPACE_SYSTEM, SECRET_TOKEN_PREFIX } from "../../constants/names.ts";
 import { FLAT, NONE, PROVIDER } from "../../constants/network.ts";
-import { KubestickError } from "../../host/errors.ts";
+import { KubestickError } from "../../errors.ts";
 import { Files } from "../../host/files.ts";
 import { CONTROL_PLANE_TAINT } from "../../kubelet/flags.ts";
 import { upstreams } from "../../kubelet/resolv-conf.ts";

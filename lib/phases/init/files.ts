@@ -1,6 +1,6 @@
 import { GROUP_MASTERS, GROUP_NODES, USER_NODE_PREFIX } from "../../constants/names.ts";
 import { KUBERNETES_DIR, MANIFESTS_DIR } from "../../constants/paths.ts";
-import { KubestickError, moveAway } from "../../host/errors.ts";
+import { KubestickError, moveAway } from "../../errors.ts";
 import { kubeconfig, readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
 import {
   CA_CERTIFICATE_DIRS,

@@ -1,6 +1,6 @@
 import { joinCommand } from "../../bootstrap/join-command.ts";
 import { KUBERNETES_DIR } from "../../constants/paths.ts";
-import { KubestickError } from "../../host/errors.ts";
+import { KubestickError } from "../../errors.ts";
 import { caPin } from "../../pki/certificate.ts";
 import { verifyBundle } from "../../preflight/bundle.ts";
 import { runChecks, warnOfUnknown } from "../../preflight/check.ts";

@@ -1,6 +1,6 @@
 import { FLAT } from "../../constants/network.ts";
 import { KUBELET_CLIENT_CURRENT, KUBELET_KUBECONFIG } from "../../constants/paths.ts";
-import { KubestickError } from "../../host/errors.ts";
+import { KubestickError } from "../../errors.ts";
 import { readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
 import { rotatingKubeconfig } from "../../kubelet/kubeconfig.ts";
 import { chooseNodeIp } from "../../kubelet/node-ip.ts";

@@ -1,8 +1,8 @@
 import { ApiClient } from "../../api/client.ts";
+import type { Decision } from "../../binaries/install.ts";
 import { type ClockSkew, type DiscoveredCluster, discoverByToken } from "../../bootstrap/discovery.ts";
 import { type Credentials, discoverByFile } from "../../bootstrap/discovery-file.ts";
 import type { Bundle } from "../../bundle/bundle.ts";
-import type { Decision } from "../../bundle/install.ts";
 import { isUnspecified, serviceFamily } from "../../config/defaults.ts";
 import { parseDuration } from "../../config/schema.ts";
 import type { ComponentConfig, JoinConfiguration, LocalApiEndpoint, NodeRegistration } from "../../config/types.ts";
@@ -10,12 +10,12 @@ import { API_CALL_TIMEOUT, DISCOVERY_TIMEOUT } from "../../constants/durations.t
 import { DEFAULT_CRI_SOCKET } from "../../constants/paths.ts";
 import { API_SERVER_PORT } from "../../constants/ports.ts";
 import { KUBERNETES_VERSION } from "../../constants/versions.ts";
-import { KubestickError, UsageError } from "../../host/errors.ts";
+import { KubestickError, UsageError } from "../../errors.ts";
 import { type HostFacts, requireAdvertiseAddress, requireNodeName } from "../../host/facts.ts";
 import type { Files } from "../../host/files.ts";
 import { Ledger } from "../../host/ledger.ts";
-import { joinHostPort, splitHostPort } from "../../host/net.ts";
 import type { Patch } from "../../manifests/patches.ts";
+import { joinHostPort, splitHostPort } from "../../net/ip.ts";
 import { setClock } from "../../node/clock.ts";
 import { Cri } from "../../runtime/cri.ts";
 import { serviceManager } from "../../services/manager.ts";

@@ -8,7 +8,7 @@ import type { InitConfig } from "../../config/types.ts";
 import { validateFamilies } from "../../config/validate.ts";
 import { CM_KUBEADM_CONFIG, NAMESPACE_SYSTEM, SECRET_CERTS } from "../../constants/names.ts";
 import { KUBELET_KUBECONFIG } from "../../constants/paths.ts";
-import { KubestickError, UsageError } from "../../host/errors.ts";
+import { KubestickError, UsageError } from "../../errors.ts";
 import { readKubeconfig, withServer } from "../../kubeconfig/kubeconfig.ts";
 import { markControlPlanePhase } from "../init/cluster.ts";
 import { InitContext } from "../init/context.ts";

@@ -6,11 +6,11 @@ import { MINUTE } from "../../constants/durations.ts";
 import { ANNOTATION_ETCD_CLIENT_URLS, NAMESPACE_SYSTEM } from "../../constants/names.ts";
 import { MANIFESTS_DIR } from "../../constants/paths.ts";
 import { ETCD_CLIENT_PORT, ETCD_PEER_PORT } from "../../constants/ports.ts";
+import { KubestickError, moveAway, reason } from "../../errors.ts";
 import { EtcdError, type EtcdMember, EtcdMembers } from "../../etcd/members.ts";
-import { KubestickError, moveAway, reason } from "../../host/errors.ts";
-import { joinHostPort } from "../../host/net.ts";
 import { removeTree } from "../../host/remove.ts";
 import { commandFlag } from "../../manifests/pod.ts";
+import { joinHostPort } from "../../net/ip.ts";
 import type { InitContext } from "../init/context.ts";
 import { writeManifest } from "../init/files.ts";
 

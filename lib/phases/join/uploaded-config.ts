@@ -2,7 +2,7 @@ import type { ApiClient } from "../../api/client.ts";
 import { mapOf, textsOf } from "../../api/fields.ts";
 import type { ComponentConfig } from "../../config/types.ts";
 import { CM_KUBELET_CONFIG, NAMESPACE_SYSTEM } from "../../constants/names.ts";
-import { KubestickError } from "../../host/errors.ts";
+import { KubestickError } from "../../errors.ts";
 import { readYaml, YamlError } from "../../yaml/read.ts";
 
 /** The kubelet configuration that a cluster keeps for its nodes. Throws KubestickError when it keeps none. */

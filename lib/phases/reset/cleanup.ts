@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import { findInstalled } from "../../bundle/installed.ts";
+import { findInstalled } from "../../binaries/installed.ts";
 import { AGENT_SERVICE, CNI_CONF_DIR } from "../../constants/network.ts";
 import {
   CNI_BIN_DIR,
@@ -10,8 +10,8 @@ import {
   LOCK_FILE,
   STATE_DIR,
 } from "../../constants/paths.ts";
+import { KubestickError } from "../../errors.ts";
 import { removeCgroupRoot } from "../../host/cgroups.ts";
-import { KubestickError } from "../../host/errors.ts";
 import { unmountBelow } from "../../host/mounts.ts";
 import { type Left, removeTree } from "../../host/remove.ts";
 import type { ResetContext } from "./context.ts";

@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { findInstalled } from "../../bundle/installed.ts";
+import { findInstalled } from "../../binaries/installed.ts";
 import { HOST_BINARY_KINDS } from "../../constants/host-binaries.ts";
 import { CNI_CONFIG_FILE, CNI_NETWORK, LAST_TIME_FILE } from "../../constants/network.ts";
 import {
@@ -22,7 +22,7 @@ import {
   SERVICES_DIR,
   SYSCTL_FILE,
 } from "../../constants/paths.ts";
-import { KubestickError } from "../../host/errors.ts";
+import { KubestickError } from "../../errors.ts";
 import type { Files } from "../../host/files.ts";
 import type { Ledger } from "../../host/ledger.ts";
 import { previousOf } from "../../host/record.ts";

@@ -12,8 +12,8 @@ import {
   SYSCTL_FILE,
   XTABLES_LOCK,
 } from "../../constants/paths.ts";
+import { KubestickError, reason } from "../../errors.ts";
 import { refusePlantedLinks } from "../../host/directories.ts";
-import { KubestickError, reason } from "../../host/errors.ts";
 import { emptyDirectory, type Left, removeTree } from "../../host/remove.ts";
 
 /** A directory of one component, which reset empties. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { reason } from "../../host/errors.ts";
+import { reason } from "../../errors.ts";
 import type { Cri } from "../../runtime/cri.ts";
 import { lostShims } from "../../runtime/shims.ts";
 import type { ResetContext } from "./context.ts";

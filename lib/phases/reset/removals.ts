@@ -1,6 +1,6 @@
 import * as fs from "node:fs";
 import { basename, dirname, normalize } from "node:path";
-import { findInstalled } from "../../bundle/installed.ts";
+import { findInstalled } from "../../binaries/installed.ts";
 import { hostBinaryKind } from "../../constants/host-binaries.ts";
 import { CNI_BIN_DIR, ETCD_DATA_DIR, LEDGER_FILE, MANIFESTS_DIR, PROGRAM_PATH } from "../../constants/paths.ts";
 import type { Files } from "../../host/files.ts";

@@ -1,7 +1,7 @@
 import { MANIFESTS_DIR } from "../../constants/paths.ts";
 import { ETCD_CLIENT_PORT } from "../../constants/ports.ts";
+import { KubestickError, reason } from "../../errors.ts";
 import { EtcdMembers } from "../../etcd/members.ts";
-import { KubestickError, reason } from "../../host/errors.ts";
 import { commandFlag } from "../../manifests/pod.ts";
 import type { Phase } from "../runner.ts";
 import { cleanUpNode } from "./cleanup.ts";

@@ -1,9 +1,9 @@
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
+import type { Bundle } from "../bundle/bundle.ts";
 import { readPlainText } from "../host/plain-file.ts";
+import { inspectExecutable, Region } from "../oci/region.ts";
 import { formatSums, isSigned, PUBLIC_KEY_FILE, parseSums, SIGNATURE_FILE, SUMS_FILE } from "../release/sums.ts";
-import type { Bundle } from "./bundle.ts";
-import { inspectExecutable, Region } from "./region.ts";
 
 /** What is offered besides the registry: a stretch of a file in bytes (the whole without `end`), or a text. */
 export type Offered = { description: string; sha256?: string } & (

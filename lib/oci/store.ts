@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { BLOBS_DIR, type INDEX_FILE, type LAYOUT_FILE } from "../constants/oci.ts";
-import { DISK_HINTS, errno, KubestickError, reason } from "../host/errors.ts";
+import { DISK_HINTS, errno, KubestickError, reason } from "../errors.ts";
 import { PlainFileError, readPlainFile } from "../host/plain-file.ts";
 import { type Descriptor, digestHex } from "./descriptor.ts";
 import { LIMITS } from "./limits.ts";

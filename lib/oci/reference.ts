@@ -1,4 +1,4 @@
-import { UsageError } from "../host/errors.ts";
+import { UsageError } from "../errors.ts";
 import { isDigest } from "./descriptor.ts";
 
 /** An image reference in its parts (distribution/reference). */

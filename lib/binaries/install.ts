@@ -1,16 +1,16 @@
 import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { compareVersions, parseVersion } from "../config/version.ts";
+import type { Bundle } from "../bundle/bundle.ts";
 import { HOST_BINARY_KINDS, type HostBinaryKind } from "../constants/host-binaries.ts";
 import { CNI_BIN_DIR, FALLBACK_BIN_DIR, LOCAL_BIN_DIR } from "../constants/paths.ts";
 import { KUBELET_SKEW_MINORS, MINIMUM_CONTAINERD_VERSION } from "../constants/versions.ts";
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
 import { findProgram } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
 import { type Output, tryRun, tryRunAside } from "../host/process.ts";
-import type { Bundle } from "./bundle.ts";
+import type { LayoutBinary } from "../oci/layout.ts";
+import { compareVersions, parseVersion } from "../util/version.ts";
 import { readInstalled, writeInstalled } from "./installed.ts";
-import type { LayoutBinary } from "./layout.ts";
 import { unpackBinary } from "./unpack.ts";
 
 /** What is to be done about one host binary, and why. */

@@ -1,12 +1,12 @@
+import type { Bundle } from "../bundle/bundle.ts";
 import { OCI_INDEX } from "../constants/oci.ts";
-import { KubestickError, reason } from "../host/errors.ts";
-import type { Bundle } from "./bundle.ts";
-import { type Descriptor, digestOf, isDigest } from "./descriptor.ts";
-import { imageBlobs } from "./layout.ts";
+import { KubestickError, reason } from "../errors.ts";
+import { type Descriptor, digestOf, isDigest } from "../oci/descriptor.ts";
+import { imageBlobs } from "../oci/layout.ts";
+import { parseReference } from "../oci/reference.ts";
+import { readJsonBlob } from "../oci/store.ts";
 import type { Offered } from "./offer.ts";
 import { OwnNames } from "./own-names.ts";
-import { parseReference } from "./reference.ts";
-import { readJsonBlob } from "./store.ts";
 
 /** A running server. */
 export interface Server {

@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../constants/oci.ts";
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
 import { compression } from "./compression.ts";
 import { type Descriptor, describe, objectList, parseJson, parseObject } from "./descriptor.ts";
 import { EMPTY_LAYOUT, type Layout, type LayoutImage } from "./layout.ts";

@@ -7,10 +7,10 @@ import {
   OCI_INDEX,
   OCI_MANIFEST,
 } from "../constants/oci.ts";
-import { KubestickError, UsageError } from "../host/errors.ts";
+import { KubestickError, UsageError } from "../errors.ts";
+import { abandon, type Downloader, type Get, HttpError, isLocal } from "../net/download.ts";
 import { type Credentials, canonicalHost, type Login } from "./credentials.ts";
 import { type Descriptor, describe, digestOf, parseObject } from "./descriptor.ts";
-import { abandon, type Downloader, type Get, HttpError, isLocal } from "./http.ts";
 import { oldSchema } from "./layout-reader.ts";
 import { LIMITS } from "./limits.ts";
 import { DOCKER_HUB, parseReference, type Reference } from "./reference.ts";

@@ -1,4 +1,4 @@
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
 import { parseObject } from "./descriptor.ts";
 import { DOCKER_HUB } from "./reference.ts";
 

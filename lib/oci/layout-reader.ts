@@ -20,7 +20,7 @@ import {
   USER_MANIFEST_YAML,
   USER_MANIFESTS,
 } from "../constants/oci.ts";
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
 import { type Descriptor, isDigest, objectList, parseObject, readDescriptor } from "./descriptor.ts";
 import type { LayoutBinary, LayoutImage, LayoutManifest } from "./layout.ts";
 import { LIMITS } from "./limits.ts";

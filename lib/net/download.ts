@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Dispatcher, request } from "undici/index.js";
 import { USER_AGENT } from "../constants/names.ts";
-import { errno, KubestickError, reason } from "../host/errors.ts";
-import { isLoopback } from "../host/net.ts";
-import { environmentAgent } from "../host/proxy.ts";
+import { errno, KubestickError, reason } from "../errors.ts";
+import { isLoopback } from "./ip.ts";
+import { environmentAgent } from "./proxy.ts";
 
 const MAX_REDIRECTS = 5;
 const ATTEMPTS = 6;

@@ -1,13 +1,13 @@
 import { basename, dirname } from "node:path";
 import { createGunzip } from "node:zlib";
 import type { HostBinaryKind } from "../constants/host-binaries.ts";
+import { DISK_HINTS, errno, KubestickError, reason } from "../errors.ts";
 import { makeDirectory } from "../host/directories.ts";
-import { DISK_HINTS, errno, KubestickError, reason } from "../host/errors.ts";
 import { passing } from "../host/memory.ts";
 import { NewFile, writeAll } from "../host/new-file.ts";
-import type { LayoutBinary } from "./layout.ts";
-import { type BlobStore, verifiedChunks } from "./store.ts";
-import { TarStream } from "./tar-stream.ts";
+import type { LayoutBinary } from "../oci/layout.ts";
+import { type BlobStore, verifiedChunks } from "../oci/store.ts";
+import { TarStream } from "../oci/tar-stream.ts";
 
 /** So much of a gzip stream at a time, which unpacks to a thousand times as much at most. */
 const PIECE_BYTES = 32 * 1024;

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
-import { errno, KubestickError, reason } from "../host/errors.ts";
+import { errno, KubestickError, reason } from "../errors.ts";
 import { passing } from "../host/memory.ts";
 import { compression } from "./compression.ts";
 import { decodeTrailer, elfArchitecture, TRAILER_BYTES } from "./trailer.ts";

@@ -1,13 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { layoutTar } from "../bundle/compose.ts";
 import { ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, LABEL_PINNED, OCI_INDEX } from "../constants/oci.ts";
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
 import { findProgram } from "../host/facts.ts";
 import { run } from "../host/process.ts";
-import { layoutTar } from "./compose.ts";
-import type { LayoutImage } from "./layout.ts";
-import { inParallel } from "./pool.ts";
-import { nameByDigest } from "./reference.ts";
-import type { BlobStore } from "./store.ts";
+import type { LayoutImage } from "../oci/layout.ts";
+import { nameByDigest } from "../oci/reference.ts";
+import type { BlobStore } from "../oci/store.ts";
+import { inParallel } from "../util/pool.ts";
 
 const NAMESPACE = "k8s.io";
 const LABELS_AT_ONCE = 4;

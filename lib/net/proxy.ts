@@ -1,7 +1,7 @@
 import { getCACertificates } from "node:tls";
 import { Agent, type Dispatcher, Pool, ProxyAgent } from "undici/index.js";
-import { UsageError } from "./errors.ts";
-import { canonicalIp, contains, isLoopback, parseCidr, splitHostPort } from "./net.ts";
+import { UsageError } from "../errors.ts";
+import { canonicalIp, contains, isLoopback, parseCidr, splitHostPort } from "./ip.ts";
 
 type Environment = Record<string, string | undefined>;
 

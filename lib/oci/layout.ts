@@ -1,6 +1,6 @@
-import { parseVersion } from "../config/version.ts";
 import { ANNOTATION_KUBERNETES, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION } from "../constants/oci.ts";
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
+import { parseVersion } from "../util/version.ts";
 import { type Descriptor, objectList, parseObject, readDescriptor } from "./descriptor.ts";
 import { LayoutReader } from "./layout-reader.ts";
 import type { BlobStore } from "./store.ts";

@@ -1,5 +1,5 @@
 import { hostname, networkInterfaces } from "node:os";
-import { canonicalIp, isLoopback, splitHostPort } from "../host/net.ts";
+import { canonicalIp, isLoopback, splitHostPort } from "../net/ip.ts";
 
 /** A host's addresses change, by DHCP and by hand. */
 const ADDRESSES_KEPT_MS = 5_000;

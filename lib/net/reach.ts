@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { connect } from "node:net";
-import { isLoopback } from "./net.ts";
+import { isLoopback } from "./ip.ts";
 
 const TIMEOUT_MS = 5_000;
 

@@ -2,12 +2,12 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { BLOBS_DIR } from "../constants/oci.ts";
+import { KubestickError } from "../errors.ts";
 import { makeDirectory, ownDirectory } from "../host/directories.ts";
-import { KubestickError } from "../host/errors.ts";
 import { passing } from "../host/memory.ts";
 import { writeAll } from "../host/new-file.ts";
+import { abandon, type Downloader, type Get, retryDownload } from "../net/download.ts";
 import { type Descriptor, describe, digestHex } from "./descriptor.ts";
-import { abandon, type Downloader, type Get, retryDownload } from "./http.ts";
 import { DirectoryStore } from "./store.ts";
 
 /** A server that sends less in this time is as good as one that sends nothing. */

@@ -1,5 +1,5 @@
 import { Header } from "tar";
-import { KubestickError, reason } from "../host/errors.ts";
+import { KubestickError, reason } from "../errors.ts";
 import { LIMITS } from "./limits.ts";
 
 /** A tar's unit: headers and the rooms of bodies are multiples of it. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { KubestickError } from "../host/errors.ts";
+import { KubestickError } from "../errors.ts";
 import { passing } from "../host/memory.ts";
 import { jsonExcess } from "./json.ts";
 
