@@ -1,7 +1,6 @@
 import { resolve } from "node:path";
 import { newToken } from "../lib/bootstrap/token.ts";
 import type { FlagConfig } from "../lib/config/load.ts";
-import { formatDuration, parseDuration } from "../lib/config/schema.ts";
 import type { BootstrapToken, ClusterConfiguration, InitConfiguration } from "../lib/config/types.ts";
 import { DAY, HOUR, MINUTE } from "../lib/constants/durations.ts";
 import { DNS_DOMAIN, SERVICE_SUBNET } from "../lib/constants/names.ts";
@@ -9,6 +8,7 @@ import { CERTIFICATES_DIR } from "../lib/constants/paths.ts";
 import { API_SERVER_PORT } from "../lib/constants/ports.ts";
 import { DEFAULT_IMAGE_REPOSITORY, KUBERNETES_VERSION } from "../lib/constants/versions.ts";
 import { UsageError } from "../lib/errors.ts";
+import { formatDuration, parseDuration } from "../lib/util/duration.ts";
 import { byName, type Flag, GLOBAL_FLAGS, listValue, NODE_FLAGS, nodeFlags, patchesFlag } from "./flags.ts";
 
 /** The flags of `init`; names, meanings and defaults are kubeadm's. */

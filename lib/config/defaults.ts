@@ -5,7 +5,7 @@ import { API_SERVER_PORT } from "../constants/ports.ts";
 import { TOKEN_USAGES } from "../constants/tokens.ts";
 import { DEFAULT_IMAGE_REPOSITORY, KUBERNETES_VERSION } from "../constants/versions.ts";
 import { canonicalIp, familiesOf } from "../net/ip.ts";
-import { formatDuration, parseDuration } from "./schema.ts";
+import { formatDuration, parseDuration } from "../util/duration.ts";
 import type { BootstrapToken, ClusterConfiguration, InitConfiguration } from "./types.ts";
 
 /** What defaulting needs to know of the host; looked up only where the configuration leaves it open. */

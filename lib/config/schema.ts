@@ -1,3 +1,5 @@
+import { durationProblem } from "../util/duration.ts";
+import { timeProblem } from "../util/time.ts";
 import { define, own } from "../yaml/plain.ts";
 
 /**
@@ -49,77 +51,11 @@ export const optional = (schema: Schema): Schema => {
   return schema.kind === "int" ? { ...schema, unset: 0 } : schema;
 };
 
-const DURATION = /^[+-]?(0|((\d+(\.\d*)?|\.\d+)(ns|us|[µμ]s|ms|s|m|h))+)$/;
-/** Go counts a duration in nanoseconds of 64 bits. */
-const LONGEST_MS = 2 ** 63 / 1e6;
-/** More characters than any duration needs. */
-const LONGEST_TEXT = 100;
-
 /** A Go duration (time.ParseDuration), such as 1h30m. */
-export const duration = checked((v) => {
-  if (v.length > LONGEST_TEXT || !DURATION.test(v))
-    return "must be a duration such as 30s, 4m0s or 8760h; a unit is needed (ns, us, ms, s, m, h)";
-  return Math.abs(milliseconds(v)) < LONGEST_MS
-    ? undefined
-    : "is longer than a duration can be (2562047h, some 292 years)";
-});
+export const duration = checked(durationProblem);
 
-const UNIT_MS: Record<string, number> = {
-  ns: 1e-6,
-  us: 1e-3,
-  µs: 1e-3,
-  μs: 1e-3,
-  ms: 1,
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-};
-
-/** Milliseconds of a Go duration. Throws RangeError when the text is not one, or longer than one can be. */
-export function parseDuration(text: string): number {
-  const total = text.length <= LONGEST_TEXT && DURATION.test(text) ? milliseconds(text) : Number.NaN;
-  if (!(Math.abs(total) < LONGEST_MS)) throw new RangeError(`not a duration: ${text}`);
-  return total;
-}
-
-function milliseconds(text: string): number {
-  let total = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d*)?|\.\d+)(ns|us|[µμ]s|ms|s|m|h)/g)) {
-    total += Number(amount) * UNIT_MS[unit!]!;
-  }
-  return text.startsWith("-") ? -total : total;
-}
-
-const TIME = /^(\d{4}-\d\d-\d\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d([.,]\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$/;
-
-/** A moment (RFC 3339, as metav1.Time reads it), with a day that the calendar has. */
-export const time = checked((v) => {
-  const [, day] = TIME.exec(v) ?? [];
-  if (day === undefined) return "must be a time such as 2026-12-31T12:00:00Z";
-  const date = new Date(day);
-  // JavaScript takes 30 February for 2 March, and may leave the year 9999 for another time zone's sake.
-  const there = !Number.isNaN(date.getTime()) && date.toISOString().startsWith(day) && /^\d{4}-/.test(toTime(v));
-  return there ? undefined : "is a day that the calendar does not have";
-});
-
-/** A moment in UTC, to the second, as Kubernetes writes it: 2026-12-31T12:00:00Z. Takes what `time` accepts. */
-export function toTime(text: string | Date): string {
-  const date = typeof text === "string" ? new Date(text.replace(",", ".")) : text;
-  return date.toISOString().replace(/\.\d+Z$/, "Z");
-}
-
-/** A Go duration as Go prints it (time.Duration.String), from milliseconds: 87600h0m0s, 4m0s, 1.5s, 0s. */
-export function formatDuration(ms: number): string {
-  const sign = ms < 0 ? "-" : "";
-  const total = Math.abs(ms);
-  if (total === 0) return "0s";
-  if (total < 1000) return `${sign}${Number(total.toFixed(6))}ms`;
-  const seconds = Number(((total % 60_000) / 1000).toFixed(9));
-  const minutes = Math.floor(total / 60_000) % 60;
-  const hours = Math.floor(total / 3_600_000);
-  if (hours > 0) return `${sign}${hours}h${minutes}m${seconds}s`;
-  return minutes > 0 ? `${sign}${minutes}m${seconds}s` : `${sign}${seconds}s`;
-}
+/** A moment (RFC 3339), with a day that the calendar has. */
+export const time = checked(timeProblem);
 
 /**
  * The value with every field that Go would write even when unset, keys sorted, as sigs.k8s.io/yaml prints a typed

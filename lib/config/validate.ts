@@ -4,11 +4,11 @@ import { REMOVED_FEATURE_GATES } from "../constants/removed-flags.ts";
 import { TOKEN_GROUP_PATTERN, TOKEN_PATTERN } from "../constants/tokens.ts";
 import { KUBERNETES_VERSION } from "../constants/versions.ts";
 import * as net from "../net/ip.ts";
+import { parseDuration } from "../util/duration.ts";
 import { isSince, parseVersion } from "../util/version.ts";
 import { own } from "../yaml/plain.ts";
 import { companionsOf } from "./companions.ts";
 import { removedEtcdFlag } from "./removed.ts";
-import { parseDuration } from "./schema.ts";
 import type {
   Arg,
   ClusterConfiguration,

@@ -1,5 +1,4 @@
 import { dirname } from "node:path";
-import { parseDuration } from "../config/schema.ts";
 import type { HostPathMount, InitConfig } from "../config/types.ts";
 import { CONTROL_PLANE_TIMEOUT } from "../constants/durations.ts";
 import { ANNOTATION_APISERVER_ENDPOINT, ANNOTATION_ETCD_CLIENT_URLS } from "../constants/names.ts";
@@ -13,6 +12,7 @@ import {
 } from "../constants/ports.ts";
 import { ETCD_STABLE_FLAGS_VERSION } from "../constants/versions.ts";
 import { joinHostPort, parseIp } from "../net/ip.ts";
+import { parseDuration } from "../util/duration.ts";
 import { isSince } from "../util/version.ts";
 import { etcdImage, etcdImageTag, kubernetesImage, podPullPolicy } from "./images.ts";
 import { argOf, type StaticPod, staticPod } from "./pod.ts";

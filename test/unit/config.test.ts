@@ -3,7 +3,7 @@ import { kubeProxySchema } from "../../lib/config/kube-proxy-schema.ts";
 import { kubeletSchema } from "../../lib/config/kubelet-schema.ts";
 import { parseConfig } from "../../lib/config/load.ts";
 import type { ConfigError } from "../../lib/config/problems.ts";
-import { formatDuration, parseDuration } from "../../lib/config/schema.ts";
+import { formatDuration, parseDuration } from "../../lib/util/duration.ts";
 import { suggest } from "../../lib/util/suggest.ts";
 import { compareVersions, parseVersion } from "../../lib/util/version.ts";
 import { configFrom, MINIMAL } from "../support/config.ts";

@@ -4,7 +4,6 @@ import { type ClockSkew, type DiscoveredCluster, discoverByToken } from "../../b
 import { type Credentials, discoverByFile } from "../../bootstrap/discovery-file.ts";
 import type { Bundle } from "../../bundle/bundle.ts";
 import { isUnspecified, serviceFamily } from "../../config/defaults.ts";
-import { parseDuration } from "../../config/schema.ts";
 import type { ComponentConfig, JoinConfiguration, LocalApiEndpoint, NodeRegistration } from "../../config/types.ts";
 import { API_CALL_TIMEOUT, DISCOVERY_TIMEOUT } from "../../constants/durations.ts";
 import { DEFAULT_CRI_SOCKET } from "../../constants/paths.ts";
@@ -21,6 +20,7 @@ import { Cri } from "../../runtime/cri.ts";
 import { serviceManager } from "../../services/manager.ts";
 import type { ServiceManagerControl } from "../../services/service.ts";
 import type { Ui } from "../../ui/ui.ts";
+import { parseDuration } from "../../util/duration.ts";
 import { decideBinaries } from "../bundle.ts";
 import type { InitContext } from "../init/context.ts";
 import { userPatches } from "../patches.ts";
