@@ -12,10 +12,10 @@ import {
   listTokens,
   publishedKubeconfig,
 } from "../lib/bootstrap/tokens.ts";
-import { defaultToken } from "../lib/config/defaults.ts";
+import type { BootstrapToken } from "../lib/config/kinds/init.ts";
+import { defaultToken } from "../lib/config/kinds/init.ts";
 import { parseFlags } from "../lib/config/load.ts";
 import { ConfigError } from "../lib/config/problems.ts";
-import type { BootstrapToken } from "../lib/config/types.ts";
 import { ADMIN_KUBECONFIG } from "../lib/constants/paths.ts";
 import { TOKEN_PATTERN } from "../lib/constants/tokens.ts";
 import { KubestickError, reason, UsageError } from "../lib/errors.ts";

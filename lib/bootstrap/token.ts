@@ -1,6 +1,6 @@
 import { randomInt } from "node:crypto";
 import { textsOf } from "../api/fields.ts";
-import type { BootstrapToken } from "../config/types.ts";
+import type { BootstrapToken } from "../config/kinds/init.ts";
 import { NAMESPACE_SYSTEM, SECRET_TOKEN_PREFIX, SECRET_TOKEN_TYPE } from "../constants/names.ts";
 import { TOKEN_PATTERN } from "../constants/tokens.ts";
 import { parseDuration } from "../util/duration.ts";

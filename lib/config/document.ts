@@ -60,9 +60,9 @@ export class ConfigDocument {
     return this.startLine;
   }
 
-  /** Whether the document says something at a path. */
-  has(path: string): boolean {
-    return this.#lineOf.has(path);
+  /** The paths at which the document says something, of those that a path with `[]` for every item of a list means. */
+  pathsLike(path: string): string[] {
+    return [...this.#lineOf.keys()].filter((at) => at.replace(/\[\d+\]/g, "[]") === path);
   }
 
   /** Notes a problem at a path of this document. */

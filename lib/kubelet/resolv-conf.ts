@@ -1,5 +1,5 @@
 import { parse } from "yaml";
-import type { ComponentConfig } from "../config/types.ts";
+import type { ComponentConfig } from "../config/kind.ts";
 import { HOST_RESOLV_CONF, KUBELET_CONFIG_FILE, OWN_RESOLV_CONF } from "../constants/paths.ts";
 import type { Files } from "../host/files.ts";
 import {

@@ -1,5 +1,6 @@
 import { dirname } from "node:path";
-import type { HostPathMount, InitConfig } from "../config/types.ts";
+import type { InitConfig } from "../config/init-config.ts";
+import type { HostPathMount } from "../config/kinds/control-plane.ts";
 import { CONTROL_PLANE_TIMEOUT } from "../constants/durations.ts";
 import { ANNOTATION_APISERVER_ENDPOINT, ANNOTATION_ETCD_CLIENT_URLS } from "../constants/names.ts";
 import { KUBERNETES_DIR } from "../constants/paths.ts";

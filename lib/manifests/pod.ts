@@ -1,4 +1,5 @@
-import type { Arg, EnvVar, HostPathMount } from "../config/types.ts";
+import type { HostPathMount } from "../config/kinds/control-plane.ts";
+import type { Arg, EnvVar } from "../config/kinds/fields.ts";
 import { NAMESPACE_SYSTEM } from "../constants/names.ts";
 import { readYaml } from "../yaml/read.ts";
 

@@ -1,6 +1,6 @@
 import type { KeyObject, X509Certificate } from "node:crypto";
 import { join } from "node:path";
-import type { InitConfig } from "../config/types.ts";
+import type { InitConfig } from "../config/init-config.ts";
 import { KubestickError, reason } from "../errors.ts";
 import type { Files } from "../host/files.ts";
 import { parseDuration } from "../util/duration.ts";

@@ -12,7 +12,7 @@ import { newToken, splitToken, tokenSecret } from "../../bootstrap/token.ts";
 import { signClusterInfo } from "../../bootstrap/tokens.ts";
 import { certificateSecret, newCertificateKey, sharedCertificates } from "../../bootstrap/upload-certs.ts";
 import { kubeadmConfigObjects, kubeletConfigObjects } from "../../bootstrap/uploaded-config.ts";
-import type { Taint } from "../../config/types.ts";
+import type { Taint } from "../../config/kinds/fields.ts";
 import { API_CALL_TIMEOUT, UPLOADED_CERTS_TTL } from "../../constants/durations.ts";
 import { LABEL_CONTROL_PLANE, LABEL_EXCLUDE_LB, NAMESPACE_SYSTEM, SECRET_TOKEN_PREFIX } from "../../constants/names.ts";
 import { FLAT, NONE, PROVIDER } from "../../constants/network.ts";
