@@ -1,3 +1,4 @@
+import type { Plain } from "../yaml/plain.ts";
 import type { Given, ObjectSchema } from "./schema.ts";
 
 /** Notes a problem at a path of a document; checks call it once for each thing that is wrong. */
@@ -7,7 +8,7 @@ export type Report = (path: string, message: string) => void;
 export type Slot = "init" | "cluster" | "join" | "kubelet" | "kubeProxy";
 
 /** A component's own configuration as a plain object: the user's, or the one that a cluster keeps, of whatever version. */
-export type ComponentConfig = Record<string, unknown>;
+export type ComponentConfig = Plain;
 
 /** What defaulting needs to know of the host; asked only where the configuration leaves it open. */
 export interface HostDefaults {
@@ -39,7 +40,7 @@ export interface Kind<T = unknown, From = unknown> {
   component?: true;
   noEffect: readonly NoEffect<T>[];
   /** Turns what an older version's document holds into the current version's shape; it may tell other documents' values. */
-  convert?(old: unknown): Partial<Record<Slot, object>>;
+  convert?(old: unknown): Partial<Record<Slot, Plain>>;
   /** Brings what has several ways of writing into the one that the rest works with, in place; `warn` is told of changes. */
   normalize?(given: Given<T>, warn: (message: string) => void): void;
   /** Checks what the schema's types cannot. Runs on what was given, and again once defaults are filled in. */

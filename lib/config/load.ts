@@ -1,4 +1,4 @@
-import { own } from "../yaml/plain.ts";
+import { own, type Plain } from "../yaml/plain.ts";
 import { type ConfigDocument, readDocuments } from "./document.ts";
 import { mergeUnder } from "./fill.ts";
 import type { ComponentConfig, Kind, Report, Slot } from "./kind.ts";
@@ -41,62 +41,61 @@ export interface ParsedConfig extends Documents {
 export function parseConfig(text: string, file: string, command: keyof typeof USED = "init"): ParsedConfig {
   const { documents, problems } = readDocuments(text, file);
   const used = USED[command];
-  const seen = new Set<string>();
-  const sources: Partial<Record<Slot, ConfigDocument>> = {};
-  const values: Partial<Record<Slot, object>> = {};
-  /** What documents of old versions said of others. */
-  const moved: [Slot, object][] = [];
   const warnings: string[] = [];
-  for (const doc of documents) {
-    const name = doc.kind ?? "document";
-    const at = { file, line: doc.startLine, path: name };
-    const kind = kindOf(doc.apiVersion, doc.kind);
-    if (kind !== "foreign" && "wrong" in kind) {
-      problems.push({ ...at, message: kind.wrong });
-      continue;
-    }
-    if (seen.has(name)) {
-      problems.push({ ...at, message: "is given twice; keep one document of each kind" });
-      continue;
-    }
-    seen.add(name);
-    if (kind === "foreign" || !used.includes(kind.slot)) {
-      warnings.push(`${file}:${doc.startLine}: ${name} is not used by ${command} and is ignored`);
-      if (kind !== "foreign") sources[kind.slot] = doc;
-      continue;
-    }
-    sources[kind.slot] = doc;
-    const { [kind.slot]: own, ...others } = readDocument(doc, kind, warnings);
-    values[kind.slot] = own;
-    moved.push(...(Object.entries(others) as [Slot, object][]));
+  const sources: Partial<Record<Slot, ConfigDocument>> = {};
+  const values: Partial<Record<Slot, Plain>> = {};
+  /** What documents of old versions said of others. */
+  const moved: [Slot, Plain][] = [];
+  for (const { doc, kind } of knownDocuments(documents, problems)) {
+    if (kind) sources[kind.slot] = doc;
+    if (kind && used.includes(kind.slot)) {
+      const { [kind.slot]: own, ...others } = readDocument(doc, kind, warnings);
+      values[kind.slot] = own;
+      moved.push(...(Object.entries(others) as [Slot, Plain][]));
+    } else warnings.push(`${file}:${doc.startLine}: ${doc.kind} is not used by ${command} and is ignored`);
   }
-  for (const [slot, under] of moved) values[slot] = mergeUnder({ ...under }, values[slot]);
+  for (const [slot, under] of moved) values[slot] = mergeUnder(under, values[slot]);
   const report =
     (slot: Slot): Report =>
     (path, message) => {
       const { kind } = CURRENT[slot];
-      const doc = sources[slot];
-      if (doc) doc.report(path, message);
-      else problems.push({ file, line: documents[0]?.startLine ?? 1, path: path ? `${kind}.${path}` : kind, message });
+      const line = documents[0]?.startLine ?? 1;
+      if (sources[slot]) sources[slot].report(path, message);
+      else problems.push({ file, line, path: path ? `${kind}.${path}` : kind, message });
     };
   const parsed: ParsedConfig = { ...(values as Documents), warnings, report, problems };
   checkDocuments(parsed);
-  const needed = used.map((slot): Kind => CURRENT[slot]).filter((kind) => !kind.component);
-  if (problems.length === 0 && !needed.some(({ slot }) => values[slot]))
-    problems.push({
-      file,
-      line: 1,
-      path: "document",
-      message: `there is no ${needed.map(({ kind }) => kind).join(" or ")} in it`,
-    });
+  const needed = used.map((slot): Kind => CURRENT[slot]).filter(({ component }) => !component);
+  if (problems.length === 0 && !needed.some(({ slot }) => values[slot])) {
+    const kinds = needed.map(({ kind }) => kind).join(" or ");
+    problems.push({ file, line: 1, path: "document", message: `there is no ${kinds} in it` });
+  }
   return parsed;
 }
 
+/** The documents that say what they are, each kind once, without a kind where it is kubeadm's and not read here. */
+function knownDocuments(documents: ConfigDocument[], problems: Problem[]): { doc: ConfigDocument; kind?: Kind }[] {
+  const seen = new Set<string>();
+  return documents.flatMap((doc) => {
+    const path = doc.kind || "document";
+    const { kind, wrong } = kindOf(doc.apiVersion, doc.kind);
+    const message = wrong ?? (seen.has(path) ? "is given twice; keep one document of each kind" : undefined);
+    if (message !== undefined) {
+      problems.push({ file: doc.file, line: doc.startLine, path, message });
+      return [];
+    }
+    seen.add(path);
+    return [{ doc, kind }];
+  });
+}
+
 /** What a document says of itself, and, where it is of an old version, of others; what is old or does nothing is warned of. */
-function readDocument(doc: ConfigDocument, kind: Kind, warnings: string[]): Partial<Record<Slot, object>> {
+function readDocument(doc: ConfigDocument, kind: Kind, warnings: string[]): Partial<Record<Slot, Plain>> {
   const read = doc.read(kind.schema);
   const { apiVersion: _, kind: __, ...fields } = read;
-  const values = kind.convert?.(fields) ?? { [kind.slot]: kind.component ? read : fields };
+  const values: Partial<Record<Slot, Plain>> = kind.convert?.(fields) ?? {
+    [kind.slot]: kind.component ? read : fields,
+  };
   const warn = (line: number, text: string) => warnings.push(`${doc.file}:${line}: ${kind.kind}${text}`);
   if (kind.convert)
     warn(doc.startLine, ` is ${kind.apiVersion}, which is old; write ${CURRENT[kind.slot].apiVersion.split("/")[1]}`);

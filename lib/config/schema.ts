@@ -65,10 +65,13 @@ type ObjectOf<F, R> = Flat<
 
 /** Anything that YAML has. */
 export const any: Schema = { kind: "any" };
+/** Any string, an empty one too. */
 export const string: Schema<string> = { kind: "string" };
+/** True or false. */
 export const bool: Schema<boolean> = { kind: "bool" };
 /** A whole number of 32 bits. */
 export const int: Schema<number> = { kind: "int" };
+/** A number with or without a fraction. */
 export const number: Schema<number> = { kind: "number" };
 
 /** A string that `check` accepts. */
@@ -80,6 +83,7 @@ export const oneOf = <const T extends string>(...values: T[]): Schema<T> =>
 export const intBetween = (min: number, max: number): Schema<number> => ({ kind: "int", min, max });
 /** A whole number of 64 bits in Go; here, one that a number can hold exactly. */
 export const long = intBetween(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+/** Any number of values of one kind. */
 export const list = <T>(of: Schema<T>): Schema<T[]> => ({ kind: "list", of });
 /** An object with fields of any names, and values of one kind. */
 export const map = <T>(of: Schema<T>): Schema<Record<string, T>> => ({ kind: "map", of });

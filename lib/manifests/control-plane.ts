@@ -42,6 +42,7 @@ export const CA_CERTIFICATE_DIRS = [
 
 /** The static pod components, in the order in which they are written. */
 export const CONTROL_PLANE_COMPONENTS = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"] as const;
+/** A component that runs in a static pod. */
 export type ComponentName = "etcd" | (typeof CONTROL_PLANE_COMPONENTS)[number];
 
 type Component = Omit<StaticPod, "startupMs">;

@@ -18,6 +18,7 @@ export const PATCH_TARGETS = [
   "corednsdeployment",
   "kubeproxydaemonset",
 ] as const;
+/** One of them. */
 export type PatchTarget = (typeof PATCH_TARGETS)[number];
 
 const TYPES = ["json", "merge", "strategic"] as const;
