@@ -93,9 +93,13 @@ export const object = <F extends Fields, R extends keyof F & string = never>(
   required?: readonly R[],
 ): ObjectSchema<ObjectOf<F, R>> => ({ kind: "object", fields, required });
 /** A whole document: an object that says by `apiVersion` and `kind` what it is, which is no part of its value's type. */
-export const document = <F extends Fields>(fields: F): ObjectSchema<ObjectOf<F, never>> => ({
+export const document = <F extends Fields, R extends keyof F & string = never>(
+  fields: F,
+  required?: readonly R[],
+): ObjectSchema<ObjectOf<F, R>> => ({
   kind: "object",
   fields: { apiVersion: string, kind: string, ...fields },
+  required,
 });
 
 /** A Go duration (time.ParseDuration), such as 1h30m. */
