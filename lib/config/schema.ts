@@ -2,7 +2,7 @@ import { durationProblem } from "../util/duration.ts";
 import { timeProblem } from "../util/time.ts";
 
 /** Returns what is wrong with a string, with the fix; undefined when nothing is. */
-export type Check = (value: string) => string | undefined;
+type Check = (value: string) => string | undefined;
 
 /** What can be said of a value of any kind. */
 interface Common {
@@ -37,7 +37,7 @@ declare const TYPE: unique symbol;
 export type Schema<T = unknown> = Shape & { readonly [TYPE]?: T };
 
 /** Schemas of an object's fields. */
-export type Fields = Record<string, Schema>;
+type Fields = Record<string, Schema>;
 /** An object's schema, whose fields can be told. */
 export type ObjectSchema<T = unknown> = Schema<T> & { kind: "object" };
 /** The mark of a schema whose value is always there once defaults are filled in. */

@@ -1,7 +1,7 @@
 import { companionsOf } from "../companions.ts";
 import type { Report } from "../kind.ts";
 import type { ExternalEtcd, LocalEtcd } from "../kinds/control-plane.ts";
-import { removedEtcdFlag } from "../removed.ts";
+import { removedEtcdFlag } from "../removed-flags.ts";
 import type { Given } from "../schema.ts";
 import { checkAltNames } from "./addresses.ts";
 import { checkArgs } from "./component.ts";

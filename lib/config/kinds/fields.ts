@@ -50,7 +50,7 @@ const taint = s.object(
 export type Taint = s.Infer<typeof taint>;
 
 /** What both versions have of a node's registration. */
-export const registration = {
+const registration = {
   name: s.filled(text),
   criSocket: s.filled(text, DEFAULT_CRI_SOCKET),
   /** Undefined means kubeadm's default for the role; an empty list means none. */
