@@ -26,22 +26,3 @@ export function mergeUnder(under: Plain, given: unknown): Plain {
     define(out, key, isPlain(value) ? mergeUnder((own(out, key) ?? {}) as Plain, value) : value);
   return out;
 }
-
-/**
- * The value with every field that Go would write even when unset, keys sorted, as sigs.k8s.io/yaml prints a typed
- * component configuration.
- */
-export function withZeros(value: unknown, schema: Schema): unknown {
-  if (schema.kind === "list" && Array.isArray(value)) return value.map((item) => withZeros(item, schema.of));
-  if (schema.kind !== "object" || value === null || typeof value !== "object") return value;
-  const given = value as Record<string, unknown>;
-  const out: Record<string, unknown> = {};
-  const keys = new Set([...Object.keys(schema.fields), ...Object.keys(given)]);
-  for (const key of [...keys].sort()) {
-    const field = own(schema.fields, key);
-    const set = own(given, key);
-    if (set !== undefined && set !== null) define(out, key, field ? withZeros(set, field) : set);
-    else if (field?.zero !== undefined) define(out, key, withZeros(field.zero, field));
-  }
-  return out;
-}
