@@ -2,8 +2,8 @@ import { realpathSync } from "node:fs";
 import { resolve } from "node:path";
 import { newToken } from "../lib/bootstrap/token.ts";
 import { applyBundleDefaults } from "../lib/bundle/defaults.ts";
-import { initConfig, type ParsedConfig, parseConfig, parseFlags } from "../lib/config/load.ts";
-import type { ClusterConfiguration } from "../lib/config/types.ts";
+import { initConfig } from "../lib/config/init-config.ts";
+import { type ParsedConfig, parseConfig, parseFlags } from "../lib/config/load.ts";
 import { POD_SUBNET } from "../lib/constants/network.ts";
 import { KubestickError, reason, UsageError } from "../lib/errors.ts";
 import { type HostFacts, readFacts, requireAdvertiseAddress, requireNodeName } from "../lib/host/facts.ts";
@@ -109,7 +109,7 @@ function applyPodSubnet(parsed: ParsedConfig): void {
   if (networking?.podSubnet || networking?.serviceSubnet?.includes(":")) return;
   parsed.cluster = {
     ...parsed.cluster,
-    networking: { ...networking, podSubnet: POD_SUBNET } as ClusterConfiguration["networking"],
+    networking: { ...networking, podSubnet: POD_SUBNET },
   };
 }
 

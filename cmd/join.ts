@@ -1,6 +1,6 @@
+import type { JoinConfiguration } from "../lib/config/kinds/join.ts";
 import { type ParsedConfig, parseConfig, parseFlags } from "../lib/config/load.ts";
 import { ConfigError } from "../lib/config/problems.ts";
-import type { JoinConfiguration } from "../lib/config/types.ts";
 import { UsageError } from "../lib/errors.ts";
 import { readFacts } from "../lib/host/facts.ts";
 import { Files } from "../lib/host/files.ts";

@@ -12,11 +12,10 @@ import {
   listTokens,
   publishedKubeconfig,
 } from "../lib/bootstrap/tokens.ts";
-import { defaultToken } from "../lib/config/defaults.ts";
+import type { BootstrapToken } from "../lib/config/kinds/init.ts";
+import { defaultToken } from "../lib/config/kinds/init.ts";
 import { parseFlags } from "../lib/config/load.ts";
 import { ConfigError } from "../lib/config/problems.ts";
-import { formatDuration } from "../lib/config/schema.ts";
-import type { BootstrapToken } from "../lib/config/types.ts";
 import { ADMIN_KUBECONFIG } from "../lib/constants/paths.ts";
 import { TOKEN_PATTERN } from "../lib/constants/tokens.ts";
 import { KubestickError, reason, UsageError } from "../lib/errors.ts";
@@ -26,6 +25,7 @@ import { caPin } from "../lib/pki/certificate.ts";
 import { readCertificates } from "../lib/pki/pem.ts";
 import { formatTable } from "../lib/ui/table.ts";
 import { printJson, printText } from "../lib/ui/ui.ts";
+import { formatDuration } from "../lib/util/duration.ts";
 import { type Flag, GLOBAL_FLAGS, listValue } from "./flags.ts";
 import { durationFlag } from "./init-flags.ts";
 

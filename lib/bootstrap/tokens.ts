@@ -3,7 +3,7 @@ import type { Cluster } from "../api/cluster.ts";
 import { textsOf } from "../api/fields.ts";
 import { role, roleBinding } from "../api/rbac.ts";
 import { type KubeObject, objectPath } from "../api/resources.ts";
-import type { BootstrapToken } from "../config/types.ts";
+import type { BootstrapToken } from "../config/kinds/init.ts";
 import {
   CM_CLUSTER_INFO,
   NAMESPACE_PUBLIC,

@@ -1,4 +1,6 @@
-import type { ComponentConfig, NodeRegistration } from "../config/types.ts";
+import type { ComponentConfig } from "../config/kind.ts";
+import type { NodeRegistration } from "../config/kinds/fields.ts";
+import { documentText } from "../config/write.ts";
 import {
   CGROUP_ROOT_PREFIX,
   KUBELET_CONFIG_FILE,
@@ -21,7 +23,6 @@ import { clusterDns } from "../kubelet/resolv-conf.ts";
 import { applyPatches, type Patch } from "../manifests/patches.ts";
 import { kubeletService, type ServiceManagerControl } from "../services/service.ts";
 import type { Ui } from "../ui/ui.ts";
-import { sortedYaml } from "../yaml/write.ts";
 import { startServiceRoutes } from "./network.ts";
 
 /** The node that a kubelet is started on: init's and join's contexts both are one. */
@@ -74,8 +75,8 @@ export async function startKubelet(
       KUBELET_FLAGS_FILE,
       kubeletFlags(node, ctx.facts.hostname, { registerTaints: options.registerTaints, nodeIp: flag?.value }),
     ],
-    [KUBELET_INSTANCE_CONFIG_FILE, sortedYaml(instance)],
-    [KUBELET_CONFIG_FILE, sortedYaml(local)],
+    [KUBELET_INSTANCE_CONFIG_FILE, documentText(instance)],
+    [KUBELET_CONFIG_FILE, documentText(local)],
   ];
   // The mark outlives a crash between writing and restarting, so that a kubelet never goes on with an old configuration.
   if (wanted.some(([path, text]) => ctx.files.readText(path) !== text)) ctx.files.write(KUBELET_RESTART_MARK, "");

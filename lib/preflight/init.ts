@@ -1,4 +1,4 @@
-import type { InitConfig } from "../config/types.ts";
+import type { InitConfig } from "../config/init-config.ts";
 import { FLAT } from "../constants/network.ts";
 import { MANIFESTS_DIR } from "../constants/paths.ts";
 import { KUBELET_PORT } from "../constants/ports.ts";

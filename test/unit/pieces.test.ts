@@ -5,7 +5,7 @@ import type { Decision } from "../../lib/binaries/install.ts";
 import { signDetached, verifyDetached } from "../../lib/bootstrap/jws.ts";
 import { newToken, signingToken, splitToken, tokenSecret } from "../../lib/bootstrap/token.ts";
 import { newCertificateKey, openCertificate, sealCertificate } from "../../lib/bootstrap/upload-certs.ts";
-import { defaultToken } from "../../lib/config/defaults.ts";
+import { defaultToken } from "../../lib/config/kinds/init.ts";
 import { KubestickError } from "../../lib/errors.ts";
 import { parseResolvConf } from "../../lib/host/resolv-conf.ts";
 import { fitKubeletConfig, kubeletConfig } from "../../lib/kubelet/config.ts";

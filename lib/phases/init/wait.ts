@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici/index.js";
-import { formatDuration, parseDuration } from "../../config/schema.ts";
 import { CONTROL_PLANE_TIMEOUT, KUBELET_HEALTH_TIMEOUT } from "../../constants/durations.ts";
 import { KUBE_CONTROLLER_MANAGER_PORT, KUBE_SCHEDULER_PORT } from "../../constants/ports.ts";
 import { KubestickError, reason } from "../../errors.ts";
@@ -9,6 +8,7 @@ import { within } from "../../host/within.ts";
 import { probeOf } from "../../manifests/probe.ts";
 import { joinHostPort } from "../../net/ip.ts";
 import { describeContainer, lastWords } from "../../runtime/diagnose.ts";
+import { formatDuration, parseDuration } from "../../util/duration.ts";
 import type { Phase } from "../runner.ts";
 import type { InitContext } from "./context.ts";
 import { endStalePods } from "./stale-pods.ts";

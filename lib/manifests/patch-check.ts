@@ -1,5 +1,5 @@
 import { readDocuments } from "../config/document.ts";
-import { kubeletSchema } from "../config/kubelet-schema.ts";
+import { kubelet } from "../config/kinds/kubelet.ts";
 import { isPlain, type Plain } from "../yaml/plain.ts";
 import { writeYaml } from "../yaml/write.ts";
 
@@ -42,7 +42,7 @@ export function notAString(value: unknown, field = "", path = ""): string | unde
 export function brokenKubeletConfiguration(before: Plain, patched: Plain): string | undefined {
   const problems = (value: Plain) => {
     const read = readDocuments(writeYaml(value), "", Number.POSITIVE_INFINITY);
-    read.documents[0]?.read(kubeletSchema);
+    read.documents[0]?.read(kubelet.schema);
     return read.problems.map(({ path, message }) => `${path}: ${message}`);
   };
   const known = new Set(problems(before));

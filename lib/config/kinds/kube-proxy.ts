@@ -1,20 +1,20 @@
-import { logging } from "./kubelet-schema.ts";
-import * as s from "./schema.ts";
+import { KUBE_PROXY_MODE_VERSION } from "../../constants/versions.ts";
+import { parseIp } from "../../net/ip.ts";
+import { isSince } from "../../util/version.ts";
+import { checkCidrs } from "../checks/addresses.ts";
+import type { ComponentConfig, Kind } from "../kind.ts";
+import * as s from "../schema.ts";
+import { logging } from "./logging.ts";
 
-/**
- * kubeproxy.config.k8s.io/v1alpha1 KubeProxyConfiguration (Kubernetes v1.36, staging/src/k8s.io/kube-proxy/config).
- * Nearly all of its Go fields lack `omitempty`, so nearly all are serialized when unset; null stands for a nil pointer.
- */
+// Nearly all of the Go fields lack `omitempty`, so nearly all are serialized when unset; null stands for a nil pointer.
 // An empty string is what is not given.
 const str = s.zero(s.optional(s.string), "");
 const bool = s.zero(s.bool, false);
 const d = s.zero(s.duration, "0s");
-const nullable = (schema: s.Schema): s.Schema => s.zero(schema, null);
+const nullable = <T>(schema: s.Schema<T>) => s.zero(schema, null);
 const sync = { syncPeriod: d, minSyncPeriod: d };
 
-export const kubeProxySchema = s.object({
-  apiVersion: s.string,
-  kind: s.string,
+const schema = s.document({
   featureGates: s.map(s.bool),
   clientConnection: s.zero(
     s.object({
@@ -83,3 +83,44 @@ export const kubeProxySchema = s.object({
   portRange: str,
   windowsRunAsService: s.bool,
 });
+
+/** What kube-proxy's defaults are made from. */
+interface KubeProxyDefaults {
+  networking: { podSubnet?: string };
+  kubernetesVersion: string;
+  /** The API server's. */
+  advertiseAddress: string;
+}
+
+/** kubeproxy.config.k8s.io/v1alpha1 KubeProxyConfiguration (Kubernetes v1.36, staging/src/k8s.io/kube-proxy/config). */
+export const kubeProxy: Kind<ComponentConfig, KubeProxyDefaults> = {
+  apiVersion: "kubeproxy.config.k8s.io/v1alpha1",
+  kind: "KubeProxyConfiguration",
+  slot: "kubeProxy",
+  schema,
+  component: true,
+  noEffect: [],
+  validate: ({ clusterCIDR }: s.Given<s.Infer<typeof schema>>, report) => {
+    checkCidrs(clusterCIDR, "clusterCIDR", report);
+  },
+  defaults,
+};
+
+/** What kubeadm sets for every kube-proxy of a cluster (kubeadm componentconfigs/kubeproxy.go). */
+function defaults(
+  given: ComponentConfig,
+  { networking, kubernetesVersion, advertiseAddress }: KubeProxyDefaults,
+): ComponentConfig {
+  // Empty is what is not given, and from some version on kubeadm writes the mode out.
+  const mode = given["mode"] || (isSince(kubernetesVersion, KUBE_PROXY_MODE_VERSION) ? "iptables" : undefined);
+  return {
+    bindAddress: parseIp(advertiseAddress)?.family === 6 ? "::" : "0.0.0.0",
+    clusterCIDR: networking.podSubnet ?? "",
+    ...given,
+    ...(mode ? { mode } : {}),
+    clientConnection: {
+      kubeconfig: "/var/lib/kube-proxy/kubeconfig.conf",
+      ...(given["clientConnection"] as ComponentConfig | undefined),
+    },
+  };
+}

@@ -1,30 +1,17 @@
-import * as s from "./schema.ts";
+import { MANIFESTS_DIR } from "../../constants/paths.ts";
+import { KUBELET_HEALTHZ_PORT } from "../../constants/ports.ts";
+import { indexedIp, isDnsSubdomain, parseCidr, parseIp } from "../../net/ip.ts";
+import { mergeUnder } from "../fill.ts";
+import type { ComponentConfig, Kind, Report } from "../kind.ts";
+import * as s from "../schema.ts";
+import { logging } from "./logging.ts";
 
-/**
- * kubelet.config.k8s.io/v1beta1 KubeletConfiguration (Kubernetes v1.36, staging/src/k8s.io/kubelet/config/v1beta1).
- * `d` marks the durations, which are serialized even when they are zero.
- */
+/** A duration that is serialized even when it is zero. */
 const d = s.zero(s.duration, "0s");
 /** An empty string is not given, as to kubeadm's defaults; only `resolvConf`, a pointer in Go, says with it that there is none. */
 const text = s.optional(s.string);
-const oneOf = (...values: string[]) => s.optional(s.oneOf(...values));
+const oneOf = <const T extends string>(...values: T[]) => s.optional(s.oneOf(...values));
 const strings = s.list(s.string);
-const options = {
-  infoBufferSize: s.zero(s.any, "0"),
-  splitStream: s.bool,
-};
-
-/** LoggingConfiguration of k8s.io/component-base, shared by the kubelet and kube-proxy. */
-export const logging = s.zero(
-  s.object({
-    format: s.string,
-    flushFrequency: s.zero(s.any, 0),
-    verbosity: s.zero(s.int, 0),
-    vmodule: s.list(s.object({ filePattern: s.string, verbosity: s.int })),
-    options: s.zero(s.object({ text: s.zero(s.object(options), {}), json: s.zero(s.object(options), {}) }), {}),
-  }),
-  {},
-);
 
 const taint = s.object({
   key: s.zero(s.string, ""),
@@ -33,9 +20,7 @@ const taint = s.object({
   timeAdded: s.time,
 });
 
-export const kubeletSchema = s.object({
-  apiVersion: s.string,
-  kind: s.string,
+const schema = s.document({
   enableServer: s.bool,
   staticPodPath: text,
   podLogsDir: text,
@@ -177,3 +162,67 @@ export const kubeletSchema = s.object({
   failCgroupV1: s.bool,
   userNamespaces: s.object({ idsPerPod: s.long }),
 });
+
+/** A kubelet's configuration (Kubernetes v1.36, staging/src/k8s.io/kubelet/config/v1beta1). */
+type Kubelet = s.Given<s.Infer<typeof schema>>;
+
+/** What a kubelet's defaults are made from. */
+interface KubeletDefaults {
+  networking: { serviceSubnet: string; dnsDomain: string };
+  certificatesDir: string;
+}
+
+/** kubelet.config.k8s.io/v1beta1 KubeletConfiguration. */
+export const kubelet: Kind<ComponentConfig, KubeletDefaults> = {
+  apiVersion: "kubelet.config.k8s.io/v1beta1",
+  kind: "KubeletConfiguration",
+  slot: "kubelet",
+  schema,
+  component: true,
+  noEffect: [],
+  validate,
+  defaults,
+};
+
+/** Checks what a kubelet is told of the cluster's DNS; the rest is the kubelet's to judge. */
+function validate({ clusterDNS, clusterDomain }: Kubelet, report: Report): void {
+  for (const [i, address] of (clusterDNS ?? []).entries()) {
+    if (!parseIp(address)) report(`clusterDNS[${i}]`, `${JSON.stringify(address)} must be an IP address`);
+  }
+  if (clusterDomain && !isDnsSubdomain(clusterDomain))
+    report("clusterDomain", `${JSON.stringify(clusterDomain)} must be a DNS domain`);
+}
+
+/** The cluster DNS Service's addresses: the tenth of each service network (kubeadm constants.GetDNSIP). */
+export const dnsAddresses = ({ serviceSubnet }: { serviceSubnet: string }): string[] =>
+  serviceSubnet.split(",").map((subnet) => indexedIp(parseCidr(subnet)!, 10)!);
+
+/**
+ * Swap can be switched on at any time (zram when a board boots, a swap file), and a kubelet that minds does not start
+ * again then. Pods get none of it (memorySwap, NoSwap), so that it does no harm.
+ */
+export const FAIL_SWAP_ON = false;
+
+/** What kubeadm sets for every kubelet of a cluster (kubeadm componentconfigs/kubelet.go), but for `failSwapOn`. */
+function defaults(given: ComponentConfig, { networking, certificatesDir }: KubeletDefaults): ComponentConfig {
+  return {
+    staticPodPath: MANIFESTS_DIR,
+    clusterDNS: dnsAddresses(networking),
+    clusterDomain: networking.dnsDomain,
+    cgroupDriver: "systemd",
+    failSwapOn: FAIL_SWAP_ON,
+    healthzBindAddress: "127.0.0.1",
+    healthzPort: KUBELET_HEALTHZ_PORT,
+    rotateCertificates: true,
+    ...given,
+    authentication: mergeUnder(
+      {
+        anonymous: { enabled: false },
+        webhook: { enabled: true },
+        x509: { clientCAFile: `${certificatesDir}/ca.crt` },
+      },
+      given["authentication"],
+    ),
+    authorization: mergeUnder({ mode: "Webhook" }, given["authorization"]),
+  };
+}
