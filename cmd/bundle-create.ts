@@ -19,7 +19,7 @@ import { writeWhole } from "../lib/host/new-file.ts";
 import { readPlainText } from "../lib/host/plain-file.ts";
 import { removeTree } from "../lib/host/remove.ts";
 import { Downloader } from "../lib/net/download.ts";
-import { Credentials } from "../lib/oci/credentials.ts";
+import { RegistryCredentials } from "../lib/oci/credentials.ts";
 import { parseReference } from "../lib/oci/reference.ts";
 import { parseMirrors, Registry } from "../lib/oci/registry.ts";
 import { Staging } from "../lib/oci/staging.ts";
@@ -228,7 +228,7 @@ function openRegistry(given: Given): Registry {
   const named = given.get("registry-config");
   // A file that was named is wrong at once, the user's own only when it is needed.
   const read = (files: string[]) =>
-    files.reduce((all, file) => all.add(readText(file, MAX_CREDENTIALS_BYTES), file), new Credentials());
+    files.reduce((all, file) => all.add(readText(file, MAX_CREDENTIALS_BYTES), file), new RegistryCredentials());
   let credentials = named === undefined ? undefined : read([named]);
   const mirrors = parseMirrors(listValue(given, "registry-mirror"));
   return new Registry(new Downloader(listValue(given, "insecure-registry")), {

@@ -16,7 +16,7 @@ export const canonicalHost = (host: string): string => (DOCKER_HUB_NAMES.include
 const keyOf = (host: string) => canonicalHost(host.toLowerCase());
 
 /** The credentials of a Docker configuration file (`auths`), as docker, podman and skopeo write and read them. */
-export class Credentials {
+export class RegistryCredentials {
   readonly #logins = new Map<string, Login>();
   /** Registries that the file has no password for, and where it is instead. */
   readonly #elsewhere = new Map<string, string>();

@@ -9,7 +9,7 @@ import {
 } from "../constants/oci.ts";
 import { KubestickError, UsageError } from "../errors.ts";
 import { abandon, type Downloader, type Get, HttpError, isLocal } from "../net/download.ts";
-import { type Credentials, canonicalHost, type Login } from "./credentials.ts";
+import { canonicalHost, type Login, type RegistryCredentials } from "./credentials.ts";
 import { type Descriptor, describe, digestOf, parseObject } from "./descriptor.ts";
 import { oldSchema } from "./layout-reader.ts";
 import { LIMITS } from "./limits.ts";
@@ -22,7 +22,7 @@ const MAX_TOKEN_BYTES = 1024 * 1024;
 /** Where registries really are, by host, and how to log in; credentials are read when a registry first asks for some. */
 export interface RegistryOptions {
   mirrors: Map<string, string>;
-  credentials: () => Credentials;
+  credentials: () => RegistryCredentials;
 }
 
 /** Reads a `--registry-mirror` list: `host=URL` each, or a URL alone for every registry (key `*`). Throws UsageError. */
