@@ -1,4 +1,5 @@
 import { KubestickError } from "../errors.ts";
+import type { Region } from "../host/region.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import {
   imageBlobs,
@@ -8,8 +9,8 @@ import {
   type LayoutManifest,
   readLayout,
 } from "../oci/layout.ts";
-import { openBundleFile, type Region } from "../oci/region.ts";
 import { TarStore, verifiedChunks } from "../oci/store.ts";
+import { openBundleFile } from "./payload.ts";
 
 /** An open bundle: what it holds, listed and checked except for the bytes of layers and binaries. */
 export class Bundle implements Layout {
@@ -104,7 +105,12 @@ export class Bundle implements Layout {
     );
   }
 
+  /** Closes its file. */
   close(): void {
     this.region.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }

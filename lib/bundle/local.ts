@@ -4,15 +4,16 @@ import { HOST_BINARY_KINDS } from "../constants/host-binaries.ts";
 import { LAYOUT_FILE } from "../constants/oci.ts";
 import { KubestickError, reason } from "../errors.ts";
 import { readPlainText } from "../host/plain-file.ts";
+import { Region } from "../host/region.ts";
 import { compression } from "../oci/compression.ts";
 import { openDockerArchive } from "../oci/docker-archive.ts";
 import { EMPTY_LAYOUT, type Layout, type LayoutBinary, readLayout } from "../oci/layout.ts";
 import { LIMITS } from "../oci/limits.ts";
-import { inspectExecutable, openBundleFile, Region } from "../oci/region.ts";
 import { type BlobStore, DirectoryStore, TarStore } from "../oci/store.ts";
 import { indexTar } from "../oci/tar.ts";
 import { BLOCK, isTarHeader } from "../oci/tar-header.ts";
-import { elfArchitecture } from "../oci/trailer.ts";
+import { ELF_HEAD_BYTES, elfArchitecture } from "./elf.ts";
+import { inspectExecutable, openBundleFile } from "./payload.ts";
 
 /** Images and binaries that lie on this machine. */
 export interface LocalContent {
@@ -117,18 +118,9 @@ function nothing(path: string, why: string): LocalContent {
 
 /** Whether a file is neither a tar, nor a compressed one, nor an executable with a bundle: a text, a checksum, a program. */
 function isOther(path: string): boolean {
-  const region = openRegion(path);
-  try {
-    const head = region.read(0, BLOCK);
-    return !isTarHeader(head) && compression(head) === undefined && !inspectExecutable(path).hasBundle;
-  } finally {
-    region.close();
-  }
-}
-
-function openRegion(path: string): Region {
-  const fd = tryRead(path, () => fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK));
-  return new Region(fd, path, 0, fs.fstatSync(fd).size);
+  using region = Region.open(path);
+  const head = region.read(0, BLOCK);
+  return !isTarHeader(head) && compression(head) === undefined && !inspectExecutable(path).hasBundle;
 }
 
 function isSkopeoDirectory(path: string): boolean {
@@ -163,16 +155,16 @@ function publishedBinary(path: string, kubernetesVersion: string | undefined): L
     ({ name, archive }) => archive === /\.t(ar\.)?gz$/.test(title) && new RegExp(`^${name}(?![a-z]|-shim)`).test(title),
   );
   if (!kind) return undefined;
-  const region = openRegion(path);
+  const region = Region.open(path);
   const size = region.length;
-  const arch = kind.archive ? /(amd64|arm64)/.exec(title)?.[1] : elfArchitecture(region.read(0, 20));
+  const arch = kind.archive ? /(amd64|arm64)/.exec(title)?.[1] : elfArchitecture(region.read(0, ELF_HEAD_BYTES));
   if (!arch) {
     region.close();
     return undefined;
   }
   const own = kind.name.startsWith("kube") ? kubernetesVersion : undefined;
   const version = /v?(\d+\.\d+\.\d+(?:-(?:rc|alpha|beta)\.\d+)?)/.exec(title.replace(/linux-(amd64|arm64)/, ""))?.[1];
-  const blob = { mediaType: "", digest: `sha256:${region.sha256(0, size)}`, size };
+  const blob = { mediaType: "", digest: `sha256:${region.sha256()}`, size };
   const entry: LayoutBinary = {
     name: kind.name,
     version: version ? `v${version}` : (own ?? "unknown"),
@@ -186,7 +178,7 @@ function publishedBinary(path: string, kubernetesVersion: string | undefined): L
       path,
       file: () => undefined,
       size: (digest) => (digest === blob.digest ? size : undefined),
-      chunks: () => region.chunks(0, size),
+      chunks: () => region.chunks(),
     },
     layout: { ...EMPTY_LAYOUT, binaries: [entry], blobs: [blob] },
   };

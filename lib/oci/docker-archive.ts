@@ -1,12 +1,12 @@
 import { posix } from "node:path";
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../constants/oci.ts";
 import { KubestickError } from "../errors.ts";
+import type { Region } from "../host/region.ts";
 import { compression } from "./compression.ts";
 import { type Descriptor, describe, objectList, parseJson, parseObject } from "./descriptor.ts";
 import { EMPTY_LAYOUT, type Layout, type LayoutImage } from "./layout.ts";
 import { LIMITS } from "./limits.ts";
 import { normalName } from "./reference.ts";
-import type { Region } from "./region.ts";
 import type { BlobStore } from "./store.ts";
 import { indexTar, type TarEntry } from "./tar.ts";
 

@@ -5,9 +5,9 @@ import { Readable } from "node:stream";
 import { BLOBS_DIR, type INDEX_FILE, type LAYOUT_FILE } from "../constants/oci.ts";
 import { DISK_HINTS, errno, KubestickError, reason } from "../errors.ts";
 import { PlainFileError, readPlainFile } from "../host/plain-file.ts";
+import { Region } from "../host/region.ts";
 import { type Descriptor, digestHex } from "./descriptor.ts";
 import { LIMITS } from "./limits.ts";
-import { Region } from "./region.ts";
 import { indexTar, type TarEntry } from "./tar.ts";
 
 /** Blobs by digest, and the two files beside them: an OCI image layout, wherever it lies. */
@@ -143,19 +143,8 @@ export class DirectoryStore implements BlobStore {
   }
 
   *chunks(digest: string): Generator<Buffer> {
-    const path = this.#blob(digest);
-    let fd: number;
-    try {
-      fd = fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
-    } catch (error) {
-      throw cannotRead(path, error);
-    }
-    try {
-      const { size } = fs.fstatSync(fd);
-      yield* new Region(fd, path, 0, size).chunks(0, size);
-    } finally {
-      fs.closeSync(fd);
-    }
+    using file = Region.open(this.#blob(digest));
+    yield* file.chunks();
   }
 
   #blob(digest: string): string {

@@ -1,5 +1,5 @@
 import { Header } from "tar";
-import type { Region } from "./region.ts";
+import type { Region } from "../host/region.ts";
 import { BLOCK, TarHeaders, type TarMember, tarError } from "./tar-header.ts";
 
 /** A member of a tar, and where its bytes lie in the region. */

@@ -1,8 +1,9 @@
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import type { Bundle } from "../bundle/bundle.ts";
+import { inspectExecutable } from "../bundle/payload.ts";
 import { readPlainText } from "../host/plain-file.ts";
-import { inspectExecutable, Region } from "../oci/region.ts";
+import { sha256OfFile } from "../host/region.ts";
 import { formatSums, isSigned, PUBLIC_KEY_FILE, parseSums, SIGNATURE_FILE, SUMS_FILE } from "../release/sums.ts";
 
 /** What is offered besides the registry: a stretch of a file in bytes (the whole without `end`), or a text. */
@@ -24,7 +25,7 @@ export function offerFiles(bundle: Bundle, executable?: { path: string; arch: st
   const files: Record<string, Offered> = {
     "bundle.tar": {
       ...extent,
-      sha256: region.sha256(0, region.length),
+      sha256: region.sha256(),
       description: `the bundle for Kubernetes ${bundle.kubernetesVersion ?? "(not said)"}, ${bundle.architectures.join(", ")}`,
     },
   };
@@ -32,12 +33,12 @@ export function offerFiles(bundle: Bundle, executable?: { path: string; arch: st
     const { path, arch } = executable;
     const whole = fs.statSync(path).size;
     const { executableBytes, hasBundle } = inspectExecutable(path);
-    const bare = digest(path, executableBytes);
+    const bare = sha256OfFile(path, executableBytes);
     files["kubestick"] = {
       path,
       start: 0,
       end: whole,
-      sha256: hasBundle ? digest(path, whole) : bare,
+      sha256: hasBundle ? sha256OfFile(path, whole) : bare,
       description: `this executable, for ${arch}${hasBundle ? ", with its bundle" : ""}`,
     };
     const release = readRelease(dirname(path), bare);
@@ -76,14 +77,5 @@ function readRelease(directory: string, sha256: string): { name: string; files: 
     };
   } catch {
     return undefined;
-  }
-}
-
-function digest(path: string, length: number): string {
-  const region = new Region(fs.openSync(path, "r"), path, 0, length);
-  try {
-    return region.sha256(0, length);
-  } finally {
-    region.close();
   }
 }

@@ -15,9 +15,9 @@ import {
 } from "../../lib/constants/oci.ts";
 import { KubestickError } from "../../lib/errors.ts";
 import { tryRun } from "../../lib/host/process.ts";
+import { Region } from "../../lib/host/region.ts";
 import { digestOf } from "../../lib/oci/descriptor.ts";
 import { openDockerArchive } from "../../lib/oci/docker-archive.ts";
-import { Region } from "../../lib/oci/region.ts";
 import { KUBESTICK } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
 import { kubestickHere } from "../support/here.ts";
@@ -149,7 +149,7 @@ test("10,000 mutated bundles and archives: refused or read, never a crash, nothi
     fs.writeFileSync(path, input);
     try {
       if (base === docker) {
-        const region = new Region(fs.openSync(path, "r"), path, 0, input.length);
+        const region = Region.open(path);
         try {
           openDockerArchive(region);
         } finally {
