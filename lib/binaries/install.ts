@@ -1,6 +1,5 @@
 import * as fs from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { Bundle } from "../bundle/bundle.ts";
 import { HOST_BINARY_KINDS, type HostBinaryKind } from "../constants/host-binaries.ts";
 import { CNI_BIN_DIR, FALLBACK_BIN_DIR, LOCAL_BIN_DIR } from "../constants/paths.ts";
 import { KUBELET_SKEW_MINORS, MINIMUM_CONTAINERD_VERSION } from "../constants/versions.ts";
@@ -8,15 +7,15 @@ import { KubestickError } from "../errors.ts";
 import { findProgram } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
 import { type Output, tryRun, tryRunAside } from "../host/process.ts";
-import type { LayoutBinary } from "../oci/layout.ts";
 import { compareVersions, parseVersion } from "../util/version.ts";
+import type { HostBinary, HostBinarySource } from "./host-binary.ts";
 import { readInstalled, writeInstalled } from "./installed.ts";
 import { unpackBinary } from "./unpack.ts";
 
 /** What is to be done about one host binary, and why. */
 export interface Decision {
   kind: HostBinaryKind;
-  binary: LayoutBinary;
+  binary: HostBinary;
   action: "install" | "keep" | "refuse";
   why: string;
   /** Where its programs are to go. */
@@ -75,13 +74,13 @@ export function unsuitable(name: string, version: string | undefined, kubernetes
  * bundle; keep what is there and will do; refuse where somebody else's will not do, unless `force`.
  */
 export function planBinaries(
-  bundle: Pick<Bundle, "binaries">,
+  source: Pick<HostBinarySource, "binaries">,
   options: { arch: string; kubernetesVersion: string; force: boolean; files: Files; look?: typeof lookAt },
 ): Decision[] {
   const installed = readInstalled(options.files);
   const look = options.look ?? lookAt;
   return HOST_BINARY_KINDS.flatMap((kind) => {
-    const binary = bundle.binaries.find((b) => b.name === kind.name && b.arch === options.arch);
+    const binary = source.binaries.find((b) => b.name === kind.name && b.arch === options.arch);
     if (!binary) return [];
     const decide = (
       action: Decision["action"],
@@ -133,7 +132,11 @@ export function refuseForeign(decisions: Decision[]): void {
 }
 
 /** Installs one host binary as decided, and notes it. Gives the paths written. Throws KubestickError. */
-export async function installBinary(bundle: Bundle, decision: Decision, files: Files): Promise<string[]> {
+export async function installBinary(
+  source: Pick<HostBinarySource, "store">,
+  decision: Decision,
+  files: Files,
+): Promise<string[]> {
   const { kind, binary, directory, leave } = decision;
   const onHost = (path: string) => (files.root === "/" ? path : path.slice(files.root.length));
   const note = (paths: string[], digest: string) =>
@@ -142,7 +145,7 @@ export async function installBinary(bundle: Bundle, decision: Decision, files: F
       [kind.name]: { version: binary.version, digest, files: paths.map(onHost) },
     });
   const written = await unpackBinary(
-    bundle.store,
+    source.store,
     binary,
     kind,
     (program) => (leave.has(program) ? undefined : files.real(join(directory, program))),
@@ -167,8 +170,8 @@ function defaultDirectory(kind: HostBinaryKind): string {
 }
 
 /** The names of the host binaries that a control plane or worker cannot do without and a bundle lacks for an architecture. */
-export function missingBinaries(bundle: Pick<Bundle, "binaries">, arch: string): string[] {
+export function missingBinaries(source: Pick<HostBinarySource, "binaries">, arch: string): string[] {
   return ["containerd", "runc", "kubelet"].filter(
-    (name) => !bundle.binaries.some((b) => b.name === name && b.arch === arch),
+    (name) => !source.binaries.some((b) => b.name === name && b.arch === arch),
   );
 }

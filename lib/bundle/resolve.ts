@@ -4,7 +4,9 @@ import { COMPANIONS } from "../constants/upstream.ts";
 import { DEFAULT_IMAGE_REPOSITORY } from "../constants/versions.ts";
 import { KubestickError, UsageError } from "../errors.ts";
 import type { Downloader } from "../net/download.ts";
-import { type Descriptor, parseObject, readDescriptor } from "../oci/descriptor.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import { parseObject } from "../oci/json.ts";
+import { readManifest } from "../oci/manifest.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { Registry } from "../oci/registry.ts";
 import { parseVersion } from "../util/version.ts";
@@ -103,7 +105,7 @@ async function singleManifest(
   descriptor: Descriptor,
   data: Buffer,
 ): Promise<Record<string, Descriptor>> {
-  const config = readDescriptor(parseObject(data, name)["config"], `the config of ${name}`);
+  const { config } = readManifest(parseObject(data, name), name);
   return { [await registry.architecture(name, config)]: descriptor };
 }
 

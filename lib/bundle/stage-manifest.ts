@@ -1,13 +1,15 @@
 import { INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX, OCI_MANIFEST } from "../constants/oci.ts";
 import { KubestickError } from "../errors.ts";
 import { HttpError } from "../net/download.ts";
-import { type Descriptor, objectList, parseObject, readDescriptor } from "../oci/descriptor.ts";
-import type { LayoutImage } from "../oci/layout.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { Image } from "../oci/image.ts";
+import { parseObject } from "../oci/json.ts";
 import { LIMITS } from "../oci/limits.ts";
+import { readIndex, readManifest } from "../oci/manifest.ts";
 import { choosePlatforms } from "../oci/platform.ts";
 import type { Registry } from "../oci/registry.ts";
 import type { Staging } from "../oci/staging.ts";
-import { MAX_JSON_BYTES, readJsonBlob } from "../oci/store.ts";
+import { readJsonBlob } from "../oci/store.ts";
 import type { LocalContent } from "./local.ts";
 import type { LockedImage } from "./lock.ts";
 
@@ -31,28 +33,27 @@ export function notLocal(what: string): KubestickError {
  * An image's manifest for an architecture, staged and read: the one that the lock pins, or the one that its pinned index
  * names. Everything is verified by its digest. Throws KubestickError.
  */
-export async function stageManifest(image: LockedImage, arch: string, sources: ManifestSources): Promise<LayoutImage> {
+export async function stageManifest(image: LockedImage, arch: string, sources: ManifestSources): Promise<Image> {
   const { name } = image;
   const pinned = image.manifests[arch] ?? (await fromIndex(image, arch, sources));
   const data = await stageJson(name, pinned, sources);
-  const said = parseObject(data, name)["mediaType"];
+  const parsed = parseObject(data, name);
+  const said = parsed["mediaType"];
   // Docker's manifests all say what they are; OCI's need not.
   const mediaType = pinned.mediaType ?? (typeof said === "string" ? said : OCI_MANIFEST);
   if (!MANIFEST_TYPES.includes(mediaType))
     throw new KubestickError(`what the lock pins of ${name} for ${arch} is of the media type ${mediaType}`, {
       hint: INDEX_TYPES.includes(mediaType) ? "write that digest as the image's index" : undefined,
     });
-  const manifest = parseObject(data, name);
-  const layers = objectList(manifest["layers"], `${name}: its layers`);
-  if (layers.length > LIMITS.layers) throw new KubestickError(`${name} has more than ${LIMITS.layers} layers`);
+  const { config, layers } = readManifest(parsed, name);
   const indexes = await publishedIndex(image, sources);
   return {
     name,
     arch,
     ...(indexes.length > 0 ? { indexes } : {}),
     manifest: { mediaType, digest: pinned.digest, size: data.length },
-    config: readDescriptor(manifest["config"], `${name}: its config`),
-    layers: layers.map((layer, i) => readDescriptor(layer, `${name}: its layer ${i}`)),
+    config,
+    layers,
   };
 }
 
@@ -79,9 +80,7 @@ async function fromIndex({ name, index = "" }: LockedImage, arch: string, source
 
 /** The manifests of an index for Linux, by architecture. Throws KubestickError naming `what`. */
 export function platformManifests(index: Buffer, what: string): Record<string, Descriptor> {
-  const listed = objectList(parseObject(index, what)["manifests"], what);
-  const { chosen } = choosePlatforms(listed.map((c, i) => readDescriptor(c, `${what}: its manifest ${i}`)));
-  return Object.fromEntries(chosen);
+  return Object.fromEntries(choosePlatforms(readIndex(parseObject(index, what), what)).chosen);
 }
 
 /** A manifest or index by its digest, staged. */
@@ -93,8 +92,8 @@ async function stageJson(
   const stores = [staging, ...local.map((content) => content.store)];
   for (const store of stores) {
     const there = store.size(digest);
-    if (there === undefined || there > MAX_JSON_BYTES || (size !== undefined && there !== size)) continue;
-    const data = readJsonBlob(store, { mediaType: "", digest, size: there });
+    if (there === undefined || there > LIMITS.jsonBytes || (size !== undefined && there !== size)) continue;
+    const data = readJsonBlob(store, { digest, size: there });
     staging.put("", data);
     return data;
   }

@@ -45,9 +45,9 @@ export const HOST_BINARIES = "application/vnd.kubestick.host-binaries.v1";
 export const HOST_BINARY_RAW = "application/vnd.kubestick.host-binary.v1";
 export const HOST_BINARY_TGZ = "application/vnd.kubestick.host-binary.v1.tar+gzip";
 
-/** The artifact that holds the user's own Kubernetes manifests, a layer each. */
-export const USER_MANIFESTS = "application/vnd.kubestick.manifests.v1";
-export const USER_MANIFEST_YAML = "application/vnd.kubestick.manifest.v1+yaml";
+/** The artifact that holds YAML of the user's own, files of Kubernetes manifests, and its layers: a file each. */
+export const USER_YAML_FILES = "application/vnd.kubestick.manifests.v1";
+export const USER_YAML = "application/vnd.kubestick.manifest.v1+yaml";
 
 export const LAYOUT_FILE = "oci-layout";
 export const INDEX_FILE = "index.json";

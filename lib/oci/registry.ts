@@ -10,9 +10,10 @@ import {
 import { KubestickError, UsageError } from "../errors.ts";
 import { abandon, type Downloader, type Get, HttpError, isLocal } from "../net/download.ts";
 import { canonicalHost, type Login, type RegistryCredentials } from "./credentials.ts";
-import { type Descriptor, describe, digestOf, parseObject } from "./descriptor.ts";
-import { oldSchema } from "./layout-reader.ts";
+import { type Descriptor, describe, digestOf } from "./descriptor.ts";
+import { parseObject } from "./json.ts";
 import { LIMITS } from "./limits.ts";
+import { architectureOf, oldSchema } from "./manifest.ts";
 import { DOCKER_HUB, parseReference, type Reference } from "./reference.ts";
 import type { Staging } from "./staging.ts";
 
@@ -80,9 +81,9 @@ export class Registry {
       this.downloader.bytes(get, LIMITS.jsonBytes),
     );
     if (digestOf(data) !== config.digest) throw new KubestickError(`the registry sent another config of ${name}`);
-    const arch = parseObject(data, `the config of ${name}`)["architecture"];
-    if (typeof arch === "string") return arch;
-    throw new KubestickError(`the config of ${name} names no architecture`);
+    const arch = architectureOf(parseObject(data, `the config of ${name}`));
+    if (arch !== undefined) return arch;
+    throw new KubestickError(`the config of ${name} names no architecture of Linux`);
   }
 
   /** Downloads a blob of an image into the staging directory. */

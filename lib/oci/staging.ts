@@ -8,7 +8,7 @@ import { passing } from "../host/memory.ts";
 import { writeAll } from "../host/new-file.ts";
 import { abandon, type Downloader, type Get, retryDownload } from "../net/download.ts";
 import { type Descriptor, describe, digestHex } from "./descriptor.ts";
-import { DirectoryStore } from "./store.ts";
+import { DirectoryStore } from "./directory-store.ts";
 
 /** A server that sends less in this time is as good as one that sends nothing. */
 const STALLED_MS = 60_000;

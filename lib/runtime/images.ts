@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { layoutTar } from "../bundle/compose.ts";
-import { ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, LABEL_PINNED, OCI_INDEX } from "../constants/oci.ts";
+import { ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, LABEL_PINNED } from "../constants/oci.ts";
 import { KubestickError } from "../errors.ts";
 import { findProgram } from "../host/facts.ts";
 import { run } from "../host/process.ts";
-import type { LayoutImage } from "../oci/layout.ts";
+import { uniqueBlobs } from "../oci/descriptor.ts";
+import { type Image, indexText, listed } from "../oci/image.ts";
+import { layoutTar } from "../oci/layout-tar.ts";
 import { nameByDigest } from "../oci/reference.ts";
 import type { BlobStore } from "../oci/store.ts";
 import { inParallel } from "../util/pool.ts";
@@ -52,7 +53,7 @@ export function importedImages(ctr: Ctr): Map<string, string> {
  * was published in, as containerd's CRI makes them when it pulls. A pod that asks for a tag and a digest is looked up by the
  * digest alone.
  */
-export function containerdNames({ name, manifest, indexes = [] }: LayoutImage): string[] {
+export function containerdNames({ name, manifest, indexes = [] }: Image): string[] {
   return [...new Set([name, ...[manifest, ...indexes].map(({ digest }) => nameByDigest(name, digest))])];
 }
 
@@ -64,7 +65,7 @@ export function containerdNames({ name, manifest, indexes = [] }: LayoutImage): 
  */
 export async function importImages(
   store: BlobStore,
-  images: LayoutImage[],
+  images: Image[],
   ctr: Ctr,
   progress?: (bytes: number) => void,
 ): Promise<number> {
@@ -85,22 +86,14 @@ export async function importImages(
   return wanted.length;
 }
 
-async function stream(
-  store: BlobStore,
-  images: LayoutImage[],
-  ctr: Ctr,
-  progress?: (bytes: number) => void,
-): Promise<void> {
-  const manifests = images.flatMap((image) => {
-    const { arch, manifest } = image;
-    return containerdNames(image).map((name) => ({
-      ...manifest,
-      platform: { architecture: arch, os: "linux" },
+async function stream(store: BlobStore, images: Image[], ctr: Ctr, progress?: (bytes: number) => void): Promise<void> {
+  const manifests = images.flatMap((image) =>
+    containerdNames(image).map((name) => ({
+      ...listed(image),
       annotations: { [ANNOTATION_CONTAINERD_NAME]: name, [ANNOTATION_REF_NAME]: name },
-    }));
-  });
-  const index = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }));
-  const blobs = new Map(images.flatMap((i) => [i.manifest, i.config, ...i.layers]).map((d) => [d.digest, d]));
+    })),
+  );
+  const blobs = uniqueBlobs(images.flatMap((image) => [image.manifest, image.config, ...image.layers]));
   const child = spawn(ctr.program, args(ctr, "images", "import", "-"), { stdio: ["pipe", "ignore", "pipe"] });
   const timer = setTimeout(() => child.kill("SIGKILL"), IMPORT_TIMEOUT_MS);
   const ending = ended(child);
@@ -109,7 +102,7 @@ async function stream(
   let done = 0;
   try {
     let last = Promise.resolve(true);
-    for (const chunk of layoutTar(index, [...blobs.values()], store)) {
+    for (const chunk of layoutTar(indexText(manifests), blobs, store)) {
       // ctr takes one chunk in while the next is read and hashed.
       if (!(await last)) break;
       last = written(child, chunk);

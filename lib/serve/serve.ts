@@ -1,8 +1,8 @@
 import type { Bundle } from "../bundle/bundle.ts";
 import { OCI_INDEX } from "../constants/oci.ts";
 import { KubestickError, reason } from "../errors.ts";
-import { type Descriptor, digestOf, isDigest } from "../oci/descriptor.ts";
-import { imageBlobs } from "../oci/layout.ts";
+import { digestOf, isDigest } from "../oci/descriptor.ts";
+import { type Image, imageBlobs, indexText, listed } from "../oci/image.ts";
 import { parseReference } from "../oci/reference.ts";
 import { readJsonBlob } from "../oci/store.ts";
 import type { Offered } from "./offer.ts";
@@ -142,14 +142,8 @@ class ReadOnlyRegistry {
 
 const VERSION_HEADER = { "docker-distribution-api-version": "registry/2.0" };
 
-function indexOf(images: { manifest: Descriptor; arch: string }[]): Manifest {
-  const manifests = images.map(({ manifest: { mediaType, digest, size }, arch }) => ({
-    mediaType,
-    digest,
-    size,
-    platform: { architecture: arch, os: "linux" },
-  }));
-  const body = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }));
+function indexOf(images: Image[]): Manifest {
+  const body = indexText(images.map(listed));
   return { mediaType: OCI_INDEX, digest: digestOf(body), size: body.length, body };
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { HostBinary } from "../../lib/binaries/host-binary.ts";
 import { type Found, planBinaries, unsuitable } from "../../lib/binaries/install.ts";
 import { writeInstalled } from "../../lib/binaries/installed.ts";
 import { applyBundleDefaults } from "../../lib/bundle/defaults.ts";
@@ -6,13 +7,12 @@ import { elfArchitecture } from "../../lib/bundle/elf.ts";
 import { formatLock, parseLock } from "../../lib/bundle/lock.ts";
 import { findChecksum } from "../../lib/bundle/resolve.ts";
 import { decodeTrailer, encodeTrailer, TRAILER_BYTES } from "../../lib/bundle/trailer.ts";
-import { manifestImages } from "../../lib/bundle/user-manifests.ts";
+import { userYamlImages } from "../../lib/bundle/user-yaml.ts";
 import { parseConfig } from "../../lib/config/load.ts";
 import { hostBinaryKind } from "../../lib/constants/host-binaries.ts";
 import { hasCapability } from "../../lib/host/facts.ts";
 import { Files } from "../../lib/host/files.ts";
 import { digestOf } from "../../lib/oci/descriptor.ts";
-import type { LayoutBinary } from "../../lib/oci/layout.ts";
 import { parseReference } from "../../lib/oci/reference.ts";
 import { parseMirrors } from "../../lib/oci/registry.ts";
 import { containerdConfig, mirrorConfig } from "../../lib/runtime/containerd-config.ts";
@@ -103,7 +103,7 @@ test("a lock is written the same each time, and read strictly with line and path
 });
 
 describe("which host binaries are installed", () => {
-  const binary = (name: string, version: string): LayoutBinary => ({
+  const binary = (name: string, version: string): HostBinary => ({
     name,
     version,
     arch: "amd64",
@@ -199,9 +199,9 @@ test("containerd's configuration has the layout of its version", () => {
 
 test("manifests name their images, each once", () => {
   const pod = "kind: Pod\nspec: {initContainers: [{image: a}], containers: [{image: 'b.io/c:1'}, {image: a}]}\n---\n";
-  expect(manifestImages(pod, "f")).toEqual(["b.io/c:1", "docker.io/library/a:latest"]);
-  expect(() => manifestImages("- 1\n", "f")).toThrow("no Kubernetes object");
-  expect(() => manifestImages("a: [", "f")).toThrow("is no YAML");
+  expect(userYamlImages(pod, "f")).toEqual(["b.io/c:1", "docker.io/library/a:latest"]);
+  expect(() => userYamlImages("- 1\n", "f")).toThrow("no Kubernetes object");
+  expect(() => userYamlImages("a: [", "f")).toThrow("is no YAML");
 });
 
 test("a pool does all jobs, and stops at the first failure", async () => {

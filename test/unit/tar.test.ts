@@ -3,7 +3,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { run } from "../../lib/host/process.ts";
 import { Region } from "../../lib/host/region.ts";
-import { indexTar } from "../../lib/oci/tar.ts";
+import { indexTar } from "../../lib/oci/tar-index.ts";
 import { TarStream } from "../../lib/oci/tar-stream.ts";
 import { oddMembers, paxHeader, rawHeader, rawMember } from "../support/hostile-tar.ts";
 import { Random } from "../support/random.ts";
