@@ -1,6 +1,7 @@
 import type { HostBinary } from "../binaries/host-binary.ts";
 import { hostBinaryKind } from "../constants/host-binaries.ts";
 import { KubestickError } from "../errors.ts";
+import { downloadBlob } from "../oci/blob-download.ts";
 import { digestOfHex } from "../oci/descriptor.ts";
 import type { Image } from "../oci/image.ts";
 import { parseObject } from "../oci/json.ts";
@@ -57,7 +58,7 @@ function wantedFile({ url, digest, kind }: ReturnType<typeof lockedFile>, source
     digest,
     what: url,
     length: () => registry.downloader.length(locate(url)),
-    fetch: (progress) => staging.download(registry.downloader, blob, async () => ({ url: locate(url) }), progress),
+    fetch: (progress) => downloadBlob(registry.downloader, { url: locate(url) }, blob, staging, progress),
   };
 }
 

@@ -1,6 +1,6 @@
 import { INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX, OCI_MANIFEST } from "../constants/oci.ts";
 import { KubestickError } from "../errors.ts";
-import { HttpError } from "../net/download.ts";
+import { HttpError } from "../net/failures.ts";
 import type { Descriptor } from "../oci/descriptor.ts";
 import type { Image } from "../oci/image.ts";
 import { parseObject } from "../oci/json.ts";

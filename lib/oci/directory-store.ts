@@ -25,7 +25,7 @@ export class DirectoryStore implements BlobStore {
   }
 
   size(digest: string): number | undefined {
-    const path = this.#blob(digest);
+    const path = this.pathOf(digest);
     try {
       const stat = fs.statSync(path, { throwIfNoEntry: false });
       return stat?.isFile() ? stat.size : undefined;
@@ -36,11 +36,12 @@ export class DirectoryStore implements BlobStore {
   }
 
   *chunks(digest: string): Generator<Buffer> {
-    using file = Region.open(this.#blob(digest));
+    using file = Region.open(this.pathOf(digest));
     yield* file.chunks();
   }
 
-  #blob(digest: string): string {
+  /** Where a blob lies, or would. */
+  pathOf(digest: string): string {
     return join(this.path, BLOBS_DIR, digestHex(digest));
   }
 }

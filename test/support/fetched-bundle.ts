@@ -6,8 +6,8 @@ import { type BundleLock, formatLock, parseLock } from "../../lib/bundle/lock.ts
 import { mirrored } from "../../lib/bundle/resolve.ts";
 import { KUBERNETES_VERSION } from "../../lib/constants/versions.ts";
 import { errno, reason } from "../../lib/errors.ts";
+import { parseMirrors } from "../../lib/oci/mirrors.ts";
 import { parseReference } from "../../lib/oci/reference.ts";
-import { parseMirrors } from "../../lib/oci/registry.ts";
 import { EXECUTABLE, ROOT } from "./executable.ts";
 
 const ARCH = process.arch === "arm64" ? "arm64" : "amd64";
