@@ -1,6 +1,7 @@
 import { networkInterfaces } from "node:os";
 import { join, resolve } from "node:path";
-import { installBinary, planBinaries, refuseForeign } from "../lib/binaries/install.ts";
+import { installBinary } from "../lib/binaries/install.ts";
+import { planBinaries, refuseForeign } from "../lib/binaries/plan.ts";
 import { attach, detach, saveBundle } from "../lib/bundle/attach.ts";
 import { Bundle } from "../lib/bundle/bundle.ts";
 import { DEFAULT_CRI_SOCKET } from "../lib/constants/paths.ts";

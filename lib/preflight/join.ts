@@ -1,4 +1,4 @@
-import { type Found, unsuitable } from "../binaries/install.ts";
+import { type OnHost, unsuitable } from "../binaries/on-host.ts";
 import type { JoinConfiguration, NodeRegistration } from "../config/types.ts";
 import { KUBELET_KUBECONFIG } from "../constants/paths.ts";
 import { API_SERVER_PORT, KUBELET_PORT } from "../constants/ports.ts";
@@ -53,7 +53,7 @@ export interface ClusterCheckContext extends Pick<BundleCheckContext, "decisions
   /** The version that the cluster's API server tells; undefined where it tells nobody. */
   clusterVersion: string | undefined;
   /** The kubelet that is installed. */
-  kubelet: Found | undefined;
+  kubelet: OnHost | undefined;
   node: NodeRegistration;
   options: { dryRun: boolean };
 }

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { HostBinary } from "../../lib/binaries/host-binary.ts";
-import { type Found, planBinaries, unsuitable } from "../../lib/binaries/install.ts";
 import { writeInstalled } from "../../lib/binaries/installed.ts";
+import { type OnHost, unsuitable } from "../../lib/binaries/on-host.ts";
+import { planBinaries } from "../../lib/binaries/plan.ts";
 import { applyBundleDefaults } from "../../lib/bundle/defaults.ts";
 import { elfArchitecture } from "../../lib/bundle/elf.ts";
 import { formatLock, parseLock } from "../../lib/bundle/lock.ts";
@@ -112,14 +113,14 @@ describe("which host binaries are installed", () => {
     blob: { mediaType: "", digest: digestOf(name + version), size: 1 },
   });
   const bundle = { binaries: [binary("containerd", "v2.1.9"), binary("kubelet", "v1.36.2")] };
-  const plan = (found: Record<string, Found>, force = false, files = new Files("/nowhere-kubestick")) =>
+  const plan = (found: Record<string, OnHost>, force = false, files = new Files("/nowhere-kubestick")) =>
     Object.fromEntries(
       planBinaries(bundle, {
         arch: "amd64",
         kubernetesVersion: "v1.36.2",
         force,
         files,
-        look: (kind) => found[kind.name],
+        find: (kind) => found[kind.name],
       }).map((d) => [d.kind.name, d.action]),
     );
 

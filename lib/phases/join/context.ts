@@ -1,5 +1,5 @@
 import { ApiClient } from "../../api/client.ts";
-import type { Decision } from "../../binaries/install.ts";
+import type { Decision } from "../../binaries/plan.ts";
 import { type ClockSkew, type DiscoveredCluster, discoverByToken } from "../../bootstrap/discovery.ts";
 import { type DiscoveryCredentials, discoverByFile } from "../../bootstrap/discovery-file.ts";
 import type { Bundle } from "../../bundle/bundle.ts";
