@@ -15,6 +15,8 @@ export interface BundleFile {
 export interface ExecutableFile {
   /** The Go name of the architecture that it is for; undefined when it is no Linux program of ours. */
   arch: string | undefined;
+  /** The length of the file. */
+  bytes: number;
   /** Its length without the bundle that it carries. */
   executableBytes: number;
   hasBundle: boolean;
@@ -52,6 +54,7 @@ export function inspectExecutable(path: string): ExecutableFile {
   const extent = attachedTo(file);
   return {
     arch: elfArchitecture(file.read(0, ELF_HEAD_BYTES)),
+    bytes: file.length,
     executableBytes: extent?.offset ?? file.length,
     hasBundle: extent !== undefined,
   };

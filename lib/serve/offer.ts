@@ -1,16 +1,13 @@
-import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import type { Bundle } from "../bundle/bundle.ts";
 import { inspectExecutable } from "../bundle/payload.ts";
 import { readPlainText } from "../host/plain-file.ts";
 import { sha256OfFile } from "../host/region.ts";
 import { formatSums, isSigned, PUBLIC_KEY_FILE, parseSums, SIGNATURE_FILE, SUMS_FILE } from "../release/sums.ts";
+import type { Stretch } from "./send-file.ts";
 
-/** What is offered besides the registry: a stretch of a file in bytes (the whole without `end`), or a text. */
-export type Offered = { description: string; sha256?: string } & (
-  | { path: string; start: number; end: number }
-  | { text: string }
-);
+/** What is offered besides the registry: a stretch of a file, or a text; with its SHA-256 in hexadecimal. */
+export type Offered = { description: string; sha256?: string } & (Stretch | { text: string });
 
 const MAX_RELEASE_FILE = 1024 * 1024;
 
@@ -31,8 +28,7 @@ export function offerFiles(bundle: Bundle, executable?: { path: string; arch: st
   };
   if (executable) {
     const { path, arch } = executable;
-    const whole = fs.statSync(path).size;
-    const { executableBytes, hasBundle } = inspectExecutable(path);
+    const { bytes: whole, executableBytes, hasBundle } = inspectExecutable(path);
     const bare = sha256OfFile(path, executableBytes);
     files["kubestick"] = {
       path,
