@@ -3,7 +3,6 @@ import { ConfigError } from "../config/problems.ts";
 import { checked, intBetween, list, map, object, oneOf, type Schema, string } from "../config/schema.ts";
 import { hostBinaryKind } from "../constants/host-binaries.ts";
 import { ARCHITECTURES, MANIFEST_TYPES } from "../constants/oci.ts";
-import { UsageError } from "../errors.ts";
 import { isDigest } from "../oci/descriptor.ts";
 import { parseReference } from "../oci/reference.ts";
 import { sortedYaml } from "../yaml/write.ts";
@@ -149,12 +148,4 @@ export function formatLock(lock: BundleLock): string {
     images: byName(lock.images),
     binaries: byName(lock.binaries),
   })}`;
-}
-
-/** Refuses architectures that kubestick does not know. Throws UsageError. */
-export function checkArchitectures(archs: string[]): string[] {
-  const wrong = archs.find((arch) => !Object.hasOwn(ARCHITECTURES, arch));
-  if (wrong !== undefined)
-    throw new UsageError(`--arch takes ${Object.keys(ARCHITECTURES).join(" and ")}, not ${JSON.stringify(wrong)}`);
-  return [...new Set(archs)].sort();
 }

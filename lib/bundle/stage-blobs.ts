@@ -2,39 +2,7 @@ import { KubestickError } from "../errors.ts";
 import { digestHex } from "../oci/descriptor.ts";
 import { inParallel } from "../util/pool.ts";
 import type { LocalContent } from "./local.ts";
-import { type ManifestSources, notLocal } from "./stage-manifest.ts";
-
-/** Enough to fill a line; each costs memory. */
-const AT_ONCE = 3;
-
-/** What a creation has yet to download or copy. */
-export interface Plan {
-  files: number;
-  /** Of the files whose length is known. */
-  bytes: number;
-  /** How many are of unknown length. */
-  unknown: number;
-  /** Bytes of everything that goes in, as far as their lengths are known. */
-  total: number;
-}
-
-/** What a creation reports while it runs. */
-export interface Progress {
-  files: number;
-  filesDone: number;
-  bytesDone: number;
-  /** Bytes of the files whose length is known. */
-  bytes: number;
-}
-
-/** Where a creation takes blobs from and puts them. */
-export interface Sources extends ManifestSources {
-  /** The address that a file of the lock is downloaded from: its own, or a mirror's. */
-  locate: (url: string) => string;
-  progress: (state: Progress) => void;
-  /** Hears what has yet to be had before any of it is. */
-  planned?: (plan: Plan) => void;
-}
+import { AT_ONCE, notLocal, type Plan, type Progress, type Sources } from "./sources.ts";
 
 /** A blob that is to be staged. */
 export interface Wanted {

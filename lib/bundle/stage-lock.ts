@@ -8,9 +8,11 @@ import { parseObject } from "../oci/json.ts";
 import { architectureOf } from "../oci/manifest.ts";
 import type { Staging } from "../oci/staging.ts";
 import { readJsonBlob } from "../oci/store.ts";
+import { inParallel } from "../util/pool.ts";
 import type { Contents } from "./contents.ts";
 import { type BundleLock, lacking } from "./lock.ts";
-import { type Sources, stageBlobs, type Wanted } from "./stage-blobs.ts";
+import { AT_ONCE, type Sources } from "./sources.ts";
+import { stageBlobs, type Wanted } from "./stage-blobs.ts";
 import { stageManifest } from "./stage-manifest.ts";
 
 /**
@@ -21,8 +23,9 @@ export async function stageLock(lock: BundleLock, architectures: string[], sourc
   const holes = lacking(lock, architectures);
   if (holes.length > 0) throw incomplete(lock, holes);
   const images: Image[] = [];
-  for (const arch of architectures)
-    for (const image of lock.images) images.push(await stageManifest(image, arch, sources));
+  await inParallel(lock.images, AT_ONCE, async (image) => {
+    for (const arch of architectures) images.push(await stageManifest(image, arch, sources));
+  });
   const files = architectures.flatMap((arch) => lock.binaries.map((binary) => lockedFile(binary, arch)));
   await stageBlobs([...wantedOf(images, sources), ...files.map((file) => wantedFile(file, sources))], sources);
   for (const image of images) checkArchitecture(image, sources.staging);

@@ -5,29 +5,13 @@ import type { Descriptor } from "../oci/descriptor.ts";
 import type { Image } from "../oci/image.ts";
 import { parseObject } from "../oci/json.ts";
 import { LIMITS } from "../oci/limits.ts";
-import { readIndex, readManifest } from "../oci/manifest.ts";
-import { choosePlatforms } from "../oci/platform.ts";
-import type { Registry } from "../oci/registry.ts";
-import type { Staging } from "../oci/staging.ts";
+import { readManifest } from "../oci/manifest.ts";
+import { platformManifests } from "../oci/platform.ts";
 import { readJsonBlob } from "../oci/store.ts";
-import type { LocalContent } from "./local.ts";
 import type { LockedImage } from "./lock.ts";
+import { notLocal, type Sources } from "./sources.ts";
 
-/** Where manifests are taken from, in this order: what is staged, what is local, the registry. */
-export interface ManifestSources {
-  registry: Registry;
-  staging: Staging;
-  local: LocalContent[];
-  /** Nothing is downloaded. */
-  offline: boolean;
-}
-
-/** An error for what is neither staged nor local while nothing may be downloaded. */
-export function notLocal(what: string): KubestickError {
-  return new KubestickError(`nothing given with --from has ${what}`, {
-    hint: "give another --from, or leave --offline out to download it",
-  });
-}
+type ManifestSources = Pick<Sources, "registry" | "staging" | "local" | "offline">;
 
 /**
  * An image's manifest for an architecture, staged and read: the one that the lock pins, or the one that its pinned index
@@ -76,11 +60,6 @@ async function fromIndex({ name, index = "" }: LockedImage, arch: string, source
   const found = platformManifests(await stageJson(name, { digest: index }, sources), what)[arch];
   if (found) return found;
   throw new KubestickError(`${what} (${index}) has nothing for ${arch}`, { hint: "leave that architecture out" });
-}
-
-/** The manifests of an index for Linux, by architecture. Throws KubestickError naming `what`. */
-export function platformManifests(index: Buffer, what: string): Record<string, Descriptor> {
-  return Object.fromEntries(choosePlatforms(readIndex(parseObject(index, what), what)).chosen);
 }
 
 /** A manifest or index by its digest, staged. */

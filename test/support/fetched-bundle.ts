@@ -3,7 +3,7 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { requireEmbeddedLock } from "../../lib/bundle/embedded.ts";
 import { type BundleLock, formatLock, parseLock } from "../../lib/bundle/lock.ts";
-import { mirrored } from "../../lib/bundle/resolve.ts";
+import { mirrored } from "../../lib/bundle/lock-binary.ts";
 import { KUBERNETES_VERSION } from "../../lib/constants/versions.ts";
 import { errno, reason } from "../../lib/errors.ts";
 import { parseMirrors } from "../../lib/oci/mirrors.ts";

@@ -6,7 +6,7 @@ import { planBinaries } from "../../lib/binaries/plan.ts";
 import { applyBundleDefaults } from "../../lib/bundle/defaults.ts";
 import { elfArchitecture } from "../../lib/bundle/elf.ts";
 import { formatLock, parseLock } from "../../lib/bundle/lock.ts";
-import { findChecksum } from "../../lib/bundle/resolve.ts";
+import { findChecksum } from "../../lib/bundle/lock-binary.ts";
 import { decodeTrailer, encodeTrailer, TRAILER_BYTES } from "../../lib/bundle/trailer.ts";
 import { userYamlImages } from "../../lib/bundle/user-yaml.ts";
 import { parseConfig } from "../../lib/config/load.ts";
