@@ -4,7 +4,6 @@ import * as s from "../config/schema.ts";
 import { documentText, toDocument } from "../config/write.ts";
 import { hostBinaryKind } from "../constants/host-binaries.ts";
 import { ARCHITECTURES, MANIFEST_TYPES } from "../constants/oci.ts";
-import { UsageError } from "../errors.ts";
 import { isDigest } from "../oci/descriptor.ts";
 import { parseReference } from "../oci/reference.ts";
 
@@ -141,12 +140,4 @@ export function formatLock(lock: BundleLock): string {
   const byName = <T extends { name: string }>(items: T[]) => [...items].sort((a, b) => (a.name < b.name ? -1 : 1));
   const document = toDocument(LOCK, { ...lock, images: byName(lock.images), binaries: byName(lock.binaries) });
   return `# Written by kubestick bundle lock; what is pinned here stays as it is.\n${documentText(document)}`;
-}
-
-/** Refuses architectures that kubestick does not know. Throws UsageError. */
-export function checkArchitectures(archs: string[]): string[] {
-  const wrong = archs.find((arch) => !Object.hasOwn(ARCHITECTURES, arch));
-  if (wrong !== undefined)
-    throw new UsageError(`--arch takes ${Object.keys(ARCHITECTURES).join(" and ")}, not ${JSON.stringify(wrong)}`);
-  return [...new Set(archs)].sort();
 }

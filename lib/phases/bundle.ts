@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Decision, installBinary, planBinaries, refuseForeign } from "../binaries/install.ts";
+import { installBinary } from "../binaries/install.ts";
+import { type Decision, planBinaries, refuseForeign } from "../binaries/plan.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import { sandboxImage } from "../bundle/defaults.ts";
 import {

@@ -1,4 +1,4 @@
-import { type Decision, missingBinaries } from "../binaries/install.ts";
+import { type Decision, missingBinaries } from "../binaries/plan.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import type { HostFacts } from "../host/facts.ts";
 import { findProgram } from "../host/facts.ts";

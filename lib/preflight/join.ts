@@ -1,4 +1,4 @@
-import { type Found, unsuitable } from "../binaries/install.ts";
+import { type OnHost, unsuitable } from "../binaries/on-host.ts";
 import type { NodeRegistration } from "../config/kinds/fields.ts";
 import type { JoinConfiguration } from "../config/kinds/join.ts";
 import { KUBELET_KUBECONFIG } from "../constants/paths.ts";
@@ -54,7 +54,7 @@ export interface ClusterCheckContext extends Pick<BundleCheckContext, "decisions
   /** The version that the cluster's API server tells; undefined where it tells nobody. */
   clusterVersion: string | undefined;
   /** The kubelet that is installed. */
-  kubelet: Found | undefined;
+  kubelet: OnHost | undefined;
   node: Partial<NodeRegistration>;
   options: { dryRun: boolean };
 }

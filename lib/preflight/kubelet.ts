@@ -1,4 +1,4 @@
-import type { Decision } from "../binaries/install.ts";
+import type { Decision } from "../binaries/plan.ts";
 import type { NodeRegistration } from "../config/kinds/fields.ts";
 import { isRemovedKubeletFlag } from "../config/removed-flags.ts";
 import { error, type Finding } from "./check.ts";

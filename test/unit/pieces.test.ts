@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { corefile } from "../../lib/addons/coredns.ts";
 import { kubeProxyConfig } from "../../lib/addons/kube-proxy.ts";
-import type { Decision } from "../../lib/binaries/install.ts";
+import type { Decision } from "../../lib/binaries/plan.ts";
 import { signDetached, verifyDetached } from "../../lib/bootstrap/jws.ts";
 import { newToken, signingToken, splitToken, tokenSecret } from "../../lib/bootstrap/token.ts";
 import { newCertificateKey, openCertificate, sealCertificate } from "../../lib/bootstrap/upload-certs.ts";

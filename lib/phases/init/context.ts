@@ -3,7 +3,7 @@ import { ApiClient } from "../../api/client.ts";
 import { type Cluster, DryRunCluster } from "../../api/cluster.ts";
 import { ApiError } from "../../api/errors.ts";
 import type { KubeObject } from "../../api/resources.ts";
-import type { Decision } from "../../binaries/install.ts";
+import type { Decision } from "../../binaries/plan.ts";
 import { clusterAdmins } from "../../bootstrap/rbac.ts";
 import type { Bundle } from "../../bundle/bundle.ts";
 import type { InitConfig } from "../../config/init-config.ts";

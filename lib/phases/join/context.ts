@@ -1,7 +1,7 @@
 import { ApiClient } from "../../api/client.ts";
-import type { Decision } from "../../binaries/install.ts";
+import type { Decision } from "../../binaries/plan.ts";
 import { type ClockSkew, type DiscoveredCluster, discoverByToken } from "../../bootstrap/discovery.ts";
-import { type Credentials, discoverByFile } from "../../bootstrap/discovery-file.ts";
+import { type DiscoveryCredentials, discoverByFile } from "../../bootstrap/discovery-file.ts";
 import type { Bundle } from "../../bundle/bundle.ts";
 import type { ComponentConfig } from "../../config/kind.ts";
 import type { LocalApiEndpoint, NodeRegistration } from "../../config/kinds/fields.ts";
@@ -48,7 +48,7 @@ export class JoinContext {
   readonly services: ServiceManagerControl;
   readonly node: NodeRegistration;
   #cri: Cri | undefined;
-  #discovered: Promise<DiscoveredCluster & { client?: Credentials }> | undefined;
+  #discovered: Promise<DiscoveredCluster & { client?: DiscoveryCredentials }> | undefined;
   #client: ApiClient | undefined;
   #kubelet: Promise<ComponentConfig> | undefined;
   #controlPlane: Promise<InitContext> | undefined;
@@ -106,7 +106,7 @@ export class JoinContext {
   }
 
   /** What this node asks for its certificate with. Throws UsageError when neither a token nor the file has anything. */
-  async credentials(): Promise<Credentials> {
+  async credentials(): Promise<DiscoveryCredentials> {
     const { client } = await this.discover();
     if (client) return client;
     if (this.bootstrapToken) return { token: this.bootstrapToken };
@@ -131,7 +131,7 @@ export class JoinContext {
   }
 
   /** The cluster, found and proven. Throws KubestickError; see discoverByToken and discoverByFile. */
-  discover(): Promise<DiscoveredCluster & { client?: Credentials }> {
+  discover(): Promise<DiscoveredCluster & { client?: DiscoveryCredentials }> {
     const { file, bootstrapToken } = this.config.discovery!;
     const timeoutMs = this.timeout("discovery", DISCOVERY_TIMEOUT);
     if (file) {

@@ -6,7 +6,7 @@ import { ANNOTATION_ETCD_CLIENT_URLS, NAMESPACE_SYSTEM } from "../../constants/n
 import { MANIFESTS_DIR } from "../../constants/paths.ts";
 import { ETCD_CLIENT_PORT, ETCD_PEER_PORT } from "../../constants/ports.ts";
 import { KubestickError, moveAway, reason } from "../../errors.ts";
-import { EtcdError, type EtcdMember, EtcdMembers } from "../../etcd/members.ts";
+import { EtcdClient, EtcdError, type EtcdMember } from "../../etcd/client.ts";
 import { removeTree } from "../../host/remove.ts";
 import { commandFlag } from "../../manifests/pod.ts";
 import { joinHostPort } from "../../net/ip.ts";
@@ -57,14 +57,14 @@ async function knownEndpoints(ctx: InitContext): Promise<string[]> {
 }
 
 /** The members of etcd behind these URLs, asked with the certificate that etcd's own health checks use. */
-export function etcdMembers(ctx: InitContext, endpoints: string[]): EtcdMembers {
+export function etcdMembers(ctx: InitContext, endpoints: string[]): EtcdClient {
   const read = (name: string) => {
     const path = ctx.pki.path(name);
     const text = ctx.files.readText(path);
     if (text === undefined) throw new KubestickError(`${path} is not there`, { hint: "it is needed to ask etcd" });
     return text;
   };
-  return new EtcdMembers(endpoints, {
+  return new EtcdClient(endpoints, {
     ca: read("etcd/ca.crt"),
     certificate: read("etcd/healthcheck-client.crt"),
     key: read("etcd/healthcheck-client.key"),
@@ -137,7 +137,7 @@ function refuseForeignData(ctx: InitContext, dataDir: string): void {
 }
 
 /** Promotes as soon as etcd finds the learner in sync. */
-async function promote(ctx: InitContext, etcd: EtcdMembers, id: string): Promise<void> {
+async function promote(ctx: InitContext, etcd: EtcdClient, id: string): Promise<void> {
   const deadline = Date.now() + timeout(ctx, PROMOTE_TIMEOUT_MS);
   for (;;) {
     try {
@@ -165,7 +165,7 @@ async function promote(ctx: InitContext, etcd: EtcdMembers, id: string): Promise
 const isMember = (members: EtcdMember[], url: string) => members.some((m) => m.peerUrls.includes(url));
 
 /** Adds a learner, unless an earlier try did whose answer was lost, as on a card that takes its time to write. */
-async function addOnce(etcd: EtcdMembers, url: string): Promise<void> {
+async function addOnce(etcd: EtcdClient, url: string): Promise<void> {
   try {
     await etcd.addLearner(url);
   } catch (error) {
@@ -193,7 +193,7 @@ async function whileItPasses<T>(ctx: InitContext, attempt: () => Promise<T>): Pr
 }
 
 /** Leaves the others as they were: no learner that never comes, no pod that looks for them. */
-async function rollBack(ctx: InitContext, etcd: EtcdMembers, id: string, dataDir: string): Promise<void> {
+async function rollBack(ctx: InitContext, etcd: EtcdClient, id: string, dataDir: string): Promise<void> {
   ctx.files.remove(ETCD_MANIFEST);
   try {
     await whileItPasses(ctx, () => etcd.remove(id));

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ApiClient } from "../../api/client.ts";
 import { conditionsOf, mapOf, textOf } from "../../api/fields.ts";
-import { lookAtAside } from "../../binaries/install.ts";
+import { findOnHostAside } from "../../binaries/on-host.ts";
 import { splitToken } from "../../bootstrap/token.ts";
 import { useUpToken } from "../../bootstrap/tokens.ts";
 import { TLS_BOOTSTRAP_TIMEOUT } from "../../constants/durations.ts";
@@ -43,7 +43,7 @@ const preflightPhase: Phase<JoinContext> = {
     warnOfUnknown([...JOIN_CHECKS, ...CLUSTER_CHECKS, ...INIT_CHECKS], ignored, ctx.ui);
     await runChecks(JOIN_CHECKS, ctx, ctx.ui, ignored);
     ctx.ui.step("preflight", `Looking for the cluster at ${ctx.endpoint}`);
-    const installed = lookAtAside(hostBinaryKind("kubelet")!);
+    const installed = findOnHostAside(hostBinaryKind("kubelet")!);
     const { server } = await ctx.discover();
     ctx.ui.step("preflight", `Found it: its CA and its signature are the expected ones; its API server is ${server}`);
     await warnOfName(ctx, server);

@@ -1,7 +1,7 @@
 import { MANIFESTS_DIR } from "../../constants/paths.ts";
 import { ETCD_CLIENT_PORT } from "../../constants/ports.ts";
 import { KubestickError, reason } from "../../errors.ts";
-import { EtcdMembers } from "../../etcd/members.ts";
+import { EtcdClient } from "../../etcd/client.ts";
 import { commandFlag } from "../../manifests/pod.ts";
 import type { Phase } from "../runner.ts";
 import { cleanUpNode } from "./cleanup.ts";
@@ -44,7 +44,7 @@ const removeEtcdMemberPhase: Phase<ResetContext> = {
       certificate: read("healthcheck-client.crt"),
       key: read("healthcheck-client.key"),
     };
-    const local = new EtcdMembers([`https://127.0.0.1:${ETCD_CLIENT_PORT}`], tls);
+    const local = new EtcdClient([`https://127.0.0.1:${ETCD_CLIENT_PORT}`], tls);
     try {
       const members = await local.list();
       const me = members.find((m) => peer !== undefined && m.peerUrls.includes(peer));
@@ -61,7 +61,7 @@ const removeEtcdMemberPhase: Phase<ResetContext> = {
         return;
       }
       // Asked of the others, whose answer does not depend on this one.
-      const rest = new EtcdMembers([...others.flatMap((m) => m.clientUrls)], tls);
+      const rest = new EtcdClient([...others.flatMap((m) => m.clientUrls)], tls);
       try {
         await rest.remove(me.id);
       } finally {

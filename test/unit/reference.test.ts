@@ -1,8 +1,6 @@
 import { expect, test } from "bun:test";
 import { UsageError } from "../../lib/errors.ts";
-import { choosePlatforms } from "../../lib/oci/platform.ts";
 import { nameByDigest, normalName, parseReference } from "../../lib/oci/reference.ts";
-import { forPlatform } from "../support/layouts.ts";
 import { Random } from "../support/random.ts";
 
 const D = `sha256:${"a".repeat(64)}`;
@@ -40,6 +38,10 @@ test.each([
   ["/a", "its repository"],
   ["UPPER", "its repository"],
   ["a/UPPER", "its repository"],
+  ["../../etc", "its re"],
+  ["host.io/", "its repository"],
+  ["x:y:z", "its re"],
+  ["a/b:ta/g", "its re"],
   ["a..b", "its repository"],
   ["a___b", "its repository"],
   ["-a", "its repository"],
@@ -95,25 +97,4 @@ test("any text has one name or none, which is its own name again", () => {
     expect(nameByDigest(name, D)).toMatch(/^[^@]+\/[^@:]+(?::\d+\/[^@:]+)?@sha256:a{64}$/);
   }
   expect(named).toBeGreaterThan(500);
-});
-
-test("of an index the images for Linux are chosen, for each architecture the one that all of its boards run", () => {
-  const child = (content: string, arch: string, variant?: string, os?: string) =>
-    forPlatform({ mediaType: "m", digest: content, size: 1 }, arch, variant, os);
-  const { chosen, others } = choosePlatforms([
-    child("v3", "amd64", "v3"),
-    child("plain", "amd64"),
-    child("v2", "amd64", "v2"),
-    child("windows", "arm64", undefined, "windows"),
-    child("v9", "arm64", "v9"),
-    child("v8", "arm64", "v8"),
-    child("v7", "arm", "v7"),
-    child("attestation", "unknown", undefined, "unknown"),
-    { mediaType: "m", digest: "none", size: 1 },
-  ]);
-  expect(Object.fromEntries([...chosen].map(([arch, { digest }]) => [arch, digest]))).toEqual({
-    amd64: "plain",
-    arm64: "v8",
-  });
-  expect(others.map(({ digest }) => digest)).toEqual(["windows", "v7", "attestation", "none"]);
 });

@@ -1,5 +1,4 @@
-import { Header } from "tar";
-import type { Region } from "./region.ts";
+import type { Region } from "../host/region.ts";
 import { BLOCK, TarHeaders, type TarMember, tarError } from "./tar-header.ts";
 
 /** A member of a tar, and where its bytes lie in the region. */
@@ -30,24 +29,3 @@ export function indexTar(region: Region): TarEntry[] {
     else entries.push({ ...found, offset });
   }
 }
-
-/** A member's header for a tar that is the same each time it is written: no owner, no time. */
-export function tarHeader(name: string, size: number, type: "File" | "Directory" = "File"): Buffer {
-  const block = Buffer.alloc(BLOCK);
-  new Header({
-    path: name,
-    mode: type === "Directory" ? 0o755 : 0o644,
-    uid: 0,
-    gid: 0,
-    size,
-    mtime: new Date(0),
-    type,
-  }).encode(block, 0);
-  return block;
-}
-
-/** The zeros that follow a member of this size. */
-export const tarPadding = (size: number): Buffer => Buffer.alloc((BLOCK - (size % BLOCK)) % BLOCK);
-
-/** The end mark of a tar: two blocks of zeros. */
-export const TAR_END = Buffer.alloc(2 * BLOCK);

@@ -13,7 +13,7 @@ const MAX_LEXEMES = 200_000;
  * The objects of a file of Kubernetes manifests, those of a `List` one by one. Throws KubestickError when the text is
  * no YAML, or holds something that is no object.
  */
-export function manifestObjects(text: string, file: string): Plain[] {
+export function userYamlObjects(text: string, file: string): Plain[] {
   const bad = (why: string) =>
     new KubestickError(`${file} ${why}`, { hint: "give a file that kubectl apply -f takes" });
   if (text.length > MAX_BYTES) throw bad("is too large for a manifest");
@@ -38,7 +38,7 @@ export function manifestObjects(text: string, file: string): Plain[] {
  * The images that Kubernetes manifests name: each `image:` in them, normalized, once, sorted. Throws KubestickError when
  * the text is no YAML of objects.
  */
-export function manifestImages(text: string, file: string): string[] {
+export function userYamlImages(text: string, file: string): string[] {
   const found = new Set<string>();
   const look = (value: unknown): void => {
     if (Array.isArray(value)) for (const item of value) look(item);
@@ -48,6 +48,6 @@ export function manifestImages(text: string, file: string): string[] {
         else look(item);
       }
   };
-  look(manifestObjects(text, file));
+  look(userYamlObjects(text, file));
   return [...found].sort();
 }

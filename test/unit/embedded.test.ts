@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { EMBEDDED_LOCKS, embeddedLock, requireEmbeddedLock } from "../../lib/bundle/embedded.ts";
 import { type BundleLock, formatLock, lacking, parseLock } from "../../lib/bundle/lock.ts";
-import { upstreamOf } from "../../lib/bundle/resolve.ts";
+import { upstreamOf } from "../../lib/bundle/upstream.ts";
 import { HOST_BINARY_KINDS, hostBinaryKind } from "../../lib/constants/host-binaries.ts";
 import { COMPANIONS } from "../../lib/constants/upstream.ts";
 import { KUBERNETES_VERSION } from "../../lib/constants/versions.ts";

@@ -1,5 +1,3 @@
-import { ARCHITECTURES } from "../constants/oci.ts";
-
 /** The last bytes of an executable that carries a bundle. */
 export const TRAILER_BYTES = 64;
 const MAGIC = Buffer.from("kubestick-bundle");
@@ -34,12 +32,4 @@ export function decodeTrailer(bytes: Buffer, fileSize: number): Extent | undefin
     throw new RangeError("its bundle is of a format that this kubestick does not know");
   if (offset + length + TRAILER_BYTES !== fileSize) throw new RangeError("its trailer does not fit its size");
   return { offset, length };
-}
-
-/** The Go name of the architecture that an ELF program is for, out of its first 20 bytes; undefined for anything else. */
-export function elfArchitecture(head: Buffer): string | undefined {
-  if (head.length < 20 || head.readUInt32BE(0) !== 0x7f454c46) return undefined;
-  // EI_DATA 1 is little-endian, as both of ours are (System V ABI).
-  const machine = head[5] === 1 ? head.readUInt16LE(18) : -1;
-  return Object.entries(ARCHITECTURES).find(([, number]) => number === machine)?.[0];
 }

@@ -1,16 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import * as net from "../../lib/net/ip.ts";
-
-/** A repeatable stream of numbers below `limit` (mulberry32), so that a failing case can be found again. */
-function random(seed: number) {
-  let state = seed;
-  return (limit: number) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % limit;
-  };
-}
+import { Random } from "../support/random.ts";
 
 describe("addresses", () => {
   test("RFC 5952 text of known addresses", () => {
@@ -32,7 +22,8 @@ describe("addresses", () => {
   });
 
   test("formatting and parsing are inverse, for random addresses with runs of zeros", () => {
-    const next = random(1);
+    const random = new Random(1);
+    const next = (limit: number) => random.below(limit);
     for (let i = 0; i < 2000; i++) {
       const groups = Array.from({ length: 8 }, () => (next(2) === 0 ? 0 : next(65536)));
       const value = groups.reduce((sum, group) => (sum << 16n) | BigInt(group), 0n);
@@ -45,7 +36,8 @@ describe("addresses", () => {
 
 describe("networks", () => {
   test("overlap is symmetric and agrees with membership", () => {
-    const next = random(2);
+    const random = new Random(2);
+    const next = (limit: number) => random.below(limit);
     for (let i = 0; i < 2000; i++) {
       const cidr = () => net.parseCidr(`10.${next(4)}.${next(4) * 64}.0/${8 + next(20)}`)!;
       const [a, b] = [cidr(), cidr()];
