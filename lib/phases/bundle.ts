@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { type Decision, installBinary, planBinaries, refuseForeign } from "../binaries/install.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import { sandboxImage } from "../bundle/defaults.ts";
@@ -23,6 +22,7 @@ import { containerdService, type ServiceManagerControl } from "../services/servi
 import { progressLine } from "../ui/progress.ts";
 import { formatBytes } from "../ui/table.ts";
 import type { Ui } from "../ui/ui.ts";
+import { until } from "../util/until.ts";
 import type { Phase } from "./runner.ts";
 
 /** A board starts containerd from a slow card. */
@@ -137,17 +137,12 @@ async function startContainerd(ctx: BundleHost): Promise<void> {
   ctx.cri.close();
   await services.restart("containerd");
   ui.step("bundle", `Starting containerd under ${services.name}`);
-  const deadline = Date.now() + CONTAINERD_TIMEOUT_MS;
-  while (!(await answers())) {
-    if (Date.now() > deadline)
-      throw new KubestickError(
-        `containerd does not answer at ${ctx.criSocket} after ${CONTAINERD_TIMEOUT_MS / 1000} s`,
-        {
-          hint: `look at its log: ${services.logCommand("containerd")}${facts.root ? "" : "; and run this as root"}`,
-        },
-      );
-    await sleep(POLL_MS);
-  }
+  await until(answers, {
+    limitMs: CONTAINERD_TIMEOUT_MS,
+    pauseMs: POLL_MS,
+    what: `containerd does not answer at ${ctx.criSocket} after ${CONTAINERD_TIMEOUT_MS / 1000} s`,
+    hint: `look at its log: ${services.logCommand("containerd")}${facts.root ? "" : "; and run this as root"}`,
+  });
   files.remove(CONTAINERD_RESTART_MARK);
 }
 

@@ -61,9 +61,9 @@ export interface UntilOptions {
   longestPauseMs?: number;
   /** Ends the wait with the signal's reason. */
   signal?: AbortSignal;
-  /** What did not come, for the error: "the kubelet did not answer". */
+  /** The message of the KubestickError when the time is up: "the kubelet does not answer after 60 s". */
   what?: string;
-  /** What to type then. */
+  /** Its hint: what to type then. */
   hint?: string;
   /** The error when the time is up, in place of one made of `what`; `last` is what the last try threw, if it threw. */
   late?: (last: unknown) => unknown;
@@ -112,8 +112,30 @@ export async function until<T>(
 function lateError({ late, what, hint, limitMs }: UntilOptions, last: unknown): unknown {
   if (late) return late(last);
   if (what === undefined && last !== undefined) return last;
-  return new KubestickError(`${what ?? "what was waited for did not come"} within ${limitMs / 1000} s`, {
+  return new KubestickError(what ?? `what was waited for did not come within ${limitMs / 1000} s`, {
     hint,
     cause: last,
   });
+}
+
+/** As `until`, for what either works or throws: whatever it gives counts, nothing too. */
+export async function untilItWorks<T>(attempt: (remainingMs: number) => Promise<T>, options: UntilOptions): Promise<T> {
+  const { given } = await until(async (remainingMs) => ({ given: await attempt(remainingMs) }), options);
+  return given;
+}
+
+/** That the time was up, between `until` and `untilMaybe`. */
+const LATE = Symbol("late");
+
+/** As `until`, for what may as well not come: undefined when the time is up. */
+export async function untilMaybe<T>(
+  attempt: (remainingMs: number) => Promise<T | undefined | false> | T | undefined | false,
+  options: Omit<UntilOptions, "what" | "hint" | "late">,
+): Promise<T | undefined> {
+  try {
+    return await until(attempt, { ...options, late: () => LATE });
+  } catch (error) {
+    if (error === LATE) return undefined;
+    throw error;
+  }
 }

@@ -1,6 +1,14 @@
 import { expect, test } from "bun:test";
 import { KubestickError } from "../../lib/errors.ts";
-import { type Clock, Pauses, PROCESS_CLOCK, type UntilOptions, until } from "../../lib/util/until.ts";
+import {
+  type Clock,
+  Pauses,
+  PROCESS_CLOCK,
+  type UntilOptions,
+  until,
+  untilItWorks,
+  untilMaybe,
+} from "../../lib/util/until.ts";
 
 /** A clock that only sleeping moves; `pauses` are those that were made. */
 function fakeClock(random = 0.5) {
@@ -61,7 +69,7 @@ test("no attempt begins after the deadline, and each is told what is left", asyn
   const options = { limitMs: 500, pauseMs: 100, clock, what: "the kubelet did not answer", hint: "look at its log" };
   const error = (await thrown(until(attempt, options))) as KubestickError;
   expect(error).toBeInstanceOf(KubestickError);
-  expect([error.message, error.hint]).toEqual(["the kubelet did not answer within 0.5 s", "look at its log"]);
+  expect([error.message, error.hint]).toEqual(["the kubelet did not answer", "look at its log"]);
   expect(left).toEqual([500, 350, 200, 50]);
   expect(elapsed()).toBe(500);
 });
@@ -109,12 +117,31 @@ test("when the time is up: the last error, or what the caller makes of it", asyn
   const late = async (last: unknown) => new Error(`gave up: ${(last as Error).message}`);
   expect(await thrown(until(failing, { ...options, late }))).toMatchObject({ message: "gave up: try 3" });
   expect(await thrown(until(failing, { ...options, what: "it did not come" }))).toMatchObject({
-    message: "it did not come within 0.25 s",
+    message: "it did not come",
     cause: { message: "try 6" },
   });
   expect(await thrown(until(() => undefined, options))).toMatchObject({
     message: "what was waited for did not come within 0.25 s",
   });
+});
+
+test("what may as well not come is undefined when the time is up; an error is still one", async () => {
+  const { clock, pauses } = fakeClock();
+  const options: UntilOptions = { limitMs: 250, pauseMs: 100, clock };
+  expect(await untilMaybe(() => undefined, options)).toBeUndefined();
+  expect(pauses).toEqual([100, 100]);
+  expect(await untilMaybe(() => 5, options)).toBe(5);
+  const failing = () => Promise.reject(new Error("broken"));
+  expect(await thrown(untilMaybe(failing, options))).toMatchObject({ message: "broken" });
+  expect(await untilMaybe(failing, { ...options, passes: () => true })).toBeUndefined();
+});
+
+test("what either works or throws may give nothing", async () => {
+  const { clock, pauses } = fakeClock();
+  const steps = [() => Promise.reject(new Error("busy")), async () => undefined];
+  const options: UntilOptions = { limitMs: 250, pauseMs: 100, passes: () => true, clock };
+  expect(await untilItWorks(() => steps.shift()!(), options)).toBeUndefined();
+  expect(pauses).toEqual([100]);
 });
 
 test("who waits is told before each pause, and why", async () => {

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici/index.js";
 import { formatDuration, parseDuration } from "../../config/schema.ts";
 import { CONTROL_PLANE_TIMEOUT, KUBELET_HEALTH_TIMEOUT } from "../../constants/durations.ts";
@@ -8,6 +7,7 @@ import { within } from "../../host/within.ts";
 import { probeOf } from "../../manifests/probe.ts";
 import { joinHostPort } from "../../net/ip.ts";
 import { describeContainer } from "../../runtime/diagnose.ts";
+import { until } from "../../util/until.ts";
 import type { Phase } from "../runner.ts";
 import type { InitContext } from "./context.ts";
 import { endStalePods } from "./stale-pods.ts";
@@ -69,7 +69,7 @@ async function waitFor(ctx: InitContext, targets: Target[], limitMs: number): Pr
   let lastLook = 0;
   let ended = false;
   try {
-    while (healthy.size < targets.length) {
+    const everyOne = async () => {
       await Promise.all(
         targets.map(async (target) => {
           if (healthy.has(target.name)) return;
@@ -86,13 +86,7 @@ async function waitFor(ctx: InitContext, targets: Target[], limitMs: number): Pr
           );
         }),
       );
-      if (healthy.size === targets.length) return;
-      if (Date.now() - started > limitMs)
-        throw await explain(
-          ctx,
-          targets.filter((t) => !healthy.has(t.name)),
-          limitMs,
-        );
+      if (healthy.size === targets.length) return true;
       if (Date.now() - lastLook > LOOK_MS) {
         lastLook = Date.now();
         await look(ctx, targets, healthy, states);
@@ -104,8 +98,15 @@ async function waitFor(ctx: InitContext, targets: Target[], limitMs: number): Pr
           targets.filter((t) => !healthy.has(t.name)).map((t) => `${t.name}: ${states.get(t.name)}`),
         );
       }
-      await sleep(POLL_MS);
-    }
+      return false;
+    };
+    const late = () =>
+      explain(
+        ctx,
+        targets.filter((t) => !healthy.has(t.name)),
+        limitMs,
+      );
+    await until(everyOne, { limitMs, pauseMs: POLL_MS, late });
   } finally {
     await agent.destroy();
   }
