@@ -15,7 +15,8 @@ import { removeCgroupRoot } from "../../host/cgroups.ts";
 import { unmountBelow } from "../../host/mounts.ts";
 import { type Left, removeTree } from "../../host/remove.ts";
 import type { ResetContext } from "./context.ts";
-import { lostLedger, lostRemovals, warnOfBinaries } from "./lost.ts";
+import { lostRemovals, warnOfBinaries } from "./lost.ts";
+import { lostLedger } from "./lost-ledger.ts";
 import { cleanNetwork } from "./network.ts";
 import { cleanPacketFilter } from "./packet-filter.ts";
 import {
