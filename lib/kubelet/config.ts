@@ -33,7 +33,7 @@ const NODE_LOCAL = new Set(["resolvConf", "cgroupRoot"]);
 const FAIL_SWAP_ON = false;
 
 /** The kubelet settings that a host asks for, each with the reason. `dns` are the addresses of the cluster's own DNS. */
-export function hostSettings(
+function hostSettings(
   facts: KubeletFacts,
   driver: CgroupDriver,
   dns: string[],

@@ -5,7 +5,7 @@ import { KubestickError } from "../errors.ts";
 const MAX_REPLY = 16 * 1024 * 1024;
 
 /** gRPC status codes that callers tell apart (https://grpc.github.io/grpc/core/md_doc_statuscodes.html). */
-export const GRPC = { notFound: 5, unimplemented: 12 } as const;
+export const GRPC = { unimplemented: 12 } as const;
 
 /** A gRPC call that the server answered with an error, or that got no answer (`status` -1). */
 export class GrpcError extends KubestickError {
