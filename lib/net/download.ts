@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Dispatcher, request } from "undici/index.js";
 import { USER_AGENT } from "../constants/names.ts";
 import { errno, KubestickError, reason } from "../errors.ts";
+import { BodyLimitError, readBody } from "./body.ts";
 import { isLoopback } from "./ip.ts";
 import { environmentAgent } from "./proxy.ts";
 
@@ -107,19 +108,14 @@ export class Downloader {
   async bytes(get: Get, limit: number): Promise<{ data: Buffer; headers: Dispatcher.ResponseData["headers"] }> {
     return retryDownload(get.url, async () => {
       const response = await this.get(get, AbortSignal.timeout(SMALL_ANSWER_MS));
-      const parts: Buffer[] = [];
-      let length = 0;
-      for await (const chunk of response.body as AsyncIterable<Buffer>) {
-        length += chunk.length;
-        if (length > limit) {
-          abandon(response);
-          throw new KubestickError(`${get.url} answers with more than the ${limit} bytes that it may`, {
-            hint: "is that the registry or download site? check the name, and --registry-mirror",
-          });
-        }
-        parts.push(chunk);
+      try {
+        return { data: await readBody(response.body, limit), headers: response.headers };
+      } catch (error) {
+        if (!(error instanceof BodyLimitError)) throw error;
+        throw new KubestickError(`${get.url} answers with more than the ${limit} bytes that it may`, {
+          hint: "is that the registry or download site? check the name, and --registry-mirror",
+        });
       }
-      return { data: Buffer.concat(parts), headers: response.headers };
     });
   }
 
