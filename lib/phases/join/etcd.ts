@@ -10,6 +10,7 @@ import { EtcdError, type EtcdMember, EtcdMembers } from "../../etcd/members.ts";
 import { removeTree } from "../../host/remove.ts";
 import { commandFlag } from "../../manifests/pod.ts";
 import { joinHostPort } from "../../net/ip.ts";
+import { describeContainer } from "../../runtime/diagnose.ts";
 import { until, untilItWorks } from "../../util/until.ts";
 import type { InitContext } from "../init/context.ts";
 import { writeManifest } from "../init/files.ts";
@@ -152,7 +153,8 @@ async function promote(ctx: InitContext, etcd: EtcdMembers, id: string): Promise
   } catch (error) {
     // Somebody else, or a call of ours whose answer was lost, has promoted it already.
     if (final(error) && !(await whileItPasses(ctx, () => etcd.list())).find((m) => m.id === id)?.learner) return;
-    throw new KubestickError(`this node's etcd did not catch up with the others: ${reason(error)}`, {
+    const words = await describeContainer(ctx.cri, "etcd");
+    throw new KubestickError(`this node's etcd did not catch up with the others: ${reason(error)}\n${words}`, {
       hint: `look at its log below /var/log/pods, and at the kubelet's: ${ctx.services.logCommand("kubelet")}`,
     });
   }
