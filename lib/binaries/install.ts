@@ -7,11 +7,11 @@ import { MINIMUM_CONTAINERD_VERSION } from "../constants/versions.ts";
 import { KubestickError } from "../errors.ts";
 import { findProgram } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
+import { Ledger } from "../host/ledger.ts";
 import { type Output, tryRun, tryRunAside } from "../host/process.ts";
 import type { LayoutBinary } from "../oci/layout.ts";
 import { hasSkewRule, skewOf } from "../util/skew.ts";
 import { compareVersions, parseVersion, releaseText } from "../util/version.ts";
-import { readInstalled, writeInstalled } from "./installed.ts";
 import { unpackBinary } from "./unpack.ts";
 
 /** What is to be done about one host binary, and why. */
@@ -73,7 +73,7 @@ export function planBinaries(
   bundle: Pick<Bundle, "binaries">,
   options: { arch: string; kubernetesVersion: string; force: boolean; files: Files; look?: typeof lookAt },
 ): Decision[] {
-  const installed = readInstalled(options.files);
+  const installed = new Ledger(options.files).binaries;
   const look = options.look ?? lookAt;
   return HOST_BINARY_KINDS.flatMap((kind) => {
     const binary = bundle.binaries.find((b) => b.name === kind.name && b.arch === options.arch);
@@ -127,22 +127,27 @@ export function refuseForeign(decisions: Decision[]): void {
   });
 }
 
-/** Installs one host binary as decided, and notes it. Gives the paths written. Throws KubestickError. */
+/**
+ * Installs one host binary as decided, and notes it. A program of somebody else that it replaces is kept, and `reset` puts
+ * it back. Gives the paths written. Throws KubestickError.
+ */
 export async function installBinary(bundle: Bundle, decision: Decision, files: Files): Promise<string[]> {
   const { kind, binary, directory, leave } = decision;
   const onHost = (path: string) => (files.root === "/" ? path : path.slice(files.root.length));
+  const ledger = new Ledger(files);
+  const own = ledger.binaries[kind.name]?.files ?? [];
   const note = (paths: string[], digest: string) =>
-    writeInstalled(files, {
-      ...readInstalled(files),
-      [kind.name]: { version: binary.version, digest, files: paths.map(onHost) },
-    });
+    ledger.noteBinary(kind.name, { version: binary.version, digest, files: paths.map(onHost) });
   const written = await unpackBinary(
     bundle.store,
     binary,
     kind,
     (program) => (leave.has(program) ? undefined : files.real(join(directory, program))),
     // Of a run that is killed now, the next one knows them as kubestick's, and installs them again.
-    (paths) => note(paths, ""),
+    (paths) => {
+      for (const path of paths.map(onHost)) if (!own.includes(path)) ledger.keep(path);
+      note(paths, "");
+    },
   );
   if (written.length > 0) note(written, binary.blob.digest);
   return written.map(onHost);

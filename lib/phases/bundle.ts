@@ -12,7 +12,7 @@ import {
 import { KubestickError, UsageError } from "../errors.ts";
 import { findProgram, type HostFacts } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
-import { loadModule, MODULES, nodeSysctls, setSysctl } from "../host/kernel.ts";
+import { getSysctl, loadModule, MODULES, nodeSysctls, setSysctl } from "../host/kernel.ts";
 import type { Ledger } from "../host/ledger.ts";
 import { tryRun } from "../host/process.ts";
 import { containerdConfig, mirrorConfig, usesSystemdCgroup } from "../runtime/containerd-config.ts";
@@ -84,6 +84,7 @@ function prepareKernel(ctx: BundleHost): void {
     if (why) ui.warn(`cannot load the kernel module ${name}: ${why}`);
   }
   for (const [name, value] of Object.entries(sysctls)) {
+    ledger.noteSysctl(name, getSysctl(name), value);
     const why = setSysctl(name, value);
     if (!why) continue;
     // Without forwarding no pod reaches another; the bridge's settings are only there with br_netfilter.
@@ -133,7 +134,7 @@ async function startContainerd(ctx: BundleHost): Promise<void> {
         hint: "restart it the way it was started, then run the same command again",
       },
     );
-  services.install(containerdService(program));
+  if (services.install(containerdService(program))) ledger.noteService("containerd");
   ctx.cri.close();
   await services.restart("containerd");
   ui.step("bundle", `Starting containerd under ${services.name}`);

@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
 import { type Found, planBinaries, unsuitable } from "../../lib/binaries/install.ts";
-import { writeInstalled } from "../../lib/binaries/installed.ts";
 import { applyBundleDefaults } from "../../lib/bundle/defaults.ts";
 import { formatLock, parseLock } from "../../lib/bundle/lock.ts";
 import { findChecksum } from "../../lib/bundle/resolve.ts";
@@ -9,6 +8,7 @@ import { parseConfig } from "../../lib/config/load.ts";
 import { hostBinaryKind } from "../../lib/constants/host-binaries.ts";
 import { hasCapability } from "../../lib/host/facts.ts";
 import { Files } from "../../lib/host/files.ts";
+import { Ledger } from "../../lib/host/ledger.ts";
 import { digestOf } from "../../lib/oci/descriptor.ts";
 import type { LayoutBinary } from "../../lib/oci/layout.ts";
 import { parseReference } from "../../lib/oci/reference.ts";
@@ -135,7 +135,7 @@ describe("which host binaries are installed", () => {
   test("kubestick's own is replaced by another, not by an older one", () => {
     const files = new Files("/", { overlay: true });
     const own = (version: string) =>
-      writeInstalled(files, { kubelet: { version, digest: digestOf(version), files: ["/bin/sh"] } });
+      new Ledger(files).noteBinary("kubelet", { version, digest: digestOf(version), files: ["/bin/sh"] });
     const found = { kubelet: { path: "/bin/sh", version: "v0.0.0" } };
     own("v1.35.0");
     expect(plan(found, false, files)["kubelet"]).toBe("install");

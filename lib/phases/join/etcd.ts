@@ -107,7 +107,7 @@ export async function joinEtcd(ctx: InitContext): Promise<void> {
     const me = members.find((m) => m.peerUrls.includes(own));
     if (!me) throw new KubestickError(`etcd does not list this node (${own}), which was added to it`);
     try {
-      ledger.claim(dataDir);
+      ledger.claimDirectory(dataDir);
       files.mkdir(dataDir, 0o700);
       // Once a member has started, etcd does not look at it any more; another text would only restart it.
       const first = me.name === "" ? undefined : commandFlag(files.readText(ETCD_MANIFEST) ?? "", "initial-cluster");

@@ -87,6 +87,7 @@ const kubeletStartPhase: Phase<JoinContext> = {
     for (const { setting, why } of adaptations) ui.step("kubelet-start", `${setting} (because ${why})`);
     const caFile =
       textOf(mapOf(mapOf(shared["authentication"])?.["x509"])?.["clientCAFile"]) || `${CERTIFICATES_DIR}/ca.crt`;
+    ledger.keep(KUBELET_KUBECONFIG);
     ledger.claim(KUBELET_KUBECONFIG);
     // kubeadm writes the CA where caCertPath says; the kubelet looks for it where the cluster's configuration says. A control
     // plane has the cluster's own file by now, in which more can stand behind the CA.
