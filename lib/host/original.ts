@@ -9,6 +9,8 @@ import { insideBelow, type Left } from "./remove.ts";
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = fs.constants;
 
 const CHUNK_BYTES = 1024 * 1024;
+/** What is larger is a program, and kept by a second name: a board has no room, and no time, for two of each. */
+const COPIED_BYTES = 1024 * 1024;
 
 /** What was at a path before it was replaced: a plain file by the SHA-256 of its bytes, or a link by where it leads. */
 export type Original = { sha256: string } | { link: string };
@@ -31,7 +33,7 @@ export function keepOriginal(path: string, place: { directory: string; name: str
   const kept = join(place.directory, place.name);
   makeDirectory(place.directory, 0o700);
   makeDirectory(dirname(kept));
-  replaceByLink(kept, (name) => ("link" in original ? fs.symlinkSync(original.link, name) : linkOrCopy(path, name)));
+  replaceByLink(kept, (name) => linkOrCopy(path, name));
   const fd = fs.openSync(dirname(kept), O_RDONLY);
   syncQuietly(fd);
   fs.closeSync(fd);
@@ -60,15 +62,14 @@ export const putBack = (directory: string, path: string, kept: string): Left[] =
     directory,
     path,
     (name, parent) => {
-      if (fs.lstatSync(kept).isSymbolicLink()) fs.symlinkSync(fs.readlinkSync(kept), name);
-      else putFile(kept, name, basename(path));
+      putHere(kept, name, basename(path));
       syncQuietly(parent);
     },
     { make: true },
   );
 
-/** Nothing is ever replaced: a link does not take a name that is there (link(2)). */
-function putFile(kept: string, name: Buffer, called: string): void {
+/** Nothing is ever replaced: a link does not take a name that is there (link(2), symlink(2)). */
+function putHere(kept: string, name: Buffer, called: string): void {
   try {
     fs.linkSync(kept, name);
   } catch (error) {
@@ -79,7 +80,7 @@ function putFile(kept: string, name: Buffer, called: string): void {
       Buffer.from(basename(temporaryName(called))),
     ]);
     try {
-      copyFile(kept, temporary);
+      copy(kept, temporary);
       fs.linkSync(temporary, name);
     } finally {
       fs.rmSync(temporary, { force: true });
@@ -88,16 +89,25 @@ function putFile(kept: string, name: Buffer, called: string): void {
 }
 
 function linkOrCopy(path: string, name: string): void {
+  const { size } = fs.lstatSync(path);
+  if (size <= COPIED_BYTES) {
+    // Of a second name an editor that writes in place would change what was kept.
+    copy(path, name);
+    return;
+  }
   try {
-    // Costs nothing, and whoever replaces a file whole leaves its other names as they are.
     fs.linkSync(path, name);
   } catch {
-    copyFile(path, name);
+    copy(path, name);
   }
 }
 
-/** A new file with another's bytes, mode, owner and time, synced. Throws the system's error. */
-function copyFile(from: string, to: fs.PathLike): void {
+/** A new file with another's bytes, mode, owner and time, synced; or a link to where another leads. Throws the system's error. */
+function copy(from: string, to: fs.PathLike): void {
+  if (fs.lstatSync(from).isSymbolicLink()) {
+    fs.symlinkSync(fs.readlinkSync(from), to);
+    return;
+  }
   const source = fs.openSync(from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
     const { mode, uid, gid, atime, mtime } = fs.fstatSync(source);

@@ -6,12 +6,11 @@ import { reason } from "../../errors.ts";
 import { getSysctl, nodeSysctls, setSysctl } from "../../host/kernel.ts";
 import { keptAt } from "../../host/ledger.ts";
 import { isOriginal, type Original, originalOf, putBack, whyDamaged } from "../../host/original.ts";
+import { tryRun } from "../../host/process.ts";
 import type { Left } from "../../host/remove.ts";
 import type { ResetContext } from "./context.ts";
 import { isLeft, type Resolved, resolvePlace } from "./places.ts";
 import { isPlain, isProgramOf, ledgerRoots, lookAt, rootOf } from "./removals.ts";
-
-const INTERFACES = "/sys/class/net";
 
 /** Something that kubestick replaced, and that reset puts back. `restore` gives what could not be. */
 export interface Restoration {
@@ -55,6 +54,8 @@ function restoreOne(
   try {
     // A run that was killed had put it back, or had not replaced it yet.
     if (isOriginal(path, original)) return [];
+    // Whoever was told of both has chosen one.
+    if (lookAt(path) && !lookAt(kept)) return [];
     if (lookAt(path)) return left(path, "what is there now is somebody's work; move one of the two away");
     const damaged = whyDamaged(kept, original);
     if (damaged !== undefined) return left(path, `cannot be put back: ${damaged}`);
@@ -80,9 +81,11 @@ function keptOriginals(): [string, Original][] {
   });
 }
 
-/** Networks of others on this host, by their bridges. */
-const otherBridges = (): string[] =>
-  fs.readdirSync(INTERFACES).filter((name) => fs.existsSync(`${INTERFACES}/${name}/bridge`));
+/** Networks of others on this host, by their bridges: Docker's, podman's, libvirt's. */
+function otherBridges(): string[] {
+  const { status, stdout } = tryRun("ip", ["-o", "link", "show", "type", "bridge"]);
+  return status === 0 ? [...stdout.matchAll(/^\d+: ([^:@]+)/gm)].map((match) => match[1]!) : ["a network of others"];
+}
 
 /** Gives the kernel's settings their former values, where they still have those that kubestick gave them. */
 export function restoreSysctls({ ledger, ui }: ResetContext): void {
