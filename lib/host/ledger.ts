@@ -18,6 +18,9 @@ import { type Found, previousOf, readRecord, writeRecord } from "./record.ts";
 
 const digest = (data: string | Buffer): string => createHash("sha256").update(data).digest("hex");
 
+const isClaimed = (entry: Entry | undefined): boolean =>
+  entry?.type === "directory" || (entry?.type === "file" && entry.claimed === true);
+
 /** Where what was at a path before kubestick is kept. */
 export const keptAt = (path: string): string => `${REPLACED_DIR}${path}`;
 
@@ -82,14 +85,14 @@ export class Ledger {
 
   /** As `claim`, for many files at once: those that are not there yet, which kubestick is about to make. */
   claimMissing(paths: string[]): void {
-    const missing = paths.filter((path) => !this.#files.exists(path) && !this.claimed(path));
+    const entries = this.#entries();
+    const missing = paths.filter((path) => !this.#files.exists(path) && !isClaimed(entries.get(path)));
     this.#note(missing.map((path) => [path, { type: "file", sha256: [], claimed: true }]));
   }
 
   /** Whether kubestick has claimed a file or directory. */
   claimed(path: string): boolean {
-    const entry = this.#entries().get(path);
-    return entry?.type === "directory" || (entry?.type === "file" && entry.claimed === true);
+    return isClaimed(this.#entries().get(path));
   }
 
   /**
