@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici/index.js";
 import { failureOf, objectOf } from "../api/answer.ts";
 import { ApiClient } from "../api/client.ts";
@@ -12,6 +11,7 @@ import { readKubeconfig } from "../kubeconfig/kubeconfig.ts";
 import { readBody } from "../net/body.ts";
 import { caPin, certificatePem } from "../pki/certificate.ts";
 import { readCertificates } from "../pki/pem.ts";
+import { PROCESS_CLOCK, untilItWorks } from "../util/until.ts";
 import { explainClock, mends } from "./clock-fault.ts";
 import { verifyDetached } from "./jws.ts";
 import { verifiedTime } from "./server-time.ts";
@@ -64,26 +64,30 @@ export interface ClockSkew {
  * not fit; waits for an API server, or a signature, that is not there yet.
  */
 export async function discoverByToken(options: TokenDiscovery): Promise<DiscoveredCluster> {
-  let deadline = Date.now() + options.timeoutMs;
+  const { timeoutMs, waiting } = options;
   let unsettled: KubestickError | undefined;
-  for (let told = ""; ; ) {
-    try {
-      return await discoverOnce(options, Math.max(1, Math.min(ATTEMPT_MS, deadline - Date.now())));
-    } catch (error) {
-      // A cluster that has just been made shows its cluster-info, and signs it, a moment after its API server answers.
-      const settling = (error instanceof NotShown && error.passing) || error instanceof NotSignedYet;
-      if (settling) {
-        if (!unsettled) deadline = Math.min(deadline, Date.now() + SIGNING_MS);
-        unsettled = error;
-      }
-      if (!(settling || isTransient(error))) throw error;
-      // The last moment before the deadline is too short for an answer, and its error would say less.
-      if (Date.now() + PAUSE_MS >= deadline) throw unsettled ?? error;
-      const why = (error as KubestickError).message;
-      if (why !== told) options.waiting?.(why);
-      told = why;
-      await sleep(PAUSE_MS);
-    }
+  let signedBy = Number.POSITIVE_INFINITY;
+  let told = "";
+  try {
+    return await untilItWorks((remainingMs) => discoverOnce(options, Math.min(ATTEMPT_MS, remainingMs)), {
+      limitMs: timeoutMs,
+      pauseMs: PAUSE_MS,
+      passes: (error) => {
+        // A cluster that has just been made shows its cluster-info, and signs it, a moment after its API server answers.
+        const settling = (error instanceof NotShown && error.passing) || error instanceof NotSignedYet;
+        if (settling && !unsettled) signedBy = PROCESS_CLOCK.now() + SIGNING_MS;
+        if (settling) unsettled = error;
+        return (settling || isTransient(error)) && PROCESS_CLOCK.now() < signedBy;
+      },
+      waiting: (error) => {
+        const why = (error as KubestickError).message;
+        if (why !== told) waiting?.(why);
+        told = why;
+      },
+    });
+  } catch (error) {
+    // The last moment before the deadline is too short for an answer, and its error would say less.
+    throw isTransient(error) ? (unsettled ?? error) : error;
   }
 }
 

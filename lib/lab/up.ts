@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { basename, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { INOTIFY_INSTANCES, LAB_INOTIFY_PER_NODE } from "../constants/lab.ts";
 import { ADMIN_KUBECONFIG, CGROUP_ROOT_PREFIX, OWN_EXECUTABLE, SERVICES_DIR } from "../constants/paths.ts";
 import { API_SERVER_PORT } from "../constants/ports.ts";
@@ -15,6 +14,7 @@ import { run } from "../host/process.ts";
 import { withServer } from "../kubeconfig/kubeconfig.ts";
 import type { Ui } from "../ui/ui.ts";
 import { inParallel } from "../util/pool.ts";
+import { until } from "../util/until.ts";
 import { type LabMember, type LabPlan, labBridge, labEndpoint, labMembers, savePlan } from "./plan.ts";
 import { labKubeconfig, labStatus } from "./status.ts";
 
@@ -179,14 +179,16 @@ function makeBridge(plan: LabPlan): void {
 
 async function waitReady(dir: string, plan: LabPlan, ui: Ui): Promise<void> {
   ui.step("lab", "Waiting until every node is Ready");
-  for (const deadline = Date.now() + READY_MS; ; await sleep(POLL_MS)) {
+  let waiting: string[] = [];
+  const ready = async () => {
     const { nodes, problem } = await labStatus(dir, plan);
-    const waiting = nodes.filter((node) => !node.ready).map((node) => node.name);
-    if (waiting.length === 0) return;
-    ui.live("lab", [`not Ready yet: ${waiting.join(", ")}${problem ? ` (${problem})` : ""}`]);
-    if (Date.now() > deadline)
-      throw new KubestickError(`${waiting.join(", ")} did not become Ready in ${READY_MS / 60_000} minutes`, {
-        hint: `KUBECONFIG=${labKubeconfig(dir, plan)} kubectl describe node ${waiting[0]}`,
-      });
-  }
+    waiting = nodes.filter((node) => !node.ready).map((node) => node.name);
+    if (waiting.length > 0) ui.live("lab", [`not Ready yet: ${waiting.join(", ")}${problem ? ` (${problem})` : ""}`]);
+    return waiting.length === 0;
+  };
+  const late = () =>
+    new KubestickError(`${waiting.join(", ")} did not become Ready in ${READY_MS / 60_000} minutes`, {
+      hint: `KUBECONFIG=${labKubeconfig(dir, plan)} kubectl describe node ${waiting[0]}`,
+    });
+  await until(ready, { limitMs: READY_MS, pauseMs: POLL_MS, late });
 }

@@ -106,6 +106,7 @@ export async function startKubelet(
     });
   }
   const installed = ctx.services.install(kubeletService(program));
+  if (installed) ledger.noteService("kubelet");
   if (!installed && !ctx.files.exists(KUBELET_RESTART_MARK) && ctx.services.isActive("kubelet")) {
     ui.step("kubelet-start", "The kubelet already runs with this configuration");
     return;

@@ -102,6 +102,7 @@ export async function startNodeAgent(ctx: AgentHost, network: string | undefined
     args: [...args, "node-agent"],
     env: AGENT_ENV,
   });
+  if (changed) ledger.noteService(AGENT_SERVICE);
   if (!changed && services.isActive(AGENT_SERVICE)) return;
   await services.restart(AGENT_SERVICE);
   ui.step("network", `Starting the node agent under ${services.name}`);

@@ -9,6 +9,7 @@ import { readPlainText } from "../host/plain-file.ts";
 import { parseKubeletFlags } from "../kubelet/flags.ts";
 import { neverInThePast } from "../node/clock.ts";
 import { oneLine } from "../ui/text.ts";
+import { until } from "../util/until.ts";
 import { stableExecutable } from "./executable.ts";
 import type { ServiceManagerControl, ServiceSpec } from "./service.ts";
 
@@ -33,11 +34,12 @@ export function supervisor(files: Files): ServiceManagerControl {
     const pid = supervisorPid(name);
     if (pid === undefined) return;
     process.kill(pid, "SIGTERM");
-    for (let waited = 0; waited < STOP_MS + 5_000; waited += 50) {
-      if (supervisorPid(name) === undefined) return;
-      await sleep(50);
-    }
-    throw new KubestickError(`the supervisor of ${name} (process ${pid}) does not end`, { hint: `kill -9 ${pid}` });
+    await until(() => supervisorPid(name) === undefined, {
+      limitMs: STOP_MS + 5_000,
+      pauseMs: 50,
+      what: `the supervisor of ${name} (process ${pid}) does not end`,
+      hint: `kill -9 ${pid}`,
+    });
   };
   return {
     name: "kubestick's own supervisor",
@@ -56,11 +58,12 @@ export function supervisor(files: Files): ServiceManagerControl {
       const [command, ...args] = stableExecutable();
       const child = spawn(command!, [...args, "supervise", name], { detached: true, stdio: "ignore", cwd: "/" });
       child.unref();
-      for (let waited = 0; waited < 10_000; waited += 20) {
-        if (supervisorPid(name) !== undefined) return;
-        await sleep(20);
-      }
-      throw new KubestickError(`the supervisor of ${name} did not start`, { hint: `look at ${logFile(name)}` });
+      await until(() => supervisorPid(name), {
+        limitMs: 10_000,
+        pauseMs: 20,
+        what: `the supervisor of ${name} did not start`,
+        hint: `look at ${logFile(name)}`,
+      });
     },
     stop,
     async remove(name) {

@@ -5,7 +5,6 @@ import { jsonText, oneLine, paragraph, printable } from "./text.ts";
 /** Where a command's words go: text for a person, or one JSON report at the end. All of it is made safe for a terminal. */
 export interface Ui {
   readonly json: boolean;
-  readonly verbosity: number;
   /** A step: `[certs] Generating "ca" certificate and key`. */
   step(phase: string, text: string): void;
   warn(text: string): void;
@@ -47,7 +46,6 @@ export function consoleUi(options: { json: boolean; verbosity: number }): Ui {
   };
   return {
     json: options.json,
-    verbosity: options.verbosity,
     step(phase, text) {
       endLive();
       stream.write(`[${phase}] ${printable(text)}\n`);

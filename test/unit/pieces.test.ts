@@ -365,18 +365,26 @@ describe("the phase runner", () => {
 
 describe("preflight", () => {
   const checks = [
-    { name: "Good", why: "", run: () => [] },
-    { name: "Port", why: "", run: () => error("in use").map((f) => ({ ...f, name: "Port-6443" })) },
-    { name: "Warns", why: "", run: () => warning("hm") },
-    { name: "Throws", why: "", run: () => Promise.reject(new KubestickError("no answer")) },
+    { name: "Good", why: "of a good reason", run: () => [] },
+    { name: "Port", why: "it listens here", run: () => error("in use").map((f) => ({ ...f, name: "Port-6443" })) },
+    { name: "Warns", why: "to be told", run: () => warning("hm") },
+    { name: "Throws", why: "answers are needed", run: () => Promise.reject(new KubestickError("no answer")) },
   ];
-  test("all errors are told together, with exit code 3", async () => {
+  test("all errors are told together with the reason of each check, with exit code 3", async () => {
     const lines: string[] = [];
-    const failed = (await runChecks(checks, null, silentUi(lines), new Set()).catch((e) => e)) as KubestickError;
+    const details: string[] = [];
+    const ui = { ...silentUi(lines), detail: (text: string) => void details.push(text) };
+    const failed = (await runChecks(checks, null, ui, new Set()).catch((e) => e)) as KubestickError;
     expect(failed.exitCode).toBe(3);
-    expect(failed.message).toContain("[Port-6443] in use");
-    expect(failed.message).toContain("[Throws] no answer");
+    expect(failed.message.split("\n")).toEqual([
+      "2 preflight checks failed:",
+      "  [Port-6443] in use",
+      "    why: it listens here",
+      "  [Throws] no answer",
+      "    why: answers are needed",
+    ]);
     expect(lines.join()).toContain("[Warns] hm");
+    expect(details).toEqual(["[preflight] [Warns] why: to be told"]);
   });
 
   test("a name that no check has is told", () => {
