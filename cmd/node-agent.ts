@@ -1,5 +1,5 @@
+import { runNodeAgent } from "../lib/agent/agent.ts";
 import { Files } from "../lib/host/files.ts";
-import { runNodeAgent } from "../lib/node/agent.ts";
 import { oneLine } from "../lib/ui/text.ts";
 
 const END_MS = 2_000;

@@ -14,8 +14,8 @@ import {
 import { KubestickError, UsageError } from "../errors.ts";
 import type { Files } from "../host/files.ts";
 import type { Ledger } from "../host/ledger.ts";
+import { otherCniConfigs, winningCniConfig } from "../network/cni.ts";
 import { applyServiceRoutes, rememberServiceRanges, type ServiceRanges } from "../network/service-routes.ts";
-import { otherCniConfigs, winningCniConfig } from "../node/cni.ts";
 import { readJsonBlob } from "../oci/store.ts";
 import { stableExecutable } from "../services/executable.ts";
 import type { ServiceManagerControl } from "../services/service.ts";

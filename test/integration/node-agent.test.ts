@@ -12,7 +12,7 @@ import * as fs from "node:fs";
 import { Files } from "${root}lib/host/files.ts";
 import { kubeconfig } from "${root}lib/kubeconfig/kubeconfig.ts";
 import { writeYaml } from "${root}lib/yaml/write.ts";
-import { runNodeAgent } from "${root}lib/node/agent.ts";
+import { runNodeAgent } from "${root}lib/agent/agent.ts";
 import { apiDouble, json, testCa } from "${root}test/support/api-double.ts";
 const sh = (text) => spawnSync("sh", ["-c", text], { encoding: "utf8" }).stdout.trim();
 sh("ip link set lo up; ip link add eth0 type bridge; ip addr add 10.0.0.11/24 dev eth0; ip link set eth0 up");

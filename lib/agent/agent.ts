@@ -7,6 +7,7 @@ import { CM_KUBEADM_CONFIG, NAMESPACE_SYSTEM, USER_NODE_PREFIX } from "../consta
 import { FLAT } from "../constants/network.ts";
 import { KUBELET_CLIENT_CURRENT, KUBELET_KUBECONFIG } from "../constants/paths.ts";
 import { KubestickError, reason } from "../errors.ts";
+import { neverInThePast, noteTime } from "../host/clock.ts";
 import type { Files } from "../host/files.ts";
 import { readRoutes } from "../host/routes.ts";
 import { readKubeconfig } from "../kubeconfig/kubeconfig.ts";
@@ -15,7 +16,6 @@ import { formatCidr } from "../net/ip.ts";
 import { Claims, claimOf } from "../network/claims.ts";
 import { type ClusterNetwork, readClusterNetwork } from "../network/cluster.ts";
 import { readCertificates } from "../pki/pem.ts";
-import { neverInThePast, noteTime } from "./clock.ts";
 import { FlatNetwork } from "./flat-network.ts";
 import { Notices } from "./notices.ts";
 import { ServiceRoutes } from "./service-routes.ts";

@@ -5,10 +5,10 @@ import { acceptClaims } from "../network/accept.ts";
 import { applyRules, removeStaleBridgeAddresses } from "../network/apply.ts";
 import type { Claims } from "../network/claims.ts";
 import type { ClusterNetwork } from "../network/cluster.ts";
+import { winningCniConfig } from "../network/cni.ts";
 import { cniConfig, masqueradeRules } from "../network/flat.ts";
 import { podMtu, readHostNetwork, removalOf, routesInTheWay } from "../network/host.ts";
 import { applyRoutes } from "../network/routes.ts";
-import { winningCniConfig } from "./cni.ts";
 import type { Notices } from "./notices.ts";
 
 /** Keeps this node's CNI configuration, routes to other nodes' pods and masquerading in line with the cluster's Nodes. */
