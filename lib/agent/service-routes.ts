@@ -1,47 +1,33 @@
-import { reason } from "../errors.ts";
-import type { Files } from "../host/files.ts";
+import { KubestickError } from "../errors.ts";
+import { claimOf } from "../network/claims.ts";
 import {
   applyServiceRoutes,
   recallServiceRanges,
   rememberServiceRanges,
   type ServiceRanges,
 } from "../network/service-routes.ts";
+import type { AgentContext, Controller } from "./controller.ts";
 
 /** Keeps this host's routes to Services, whatever the pods' network is and whether the API server answers or not. */
-export class ServiceRoutes {
-  readonly #files: Files;
-  readonly #log: (text: string) => void;
-  #known: ServiceRanges;
-  #refusals = "";
-
-  constructor(files: Files, log: (text: string) => void) {
-    this.#files = files;
-    this.#log = log;
-    this.#known = recallServiceRanges(files);
-  }
-
-  /** Takes in what the cluster says; a Node that is not registered yet, or was deleted, says no addresses. */
-  learn({ ranges, nodeAddresses }: ServiceRanges): void {
-    const known = { ranges, nodeAddresses: nodeAddresses.length > 0 ? nodeAddresses : this.#known.nodeAddresses };
-    this.#known = known;
-    rememberServiceRanges(this.#files, known);
-    this.reconcile();
-  }
-
-  /** Whether the kernel refused something last time: an IPv6 address is of no use until nobody else has claimed it (RFC 4862). */
-  get refused(): boolean {
-    return this.#refusals !== "";
-  }
-
-  /** Brings the routes in line. What the kernel refuses is tried again each time, and said once. */
-  reconcile(): void {
-    try {
-      const { changes, refusals } = applyServiceRoutes(this.#files, this.#known);
-      for (const change of changes) this.#log(change);
-      if (refusals.join() !== this.#refusals) for (const refusal of refusals) this.#log(refusal);
-      this.#refusals = refusals.join();
-    } catch (error) {
-      this.#log(reason(error));
-    }
-  }
+export function serviceRoutes({ files, log, cluster }: AgentContext): Controller {
+  let known: ServiceRanges = recallServiceRanges(files);
+  const learn = (): void => {
+    const { session } = cluster;
+    if (!session) return;
+    const told = session.node ? claimOf(session.node).addresses : [];
+    // A Node that is not registered yet, or was deleted, has no addresses.
+    const nodeAddresses = told.length > 0 ? told : known.nodeAddresses;
+    known = { ranges: session.network.serviceRanges, nodeAddresses };
+    rememberServiceRanges(files, known);
+  };
+  return {
+    name: "service routes",
+    reconcile() {
+      learn();
+      const { changes, refusals } = applyServiceRoutes(files, known);
+      for (const change of changes) log(change);
+      // An IPv6 address is of no use until nobody else has claimed it (RFC 4862): it is tried again.
+      if (refusals.length > 0) throw new KubestickError(refusals.join("; "));
+    },
+  };
 }

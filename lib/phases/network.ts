@@ -1,9 +1,9 @@
+import { agentService } from "../agent/service.ts";
 import { clusterRole, clusterRoleBinding, role, roleBinding } from "../api/rbac.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import { manifestObjects } from "../bundle/user-manifests.ts";
 import { GROUP_BOOTSTRAPPERS, GROUP_NODES, NAMESPACE_SYSTEM } from "../constants/names.ts";
 import {
-  AGENT_ENV,
   AGENT_SERVICE,
   CM_KUBESTICK,
   CNI_CONFIG_FILE,
@@ -95,14 +95,7 @@ export async function startNodeAgent(ctx: AgentHost, network: string | undefined
     return;
   }
   if (network === FLAT) ledger.claim(CNI_CONFIG_FILE);
-  const [program = "", ...args] = stableExecutable();
-  const changed = services.install({
-    name: AGENT_SERVICE,
-    description: "kubestick's node agent: routes and addresses of pods and Services",
-    program,
-    args: [...args, "node-agent"],
-    env: AGENT_ENV,
-  });
+  const changed = services.install(agentService(stableExecutable()));
   if (!changed && services.isActive(AGENT_SERVICE)) return;
   await services.restart(AGENT_SERVICE);
   ui.step("network", `Starting the node agent under ${services.name}`);

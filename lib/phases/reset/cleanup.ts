@@ -79,7 +79,7 @@ export async function cleanUpNode(ctx: ResetContext): Promise<void> {
   await services.remove("kubelet");
   await removePods(ctx);
   await endLostShims(ctx);
-  if (ownContainerd) {
+  if (ownContainerd || services.installed("containerd")) {
     ui.step("cleanup-node", "Stopping containerd");
     await services.remove("containerd");
   }
