@@ -43,13 +43,18 @@ export function supervisor(files: Files): ServiceManagerControl {
       if (definedServices(files).length === 0) await endResident();
       for (const log of [logFile(name), `${logFile(name)}.1`]) files.remove(log);
     },
-    isActive: (name) => residentPid() !== undefined && runs(name),
+    isActive,
     logCommand: (name) => `tail -n 100 ${logFile(name)}`,
   };
 }
 
-/** Whether a service has a process: its program's, or the resident one where it is a part of that. */
-const runs = (name: string) => pidIn(pidFile(name)) === residentPid() || programPid(definitionOf(name)) !== undefined;
+/** Whether a service has a process: its program's, also where nobody keeps that running, or the resident one where it is a part of that. */
+function isActive(name: string): boolean {
+  const spec = definitionOf(name);
+  if (!spec.part) return programPid(spec) !== undefined;
+  const resident = residentPid();
+  return resident !== undefined && pidIn(pidFile(name)) === resident;
+}
 
 /** A service's definition; one that is gone is guessed: the programs of a Kubernetes node are services under their names. */
 function definitionOf(name: string): Pick<ServiceSpec, "name" | "program" | "part"> {

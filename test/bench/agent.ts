@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { AGENT_SERVICE } from "../../lib/constants/network.ts";
 import { initWith } from "../support/cluster.ts";
 import { EXECUTABLE } from "../support/executable.ts";
 import { TestNode, until } from "../support/node.ts";
@@ -10,8 +9,8 @@ const WATCH_MS = 120_000;
 const TICKS = 100;
 
 /**
- * The node agent on a node that has its services under kubestick's own supervisor: its memory, what it shares with the
- * other kubestick processes counted in proportion (proc_pid_smaps(5), Pss) and in whole (Rss), and its idle CPU time.
+ * All of kubestick on a node without a service manager, which is one process: its memory, what it shares with others
+ * counted in proportion (proc_pid_smaps(5), Pss) and in whole (Rss), and its idle CPU time.
  */
 export async function benchAgent(work: string): Promise<void> {
   const node = new TestNode("ba-cp", work);
@@ -20,7 +19,9 @@ export async function benchAgent(work: string): Promise<void> {
     node.exec([EXECUTABLE, ...initWith(node, "", "--skip-phases=preflight").slice(2)], 300_000, true);
     await until(() => node.kubectl("get", "nodes").includes(" Ready "), 120_000, "the node is Ready");
     await sleep(SETTLE_MS);
-    const seen = node.exec(["pgrep", "-f", "kubestick node-agent"], 10_000, true).stdout.trim().split("\n")[0]!;
+    const all = node.exec(["pgrep", "-f", "kubestick (supervise|node-agent)"], 10_000, true).stdout.trim().split("\n");
+    if (all.length > 1) throw new Error(`${all.length} processes of kubestick: ${all.join(", ")}`);
+    const seen = all[0]!;
     const proc = (name: string) => node.exec(["cat", `/proc/${seen}/${name}`], 10_000, true).stdout;
     const ticks = () => {
       // The program's name, in parentheses, may hold blanks.
@@ -36,7 +37,7 @@ export async function benchAgent(work: string): Promise<void> {
       (Number(new RegExp(`^${field}:\\s*(\\d+)`, "m").exec(text)?.[1]) / 1024).toFixed(0);
     const [memory, status] = [proc("smaps_rollup"), proc("status")];
     console.log(
-      `${AGENT_SERVICE}: ${mib(memory, "Pss")} MiB in proportion, ${mib(memory, "Rss")} MiB resident of which ${mib(status, "RssAnon")} MiB are its own ` +
+      `the resident process: ${mib(memory, "Pss")} MiB in proportion, ${mib(memory, "Rss")} MiB resident of which ${mib(status, "RssAnon")} MiB are its own ` +
         `(peak ${mib(status, "VmHWM")} MiB), ${cpu.toFixed(2)}% of a processor over ${WATCH_MS / 1000} s of idling`,
     );
   } finally {

@@ -142,4 +142,25 @@ await finish({ routes: routes(), asked: [...new Set(state.asked)].sort(), files:
       tables: "",
     });
   });
+
+  test("whose flat network cannot do its work says so, and keeps the routes to Services all the same", () => {
+    const seen = play(`
+await until("routes", () => routes().length === 2 && files.exists("/etc/cni/net.d/10-kubestick.conflist"));
+fs.rmSync(dir + "/etc/cni/net.d", { recursive: true });
+fs.writeFileSync(dir + "/etc/cni/net.d", "");
+tell("ADDED", node("n14", 14, "10.244.14.0/24", "10.0.0.14"));
+await until("an Event", () => state.events.length === 1);
+sh("ip route flush proto 75");
+await until("the routes to Services", () => routes().includes(${JSON.stringify(SERVICES)}));
+fs.rmSync(dir + "/etc/cni/net.d");
+await until("all routes", () => routes().length === 3 && files.exists("/etc/cni/net.d/10-kubestick.conflist"));
+const { involvedObject, reason, message } = state.events[0];
+await finish({ name: involvedObject.name, reason, message: message.replace(/ENOTDIR.*;/, "ENOTDIR;"), events: state.events.length });`);
+    expect(seen).toEqual({
+      name: "n11",
+      reason: "NodeAgentFailed",
+      message: "flat network: cannot write /etc/cni/net.d/10-kubestick.conflist: ENOTDIR; trying again",
+      events: 1,
+    });
+  });
 });
