@@ -1,9 +1,11 @@
 import { LOG_DIR, RUN_DIR, SERVICES_DIR } from "../constants/paths.ts";
 
-/** The file with the process id of kubestick's resident process. */
-export const RESIDENT_PID_FILE = `${RUN_DIR}/resident.pid`;
 /** The file with a service's process id: its program's, or the resident process' where the service is a part of that. */
 export const pidFile = (name: string) => `${RUN_DIR}/${name}.pid`;
+/** Under which name the resident process itself has a file with its process id, and a log. */
+export const RESIDENT = "resident";
+/** The file with the resident process' id. */
+export const RESIDENT_PID_FILE = pidFile(RESIDENT);
 /** The file with a service's definition. */
 export const specFile = (name: string) => `${SERVICES_DIR}/${name}.json`;
 /** The file with a service's log. */

@@ -6,7 +6,7 @@ import { Files } from "../host/files.ts";
 import { keepRunning } from "../util/keep-running.ts";
 import { definedServices, readDefinition, startOrder } from "./definition.ts";
 import { note, rotate } from "./log.ts";
-import { ORDERS, orderFile, pidFile, RESIDENT_PID_FILE } from "./places.ts";
+import { ORDERS, orderFile, pidFile, RESIDENT, RESIDENT_PID_FILE } from "./places.ts";
 import { endProgram, pidIn, runProgram, wordsOf } from "./program.ts";
 import type { ServiceSpec } from "./service.ts";
 
@@ -72,14 +72,19 @@ export async function superviseServices(parts: Record<string, Part>): Promise<vo
   }, ROTATION_MS);
   for (;;) {
     bell = Promise.withResolvers();
-    await bringInLine(services, parts);
-    if (definedServices().length === 0) break;
+    try {
+      await bringInLine(services, parts);
+      if (definedServices().length === 0) break;
+    } catch (error) {
+      // A disk that fails: what runs goes on.
+      note(RESIDENT, reason(error));
+    }
     await bell.promise;
     if (end.signal.aborted) break;
     for (const name of services.keys()) parts[name]?.reconcile();
   }
   clearInterval(rotation);
-  for (const service of [...services.values()].reverse()) await service.stop();
+  for (const service of startOrder([...services.values()]).reverse()) await service.stop();
   fs.rmSync(RESIDENT_PID_FILE, { force: true });
 }
 
@@ -105,8 +110,8 @@ async function bringInLine(services: Map<string, Supervised>, parts: Record<stri
 }
 
 const orderFiles = (): string[] =>
-  fs
-    .readdirSync(RUN_DIR)
+  new Files()
+    .list(RUN_DIR)
     .filter((file) => ORDERS.some((order) => file.endsWith(`.${order}`)))
     .map((file) => `${RUN_DIR}/${file}`);
 
@@ -124,26 +129,29 @@ function readDefinitions(names: string[]): ServiceSpec[] {
 
 /** A service that the resident process keeps running. */
 class Supervised {
-  readonly #spec: ServiceSpec;
+  readonly name: string;
+  readonly after: string[];
+  readonly #program: string;
   readonly #part: Part | undefined;
   #running: { stop: AbortController; ended: Promise<void> } | undefined;
 
-  constructor(spec: ServiceSpec, part: Part | undefined) {
-    this.#spec = spec;
+  constructor({ name, after = [], program }: ServiceSpec, part: Part | undefined) {
+    this.name = name;
+    this.after = after;
+    this.#program = program;
     this.#part = part;
   }
 
   start(): void {
     const stop = new AbortController();
-    const { name, program } = this.#spec;
-    const what = this.#part ? name : program;
+    const what = this.#part ? this.name : this.#program;
     const ended = keepRunning((signal) => this.#run(signal), {
       signal: stop.signal,
       firstPauseMs: FIRST_PAUSE_MS,
       longestPauseMs: LONGEST_PAUSE_MS,
       healthyMs: HEALTHY_MS,
       failed: (error, pauseMs) =>
-        note(name, `kubestick: ${what} ended (${reason(error)}); starting it again in ${pauseMs / 1000} s`),
+        note(this.name, `kubestick: ${what} ended (${reason(error)}); starting it again in ${pauseMs / 1000} s`),
     });
     this.#running = { stop, ended };
   }
@@ -154,7 +162,7 @@ class Supervised {
     running?.stop.abort();
     await running?.ended;
     // An earlier resident process perhaps left it running.
-    if (!running && !this.#part) await endProgram(this.#spec);
+    if (!running && !this.#part) await endProgram({ name: this.name, program: this.#program });
   }
 
   async restart(): Promise<void> {
@@ -164,8 +172,8 @@ class Supervised {
 
   /** Once, until it ends. The definition is read each time: it may be another by now. */
   async #run(signal: AbortSignal): Promise<void> {
-    if (!this.#part) return runProgram(readDefinition(this.#spec.name), signal);
-    const file = pidFile(this.#spec.name);
+    if (!this.#part) return runProgram(readDefinition(this.name), signal);
+    const file = pidFile(this.name);
     new Files().write(file, `${process.pid}\n`, { mode: 0o644 });
     try {
       await endedOrLeft(this.#part.start(signal), signal);
