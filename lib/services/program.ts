@@ -63,7 +63,7 @@ function found(program: Program): Running | undefined {
   if (pid === undefined) return undefined;
   const gone = async () => {
     while (runs(pid, program)) await sleep(LOOK_MS);
-    return "nobody saw how";
+    return "why is not known";
   };
   return { pid, ended: gone() };
 }
