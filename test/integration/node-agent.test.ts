@@ -150,6 +150,8 @@ fs.rmSync(dir + "/etc/cni/net.d", { recursive: true });
 fs.writeFileSync(dir + "/etc/cni/net.d", "");
 tell("ADDED", node("n14", 14, "10.244.14.0/24", "10.0.0.14"));
 await until("an Event", () => state.events.length === 1);
+// What comes and goes between two looks at the routes is not seen.
+await Bun.sleep(6000);
 sh("ip route flush proto 75");
 await until("the routes to Services", () => routes().includes(${JSON.stringify(SERVICES)}));
 fs.rmSync(dir + "/etc/cni/net.d");
