@@ -3,7 +3,8 @@ import { reason } from "../errors.ts";
 import type { Files } from "../host/files.ts";
 import { clock } from "./clock.ts";
 import { Cluster } from "./cluster.ts";
-import { type AgentContext, type Controller, type KeptGoing, keepGoing } from "./controller.ts";
+import type { AgentContext } from "./context.ts";
+import { type AgentHost, type Controller, type KeptGoing, keepGoing } from "./controller.ts";
 import { FlatNetwork } from "./flat-network.ts";
 import { hostRoutes } from "./host-routes.ts";
 import { nameservers } from "./nameservers.ts";
@@ -37,9 +38,9 @@ export class NodeAgent {
 
   /** Runs until the signal. Never throws. */
   async start(signal: AbortSignal): Promise<void> {
-    const [files, log, changed] = [this.#files, this.#log, () => this.reconcile()];
-    const cluster = new Cluster({ files, log, changed });
-    const ctx: AgentContext = { files, log, cluster, changed };
+    const host: AgentHost = { files: this.#files, log: this.#log, changed: () => this.reconcile() };
+    const cluster = new Cluster(host);
+    const ctx = { ...host, cluster };
     this.#controllers = [];
     for (const make of CONTROLLERS) {
       const controller = make(ctx);

@@ -1,5 +1,6 @@
 import { neverInThePast, noteTime } from "../host/clock.ts";
-import type { AgentContext, Controller } from "./controller.ts";
+import type { AgentContext } from "./context.ts";
+import type { Controller } from "./controller.ts";
 
 /** A card wears out by being written to. */
 const NOTE_MS = 45_000;

@@ -9,7 +9,7 @@ import type { Files } from "../host/files.ts";
 import { type Connection, readKubeconfig } from "../kubeconfig/kubeconfig.ts";
 import { type ClusterNetwork, readClusterNetwork } from "../network/cluster.ts";
 import { readCertificates } from "../pki/pem.ts";
-import type { AgentContext, Controller } from "./controller.ts";
+import type { AgentHost, Controller } from "./controller.ts";
 import { Notices } from "./notices.ts";
 
 /** How often the cluster's configuration is read. */
@@ -33,13 +33,13 @@ export interface Session {
 /** What the cluster says of its networks and of this node, for the other controllers. */
 export class Cluster implements Controller {
   readonly name = "cluster";
-  readonly #ctx: Pick<AgentContext, "files" | "log" | "changed">;
+  readonly #host: AgentHost;
   #session: Session | undefined;
   #end = new AbortController();
   #begun = Promise.withResolvers<Session>();
 
-  constructor(ctx: Pick<AgentContext, "files" | "log" | "changed">) {
-    this.#ctx = ctx;
+  constructor(host: AgentHost) {
+    this.#host = host;
   }
 
   /** The session, if there is one. While the API server is away it stays, with what was read last. */
@@ -63,7 +63,7 @@ export class Cluster implements Controller {
 
   /** Follows the cluster with the credentials that there are now. Throws what only others mend, or time. */
   async start(signal: AbortSignal): Promise<void> {
-    const { files, log } = this.#ctx;
+    const { files, log } = this.#host;
     const connection = kubeletConnection(files);
     const self = nodeNameOf(connection.clientCertificate);
     const client = new ApiClient(connection, { callTimeoutMs: CALL_MS });
@@ -74,7 +74,7 @@ export class Cluster implements Controller {
     let failure = "";
     try {
       this.#begin({ client, self, notices, ...(await read(client, self)) });
-      this.#ctx.changed();
+      this.#host.changed();
       for (;;) {
         await sleep(READ_MS, undefined, { signal });
         try {
@@ -99,7 +99,7 @@ export class Cluster implements Controller {
     const session = this.#session!;
     if (told.network.kind !== session.network.kind) this.#begin({ ...session, ...told });
     else Object.assign(session, told);
-    this.#ctx.changed();
+    this.#host.changed();
   }
 
   #begin(session: Omit<Session, "signal">): void {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { reason } from "../errors.ts";
 import type { Files } from "../host/files.ts";
 import { keepRunning } from "../util/keep-running.ts";
-import type { Cluster } from "./cluster.ts";
+import { Pauses } from "../util/until.ts";
 
 /**
  * One of the node agent's concerns. Lifecycle: `start` is called first, then `reconcile` whenever something may have
@@ -21,12 +21,11 @@ export interface Controller {
   reconcile?(): void | Promise<void>;
 }
 
-/** What controllers are made of. */
-export interface AgentContext {
+/** Where the agent works. */
+export interface AgentHost {
   files: Files;
   /** Writes a line into the agent's log. */
   log(text: string): void;
-  cluster: Cluster;
   /** Has every controller reconcile soon. */
   changed(): void;
 }
@@ -66,18 +65,18 @@ export function keepGoing(controller: Controller, signal: AbortSignal, failed: (
   const reconciling = once(failed);
   const reconciled = async () => {
     signal.addEventListener("abort", () => bell.resolve());
-    for (let pause = FIRST_RETRY_MS; !signal.aborted; ) {
+    const pauses = new Pauses(FIRST_RETRY_MS, LONGEST_RETRY_MS);
+    while (!signal.aborted) {
       bell = Promise.withResolvers();
       const began = performance.now();
       let next = RESYNC_MS;
       try {
         await controller.reconcile?.();
         reconciling.well();
-        pause = FIRST_RETRY_MS;
+        pauses.restart();
       } catch (error) {
         if (!signal.aborted) reconciling.failed(error);
-        next = pause;
-        pause = Math.min(pause * 2, LONGEST_RETRY_MS);
+        next = pauses.next();
       }
       const timer = setTimeout(changed, next);
       if (!signal.aborted) await bell.promise;

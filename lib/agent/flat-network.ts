@@ -11,7 +11,8 @@ import { cniConfig, masqueradeRules } from "../network/flat.ts";
 import { podMtu, readHostNetwork, removalOf, routesInTheWay } from "../network/host.ts";
 import { applyRoutes } from "../network/routes.ts";
 import type { Cluster, Session } from "./cluster.ts";
-import type { AgentContext, Controller } from "./controller.ts";
+import type { AgentContext } from "./context.ts";
+import type { Controller } from "./controller.ts";
 
 /** Keeps this node's CNI configuration, routes to other nodes' pods and masquerading in line with the cluster's Nodes. */
 export class FlatNetwork implements Controller {

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { readRoutes } from "../host/routes.ts";
 import { formatCidr } from "../net/ip.ts";
-import type { AgentContext, Controller } from "./controller.ts";
+import type { AgentContext } from "./context.ts";
+import type { Controller } from "./controller.ts";
 
 /** A default route comes with DHCP, and a cable that was pulled takes all. */
 const LOOK_MS = 5_000;

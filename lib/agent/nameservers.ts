@@ -1,5 +1,6 @@
 import { refreshResolvConf } from "../kubelet/resolv-conf.ts";
-import type { AgentContext, Controller } from "./controller.ts";
+import type { AgentContext } from "./context.ts";
+import type { Controller } from "./controller.ts";
 
 /** Keeps the pods' resolv.conf in line with this host's, where they are not one. */
 export const nameservers = ({ files, log }: AgentContext): Controller => ({

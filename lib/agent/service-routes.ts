@@ -1,7 +1,8 @@
 import { KubestickError } from "../errors.ts";
 import { claimOf } from "../network/claims.ts";
 import { applyServiceRoutes, recallServiceRanges, rememberServiceRanges } from "../network/service-routes.ts";
-import type { AgentContext, Controller } from "./controller.ts";
+import type { AgentContext } from "./context.ts";
+import type { Controller } from "./controller.ts";
 
 /** Keeps this host's routes to Services, whatever the pods' network is and whether the API server answers or not. */
 export const serviceRoutes = ({ files, log, cluster }: AgentContext): Controller => ({

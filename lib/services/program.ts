@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { basename } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { PROGRAM_PATH } from "../constants/paths.ts";
 import { errno, reason } from "../errors.ts";
 import { Files } from "../host/files.ts";
 import { readPlainText } from "../host/plain-file.ts";
 import { readSystemFile } from "../host/system-files.ts";
+import { until } from "../util/until.ts";
 import { flagsIn } from "./flags-file.ts";
 import { note, openLog } from "./log.ts";
 import { pidFile } from "./places.ts";
@@ -61,11 +61,8 @@ export async function endProgram(program: Program): Promise<void> {
 function found(program: Program): Running | undefined {
   const pid = programPid(program);
   if (pid === undefined) return undefined;
-  const gone = async () => {
-    while (runs(pid, program)) await sleep(LOOK_MS);
-    return "why is not known";
-  };
-  return { pid, ended: gone() };
+  const gone = () => (runs(pid, program) ? undefined : "why is not known");
+  return { pid, ended: until(gone, { limitMs: Number.POSITIVE_INFINITY, pauseMs: LOOK_MS }) };
 }
 
 /** SIGTERM, and SIGKILL where that is not enough. Resolves when it has ended. */

@@ -1,8 +1,7 @@
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
-import { KubestickError } from "../errors.ts";
 import type { Files } from "../host/files.ts";
+import { until } from "../util/until.ts";
 import { definedServices, readDefinition } from "./definition.ts";
 import { stableExecutable } from "./executable.ts";
 import { logFile, ORDERS, type Order, orderFile, pidFile, RESIDENT_PID_FILE, specFile } from "./places.ts";
@@ -71,42 +70,45 @@ async function order(files: Files, name: string, what: Order): Promise<void> {
   for (const other of ORDERS) files.remove(orderFile(name, other));
   files.write(file, "", { mode: 0o644 });
   tell(residentPid(), "SIGHUP");
-  for (const deadline = Date.now() + ORDER_MS; files.exists(file); await sleep(POLL_MS)) {
+  const done = async () => {
+    if (!files.exists(file)) return true;
     if (residentPid() === undefined) await startResident();
-    if (Date.now() < deadline) continue;
-    throw new KubestickError(`the process ${residentPid()}, which keeps ${name} running, does not ${what} it`, {
-      hint: `look at ${logFile(name)}`,
-    });
-  }
+    return false;
+  };
+  await until(done, {
+    limitMs: ORDER_MS,
+    pauseMs: POLL_MS,
+    what: `kubestick's resident process (${RESIDENT_PID_FILE}) does not ${what} ${name}`,
+    hint: `look at its log: ${logFile(name)}`,
+  });
 }
 
 async function startResident(): Promise<void> {
-  const [command, ...args] = stableExecutable();
-  const child = spawn(command!, [...args, SUPERVISE], {
+  const [command, ...args] = [...stableExecutable(), SUPERVISE];
+  const child = spawn(command!, args, {
     detached: true,
     stdio: "ignore",
     cwd: "/",
     env: { ...process.env, ...RESIDENT_ENV },
   });
   child.unref();
-  for (const deadline = Date.now() + START_MS; residentPid() === undefined; await sleep(POLL_MS)) {
-    if (Date.now() > deadline)
-      throw new KubestickError("the process that keeps services running did not start", {
-        hint: `see what it says: ${[command, ...args, SUPERVISE].join(" ")}`,
-      });
-  }
+  await until(() => residentPid() !== undefined, {
+    limitMs: START_MS,
+    pauseMs: POLL_MS,
+    what: "kubestick's resident process, which keeps services running, does not start",
+    hint: `see what it says: ${[command, ...args].join(" ")}`,
+  });
 }
 
 async function endResident(): Promise<void> {
   const pid = residentPid();
-  if (pid === undefined) return;
   tell(pid, "SIGTERM");
-  for (const deadline = Date.now() + ORDER_MS; residentPid() === pid; await sleep(POLL_MS)) {
-    if (Date.now() > deadline)
-      throw new KubestickError(`the process ${pid}, which keeps services running, does not end`, {
-        hint: `kill -9 ${pid}`,
-      });
-  }
+  await until(() => residentPid() !== pid || pid === undefined, {
+    limitMs: ORDER_MS,
+    pauseMs: POLL_MS,
+    what: `kubestick's resident process, ${pid}, does not end`,
+    hint: `kill -9 ${pid}`,
+  });
   fs.rmSync(RESIDENT_PID_FILE, { force: true });
 }
 

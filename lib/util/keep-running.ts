@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { Pauses } from "./until.ts";
 
 /** How something is kept running. Times are in milliseconds. */
 export interface KeepRunning {
@@ -19,18 +20,20 @@ export interface KeepRunning {
  */
 export async function keepRunning(run: (signal: AbortSignal) => Promise<void>, how: KeepRunning): Promise<void> {
   const { signal } = how;
-  let pause = how.firstPauseMs;
+  // Nobody else comes back at the same time.
+  const pauses = new Pauses(how.firstPauseMs, how.longestPauseMs, () => 0.5);
   while (!signal.aborted) {
     const began = performance.now();
+    let pause: number;
     try {
       await run(signal);
       return;
     } catch (error) {
       if (signal.aborted) return;
-      if (performance.now() - began > how.healthyMs) pause = how.firstPauseMs;
+      if (performance.now() - began > how.healthyMs) pauses.restart();
+      pause = pauses.next();
       how.failed(error, pause);
     }
     await sleep(pause, undefined, { signal }).catch(() => undefined);
-    pause = Math.min(pause * 2, how.longestPauseMs);
   }
 }
