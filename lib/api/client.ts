@@ -1,9 +1,10 @@
-import { Agent, type Dispatcher, request } from "undici/index.js";
+import type { Dispatcher } from "undici/index.js";
 import { API_CALL_TIMEOUT } from "../constants/durations.ts";
 import { FIELD_MANAGER, USER_AGENT } from "../constants/names.ts";
 import { within } from "../host/within.ts";
 import type { Connection } from "../kubeconfig/kubeconfig.ts";
 import { readBody } from "../net/body.ts";
+import { Agent } from "../net/undici.ts";
 import { PROCESS_CLOCK } from "../util/until.ts";
 import { type Answer, failureOf, objectOf, refusalOf } from "./answer.ts";
 import { AnswerError, ApiError } from "./errors.ts";
@@ -88,10 +89,12 @@ export class ApiClient {
     const timeout = options.timeoutMs ?? REQUEST_TIMEOUT_MS;
     let response: Dispatcher.ResponseData;
     try {
-      response = await request(`${this.server}${path}${query}`, {
+      const { origin, pathname, search } = new URL(`${this.server}${path}${query}`);
+      response = await this.#agent.request({
+        origin,
+        path: `${pathname}${search}`,
         method,
         headers,
-        dispatcher: this.#agent,
         headersTimeout: timeout,
         bodyTimeout: timeout,
         signal: options.signal,

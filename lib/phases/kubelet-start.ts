@@ -20,8 +20,9 @@ import { ownResolvConf } from "../host/resolv-conf.ts";
 import { kubeletFlags } from "../kubelet/flags.ts";
 import type { NodeIp } from "../kubelet/node-ip.ts";
 import { clusterDns } from "../kubelet/resolv-conf.ts";
+import { kubeletService } from "../kubelet/service.ts";
 import { applyPatches, type Patch } from "../manifests/patches.ts";
-import { kubeletService, type ServiceManagerControl } from "../services/service.ts";
+import type { ServiceManagerControl } from "../services/service.ts";
 import type { Ui } from "../ui/ui.ts";
 import { startServiceRoutes } from "./network.ts";
 

@@ -9,7 +9,8 @@ import { defaultToken } from "../../lib/config/kinds/init.ts";
 import { KubestickError } from "../../lib/errors.ts";
 import { parseResolvConf } from "../../lib/host/resolv-conf.ts";
 import { fitKubeletConfig, kubeletConfig } from "../../lib/kubelet/config.ts";
-import { kubeletFlags, parseKubeletFlags } from "../../lib/kubelet/flags.ts";
+import { kubeletFlags } from "../../lib/kubelet/flags.ts";
+import { kubeletService } from "../../lib/kubelet/service.ts";
 import { componentPod } from "../../lib/manifests/control-plane.ts";
 import { podPullPolicy } from "../../lib/manifests/images.ts";
 import { commandFlag, mergeArgs } from "../../lib/manifests/pod.ts";
@@ -18,8 +19,8 @@ import { error, runChecks, warning, warnOfUnknown } from "../../lib/preflight/ch
 import { CLUSTER_CHECKS } from "../../lib/preflight/join.ts";
 import { cgroupDriverFromInfo } from "../../lib/runtime/cri.ts";
 import * as pb from "../../lib/runtime/protobuf.ts";
+import { flagsIn } from "../../lib/services/flags-file.ts";
 import { openrcScript } from "../../lib/services/openrc.ts";
-import { kubeletService } from "../../lib/services/service.ts";
 import { systemdUnit } from "../../lib/services/systemd.ts";
 import { configFrom, FACTS, MINIMAL } from "../support/config.ts";
 import { silentUi } from "../support/ui.ts";
@@ -272,14 +273,14 @@ test("kubelet flags survive being written to a file and read back", () => {
     kubeletExtraArgs: [{ name: "node-labels", value: 'a="b",c=$d' }],
   };
   const env = kubeletFlags(node, "cp1", { registerTaints: true, nodeIp: "10.0.0.7" });
-  expect(parseKubeletFlags(env)).toEqual([
+  expect(flagsIn(env, "KUBELET_KUBEADM_ARGS")).toEqual([
     "--hostname-override=other",
     "--node-ip=10.0.0.7",
     "--register-with-taints=k=v:NoSchedule",
     '--node-labels=a="b",c=$d',
   ]);
   expect(kubeletFlags({ name: "cp1", criSocket: "" }, "cp1")).toBe('KUBELET_KUBEADM_ARGS=""\n');
-  expect(parseKubeletFlags("nonsense")).toEqual([]);
+  expect(flagsIn("nonsense", "KUBELET_KUBEADM_ARGS")).toEqual([]);
 });
 
 test("service definitions start the kubelet with kubeadm's files", () => {

@@ -11,12 +11,12 @@ import { API_CALL_TIMEOUT, DISCOVERY_TIMEOUT } from "../../constants/durations.t
 import { API_SERVER_PORT } from "../../constants/ports.ts";
 import { KUBERNETES_VERSION } from "../../constants/versions.ts";
 import { KubestickError, UsageError } from "../../errors.ts";
+import { setClock } from "../../host/clock.ts";
 import { type HostFacts, requireAdvertiseAddress, requireNodeName } from "../../host/facts.ts";
 import type { Files } from "../../host/files.ts";
 import { Ledger } from "../../host/ledger.ts";
 import type { Patch } from "../../manifests/patches.ts";
 import { joinHostPort, splitHostPort } from "../../net/ip.ts";
-import { setClock } from "../../node/clock.ts";
 import { Cri } from "../../runtime/cri.ts";
 import { serviceManager } from "../../services/manager.ts";
 import type { ServiceManagerControl } from "../../services/service.ts";

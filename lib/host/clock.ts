@@ -1,8 +1,8 @@
 import { DAY } from "../constants/durations.ts";
 import { LAST_TIME_FILE } from "../constants/network.ts";
 import { BUILD_DATE } from "../constants/versions.ts";
-import type { Files } from "../host/files.ts";
-import { tryRun } from "../host/process.ts";
+import type { Files } from "./files.ts";
+import { tryRun } from "./process.ts";
 
 /** No node runs as long after its kubestick was built; what is noted beyond that is damage, and would ruin every certificate. */
 const LATEST = Date.parse(BUILD_DATE) + 20 * 365 * DAY;
