@@ -1,209 +1,27 @@
-import { type ParsedConfig, parseConfig, parseFlags } from "../lib/config/load.ts";
-import { ConfigError } from "../lib/config/problems.ts";
-import type { JoinConfiguration } from "../lib/config/types.ts";
-import { UsageError } from "../lib/errors.ts";
-import { readFacts } from "../lib/host/facts.ts";
-import { Files } from "../lib/host/files.ts";
-import { lockHost } from "../lib/host/lock.ts";
-import { reportDryRun } from "../lib/phases/dry-run.ts";
-import { JoinContext } from "../lib/phases/join/context.ts";
-import { JOIN_PHASES, joined } from "../lib/phases/join/join.ts";
-import { findPhase, type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
-import { printJson } from "../lib/ui/ui.ts";
-import {
-  bundleOptions,
-  byName,
-  type Flag,
-  GLOBAL_FLAGS,
-  listValue,
-  NODE_FLAGS,
-  nodeFlags,
-  openNodeBundle,
-  patchesFlag,
-  readConfigFile,
-  rejectMixedFlags,
-  uiOf,
-} from "./flags.ts";
-import { bindPort } from "./init-flags.ts";
+import { JOIN_PHASES } from "../lib/phases/join/join.ts";
+import { JOIN_ARGS } from "./args/join.ts";
+import { command } from "./command.ts";
+import { runJoin } from "./join/run.ts";
+import { phasesOf } from "./phase.ts";
 
-type Given = Map<string, string>;
-
-/** The flags of `join`; names, meanings and defaults are kubeadm's. */
-export const JOIN_FLAGS: Flag[] = byName([
-  ...NODE_FLAGS,
-  {
-    name: "apiserver-advertise-address",
-    description: "If the node should host a new control plane instance, the address its API Server will advertise.",
-    valueHint: "address",
-  },
-  {
-    name: "apiserver-bind-port",
-    description: "If the node should host a new control plane instance, the port for the API Server to bind to.",
-    valueHint: "port",
-  },
-  {
-    name: "certificate-key",
-    description: "Use this key to decrypt the certificate secrets uploaded by init.",
-    valueHint: "key",
-  },
-  {
-    name: "control-plane",
-    description: "Create a new control plane instance on this node.",
-    type: "boolean",
-  },
-  {
-    name: "dry-run",
-    description: "Don't apply any changes; just output what would be done. The cluster is looked for and read.",
-    type: "boolean",
-    besideConfig: true,
-  },
-  {
-    name: "discovery-file",
-    description: "For file-based discovery, a file or https URL from which to load cluster information.",
-    valueHint: "file|url",
-  },
-  {
-    name: "discovery-token",
-    description:
-      "For token-based discovery, the token used to validate cluster information fetched from the API server.",
-    valueHint: "token",
-  },
-  {
-    name: "discovery-token-ca-cert-hash",
-    description:
-      'For token-based discovery, validate that the root CA public key matches this hash (format: "sha256:<hex>").',
-    valueHint: "hashes",
-    list: true,
-  },
-  {
-    name: "discovery-token-unsafe-skip-ca-verification",
-    description: "For token-based discovery, allow joining without --discovery-token-ca-cert-hash pinning.",
-    type: "boolean",
-  },
-  {
-    name: "sync-time",
-    description:
-      "Set this host's clock to the control plane's when certificates are not valid at its own time. A clock before the cluster's CA is always set.",
-    type: "boolean",
-    besideConfig: true,
-  },
-  {
-    name: "tls-bootstrap-token",
-    description: "The token used to temporarily authenticate with the control plane while joining the node.",
-    valueHint: "token",
-  },
-  {
-    name: "token",
-    description: "Use this token for both discovery-token and tls-bootstrap-token when those values are not provided.",
-    valueHint: "token",
-  },
-  ...GLOBAL_FLAGS,
-]);
-
-/** Runs `kubestick join [host:port]`, or one phase of it when `words` name one. Throws KubestickError. */
-export async function runJoin(given: Given, [endpoint]: string[], words: string[] = []): Promise<void> {
-  const ui = uiOf(given);
-  const parsed = parse(given, endpoint);
-  if (parsed.problems.length > 0) throw new ConfigError(parsed.problems);
-  for (const text of parsed.warnings) ui.warn(text);
-  const config = parsed.join!;
-  const dryRun = given.get("dry-run") === "true" || (config.dryRun ?? false);
-  const only = words.length > 0 ? findPhase(JOIN_PHASES, words) : undefined;
-  const skip = skipList(JOIN_PHASES, [...(config.skipPhases ?? []), ...listValue(given, "skip-phases")]);
-  const files = new Files("/", { overlay: dryRun });
-  const bundle = openNodeBundle(given);
-  using _lock = lockHost(files);
-  const options = {
-    ...bundleOptions(given),
-    dryRun,
-    syncTime: given.get("sync-time") === "true",
-    ignorePreflightErrors: new Set([
-      ...(config.nodeRegistration?.ignorePreflightErrors ?? []),
-      ...listValue(given, "ignore-preflight-errors"),
-    ]),
-  };
-  const ctx = new JoinContext(config, readFacts(files), files, ui, options, bundle);
-  const results: PhaseResult[] = [];
-  try {
-    const phases = only ? [only] : JOIN_PHASES.map((phase) => ({ path: phase.name, phase, depth: 0 }));
-    await runPhases(phases, ctx, { skip, ui, results });
-    if (dryRun)
-      reportDryRun(ctx, config.controlPlane ? [...(await ctx.controlPlane()).dryRunCluster.objects.values()] : []);
-    else if (!only) ui.print(joined(config.controlPlane !== undefined));
-  } finally {
-    await ctx.close();
-    bundle?.close();
-    if (ui.json) printJson({ command: "join", node: ctx.nodeName, dryRun, phases: results });
-  }
-}
-
-function parse(given: Given, endpoint: string | undefined): ParsedConfig {
-  const file = given.get("config");
-  let parsed: ParsedConfig;
-  if (file === undefined) parsed = parseFlags({ join: fromFlags(given, endpoint), flagOf: FLAG_OF });
-  else {
-    rejectMixedFlags(given, JOIN_FLAGS);
-    parsed = parseConfig(readConfigFile(file), file, "join");
-    const node = nodeFlags(given);
-    if (parsed.join && Object.keys(node).length > 0) {
-      parsed.join.nodeRegistration = { ...parsed.join.nodeRegistration, ...node };
-      parsed.problems.push(...parseFlags({ join: parsed.join, flagOf: FLAG_OF }).problems);
-    }
-  }
-  const { join } = parsed;
-  if (join) Object.assign(join, patchesFlag(given));
-  return parsed;
-}
-
-/** Paths of a JoinConfiguration and the flags they come from. */
-const FLAG_OF: Record<string, string> = {
-  "nodeRegistration.name": "--node-name",
-  "nodeRegistration.criSocket": "--cri-socket",
-  "discovery.bootstrapToken": "join",
-  "discovery.bootstrapToken.token": "--token",
-  "discovery.bootstrapToken.apiServerEndpoint": "the address (join HOST:PORT)",
-  "discovery.bootstrapToken.caCertHashes": "--discovery-token-ca-cert-hash",
-  "discovery.tlsBootstrapToken": "--tls-bootstrap-token",
-  "controlPlane.certificateKey": "--certificate-key",
-  "controlPlane.localAPIEndpoint.advertiseAddress": "--apiserver-advertise-address",
-};
-
-function fromFlags(given: Given, endpoint: string | undefined): JoinConfiguration {
-  const token = given.get("discovery-token") ?? given.get("token");
-  const tls = given.get("tls-bootstrap-token") ?? given.get("token");
-  const [address, port, key] = ["apiserver-advertise-address", "apiserver-bind-port", "certificate-key"].map((name) =>
-    given.get(name),
-  );
-  const controlPlane = given.get("control-plane") === "true";
-  if (!controlPlane && (address ?? port ?? key) !== undefined)
-    throw new UsageError(
-      "--apiserver-advertise-address, --apiserver-bind-port and --certificate-key belong to --control-plane",
-      "add --control-plane, or leave them out",
-    );
-  const localAPIEndpoint = {
-    ...(address === undefined ? {} : { advertiseAddress: address }),
-    ...(port === undefined ? {} : { bindPort: bindPort(port) }),
-  };
-  const file = given.get("discovery-file");
-  const byToken = file === undefined || given.has("discovery-token") || endpoint !== undefined;
-  return {
-    ...(controlPlane
-      ? { controlPlane: { localAPIEndpoint, ...(key === undefined ? {} : { certificateKey: key }) } }
-      : {}),
-    nodeRegistration: nodeFlags(given),
-    discovery: {
-      ...(file === undefined ? {} : { file: { kubeConfigPath: file } }),
-      ...(byToken ? { bootstrapToken: tokenDiscovery(given, token, endpoint) } : {}),
-      ...(tls === undefined ? {} : { tlsBootstrapToken: tls }),
-    },
-  };
-}
-
-function tokenDiscovery(given: Given, token: string | undefined, endpoint: string | undefined) {
-  return {
-    ...(token === undefined ? {} : { token }),
-    ...(endpoint === undefined ? {} : { apiServerEndpoint: endpoint }),
-    caCertHashes: listValue(given, "discovery-token-ca-cert-hash"),
-    unsafeSkipCAVerification: given.get("discovery-token-unsafe-skip-ca-verification") === "true",
-  };
-}
+export default command({
+  name: "join",
+  description: "Join this host to a cluster, as a worker or a control plane",
+  kubeadm: true,
+  args: JOIN_ARGS,
+  examples: [
+    ["Where the control plane is: prints the command for this host", "kubestick token create --print-join-command"],
+    [
+      "A worker",
+      "kubestick join 192.168.1.10:6443 --token abcdef.0123456789abcdef --discovery-token-ca-cert-hash sha256:HEX",
+    ],
+    [
+      "Another control plane; init --upload-certs prints the whole command",
+      "kubestick join api.lan:6443 --token abcdef.0123456789abcdef --discovery-token-ca-cert-hash sha256:HEX --control-plane --certificate-key KEY",
+    ],
+    ["By a kubeconfig of the cluster", "kubestick join --discovery-file cluster.conf --tls-bootstrap-token TOKEN"],
+  ],
+  phases: phasesOf(JOIN_PHASES),
+  subCommands: { phase: () => import("./join/phase.ts").then((file) => file.default) },
+  run: ({ args, given, out }) => runJoin(given, args.endpoint, [], out),
+});

@@ -1,3 +1,5 @@
+import type { ErrorCode } from "./constants/error-codes.ts";
+
 /** Exit codes of every kubestick command. */
 export const EXIT = { done: 0, failed: 1, usage: 2, preflight: 3 } as const;
 
@@ -9,12 +11,22 @@ export class KubestickError extends Error {
   override name = "KubestickError";
   readonly hint: string | undefined;
   readonly exitCode: number;
+  /** For programs; without one it is its cause's. */
+  readonly code: ErrorCode;
 
-  constructor(message: string, options: { hint?: string; exitCode?: number; cause?: unknown } = {}) {
+  constructor(message: string, options: { hint?: string; exitCode?: number; code?: ErrorCode; cause?: unknown } = {}) {
     super(message, { cause: options.cause });
     this.hint = options.hint;
     this.exitCode = options.exitCode ?? EXIT.failed;
+    this.code = options.code ?? codeOf(options.cause);
   }
+}
+
+/** The code of what was thrown: its own, or by its errno name; `failed` where neither says more. */
+function codeOf(error: unknown): ErrorCode {
+  if (error instanceof KubestickError) return error.code;
+  const name = (errno(error) ?? "").replace(/^ERR_FS_/, "");
+  return DISK_CODES[name] ?? (/^E[A-Z0-9]+$/.test(name) ? "system" : "failed");
 }
 
 /** A command line or configuration that cannot be used (exit code 2). */
@@ -22,7 +34,7 @@ export class UsageError extends KubestickError {
   override name = "UsageError";
 
   constructor(message: string, hint?: string) {
-    super(message, { hint, exitCode: EXIT.usage });
+    super(message, { hint, exitCode: EXIT.usage, code: "usage" });
   }
 }
 
@@ -51,6 +63,15 @@ export const DISK_HINTS: Record<string, string> = {
   EIO: "the disk or stick fails; connect it again or use another, then run the same command again",
   ENOSPC: "free some space (df -h shows what is full), then run the same command again",
   EROFS: "the file system is read-only; remount it writable (mount -o remount,rw) and run the same command again",
+};
+
+const DISK_CODES: Record<string, ErrorCode> = {
+  EACCES: "permission",
+  EPERM: "permission",
+  EDQUOT: "disk-full",
+  ENOSPC: "disk-full",
+  EIO: "disk",
+  EROFS: "disk",
 };
 
 /**

@@ -1,0 +1,15 @@
+import { JOIN_PHASES } from "../../lib/phases/join/join.ts";
+import { JOIN_ARGS } from "../args/join.ts";
+import { phaseCommands } from "../phase.ts";
+import { runJoin } from "./run.ts";
+
+export default phaseCommands({
+  verb: "join",
+  phases: JOIN_PHASES,
+  args: () => JOIN_ARGS,
+  examples: [
+    ["Checks whether this host can join", "preflight --config join.yaml"],
+    ["Prepares this host as a control plane", "control-plane-prepare all --config join.yaml"],
+  ],
+  run: (words, { args, given, out }) => runJoin(given, args.endpoint, words, out),
+});
