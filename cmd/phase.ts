@@ -9,6 +9,8 @@ export interface PhaseCommands<C, T extends Args> {
   phases: Phase<C>[];
   /** The arguments of one phase's command. */
   args: (phase: Phase<C>) => T;
+  /** What can follow a phase's own words: `["By a configuration file", "--config kubeadm.yaml"]`. */
+  ways: readonly (readonly [what: string, words: string])[];
   /** An example of a phase and what follows its name: `["Makes the certificates", "certs all"]`. */
   examples: readonly (readonly [what: string, words: string])[];
   run: (words: string[], context: Run<T>) => Promise<void>;
@@ -42,16 +44,12 @@ function onePhase<C, T extends Args>(
   { path, phase }: FlatPhase<C>,
 ): Command {
   const words = path.split("/");
-  const line = (more: string) => `kubestick ${of.verb} phase ${[...words, more].join(" ").trim()}`;
   const whole = command({
     name: phase.name,
     description: phase.short,
     kubeadm: true,
     args: of.args(phase),
-    examples: [
-      ["Runs this phase alone", line("")],
-      ["By a configuration file", line("--config kubeadm.yaml")],
-    ],
+    examples: of.ways.map(([what, more]) => [what, `kubestick ${of.verb} phase ${words.join(" ")} ${more}`.trim()]),
     run: (context) => of.run(words, context),
   });
   if (!phase.children) return whole;

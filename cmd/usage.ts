@@ -45,7 +45,7 @@ export async function usageOf(path: readonly string[], command: Command): Promis
     description: command.meta.description,
     synopsis: [
       ...(command.run ? [[line, wordsOf(command), "[OPTIONS]"].filter(Boolean).join(" ")] : []),
-      ...(shown.length > 0 ? [`${line} ${command.phases && !command.run ? "PHASE" : "COMMAND"} [OPTIONS]`] : []),
+      ...(shown.length > 0 ? [`${line} ${below(command, names)} [OPTIONS]`] : []),
     ],
     examples: command.examples.map(([what, line]) => ({ what, line })),
     words: Object.entries(command.args)
@@ -59,6 +59,12 @@ export async function usageOf(path: readonly string[], command: Command): Promis
     options: groupsOf(command, flags),
     topics: [...(command.topics ?? [])],
   };
+}
+
+/** How the words below a command are called. */
+function below(command: Command, names: string[]): string {
+  if (!command.run) return command.phases ? "PHASE" : "COMMAND";
+  return names.includes("phase") ? "phase PHASE" : "PART";
 }
 
 const positionalName = (name: string, arg: Arg) => arg.valueHint ?? name.toUpperCase();
@@ -102,7 +108,7 @@ function flagEntry(name: string, arg: Arg): Entry {
   const description = arg.description ?? "";
   return {
     name: value ? `${written} ${value}` : written,
-    about: arg.default === undefined ? description : `${description} (default ${arg.default})`,
+    about: arg.default === undefined ? description : `${description.replace(/\.$/, "")} (default ${arg.default}).`,
   };
 }
 
@@ -116,12 +122,14 @@ export function formatUsage(usage: Usage, width: number, topics: Entry[] = []): 
   const heading = (text: string) => (color ? styleText("bold", `${text}:`) : `${text}:`);
   const list = (title: string, entries: Entry[]) =>
     entries.length > 0 ? `${heading(title)}\n${formatEntries(entries, width)}` : "";
-  const examples = usage.examples.map(({ what, line }) => `${wrap(`# ${what}`, width, "  ")}\n  ${line}`);
+  const examples = usage.examples.map(
+    ({ what, line }) => `${wrap(`# ${what}`, width, "  ")}\n${wrapLine(line, width)}`,
+  );
   return [
     wrap(usage.description, width),
     `${heading("Usage")}\n${usage.synopsis.map((line) => `  ${line}`).join("\n")}`,
     `${heading("Examples")}\n${examples.join("\n\n")}`,
-    list("Words", usage.words),
+    list("Arguments", usage.words),
     list("Commands", usage.commands),
     list("Phases, in the order of running", usage.phases),
     ...usage.options.map(({ title, flags }) => list(title, flags)),
@@ -159,4 +167,11 @@ export function wrap(text: string, width: number, indent = ""): string {
     } else line = line === "" ? word : `${line} ${word}`;
   }
   return [...lines, line].map((each) => indent + each).join("\n");
+}
+
+/** A command line that is too long in lines to copy, each after the first beginning with a flag. */
+function wrapLine(line: string, width: number): string {
+  if (line.length + 2 <= width) return `  ${line}`;
+  const [first = "", ...flags] = line.split(/ (?=--)/);
+  return [`  ${first}`, ...flags.map((flag) => `      ${flag}`)].join(" \\\n");
 }

@@ -11,6 +11,10 @@ export default phaseCommands({
     const own = [...PHASE_FLAGS, ...flags];
     return Object.fromEntries(Object.entries(INIT_ARGS).filter(([name]) => own.includes(name))) as Args;
   },
+  ways: [
+    ["Runs this phase alone", ""],
+    ["By a configuration file", "--config kubeadm.yaml"],
+  ],
   examples: [
     ["Makes every certificate and key", "certs all"],
     ["Writes the API server's manifest anew, by a configuration file", "control-plane apiserver --config kubeadm.yaml"],

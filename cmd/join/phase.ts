@@ -7,6 +7,13 @@ export default phaseCommands({
   verb: "join",
   phases: JOIN_PHASES,
   args: () => JOIN_ARGS,
+  ways: [
+    ["By a configuration file", "--config join.yaml"],
+    [
+      "By the words of the join command",
+      "192.168.1.10:6443 --token abcdef.0123456789abcdef --discovery-token-ca-cert-hash sha256:HEX",
+    ],
+  ],
   examples: [
     ["Checks whether this host can join", "preflight --config join.yaml"],
     ["Prepares this host as a control plane", "control-plane-prepare all --config join.yaml"],

@@ -19,6 +19,7 @@ import type { Output } from "../output.ts";
 /** Runs `kubestick join [host:port]`, or one phase of it when `words` name one. Throws KubestickError. */
 export async function runJoin(given: Given, endpoint: string | undefined, words: string[], out: Output): Promise<void> {
   const { ui } = out;
+  requireCluster(given, endpoint);
   const parsed = parse(given, endpoint);
   if (parsed.problems.length > 0) throw new ConfigError(parsed.problems);
   for (const text of parsed.warnings) ui.warn(text);
@@ -51,6 +52,26 @@ export async function runJoin(given: Given, endpoint: string | undefined, words:
     bundle?.close();
     out.report({ node: ctx.nodeName, dryRun, phases: results });
   }
+}
+
+/** Whoever leaves out what tells of the cluster mostly lacks the command itself. Throws UsageError that says where to get it. */
+function requireCluster(given: Given, endpoint: string | undefined): void {
+  const has = (...names: string[]) => names.some((name) => given.has(name));
+  // A file tells of the cluster by itself, and may hold credentials.
+  if (has("config", "discovery-file")) return;
+  const missing = [
+    ...(endpoint === undefined ? ["its address (HOST:PORT)"] : []),
+    ...(has("token", "discovery-token") ? [] : ["a token (--token)"]),
+    ...(has("discovery-token-ca-cert-hash", "discovery-token-unsafe-skip-ca-verification")
+      ? []
+      : ["the hash of its CA (--discovery-token-ca-cert-hash)"]),
+  ];
+  // A hash alone that is missing has two remedies, which the configuration's own check names.
+  if (endpoint !== undefined && has("token", "discovery-token")) return;
+  throw new UsageError(
+    `which cluster? join lacks ${missing.join(", ").replace(/, ([^,]*)$/, " and $1")}`,
+    "run this on a control plane; it prints the whole command to run here: kubestick token create --print-join-command",
+  );
 }
 
 function parse(given: Given, endpoint: string | undefined): ParsedConfig {

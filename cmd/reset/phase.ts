@@ -7,6 +7,10 @@ export default phaseCommands({
   verb: "reset",
   phases: RESET_PHASES,
   args: () => RESET_ARGS,
+  ways: [
+    ["Runs this phase alone", ""],
+    ["Shows what it would do", "--dry-run"],
+  ],
   examples: [
     ["Takes this node out of etcd and leaves all else", "remove-etcd-member"],
     ["Removes what kubestick put here, and leaves etcd's membership alone", "cleanup-node"],
