@@ -3,6 +3,9 @@ import type { ErrorCode } from "./constants/error-codes.ts";
 /** Exit codes of every kubestick command. */
 export const EXIT = { done: 0, failed: 1, usage: 2, preflight: 3 } as const;
 
+/** What an exit code says by itself. */
+const EXIT_CODES: Record<number, ErrorCode> = { [EXIT.usage]: "usage", [EXIT.preflight]: "preflight" };
+
 /**
  * An error for the person at the console: what failed and why (`message`), and what to type or change next (`hint`).
  * It is printed without a stack trace; any other error is a defect of kubestick's own.
@@ -18,7 +21,7 @@ export class KubestickError extends Error {
     super(message, { cause: options.cause });
     this.hint = options.hint;
     this.exitCode = options.exitCode ?? EXIT.failed;
-    this.code = options.code ?? codeOf(options.cause);
+    this.code = options.code ?? EXIT_CODES[this.exitCode] ?? codeOf(options.cause);
   }
 }
 
@@ -26,7 +29,7 @@ export class KubestickError extends Error {
 function codeOf(error: unknown): ErrorCode {
   if (error instanceof KubestickError) return error.code;
   const name = (errno(error) ?? "").replace(/^ERR_FS_/, "");
-  return DISK_CODES[name] ?? (/^E[A-Z0-9]+$/.test(name) ? "system" : "failed");
+  return /^E[A-Z0-9]+$/.test(name) ? (ERRNO_CODES[name] ?? "system") : "failed";
 }
 
 /** A command line or configuration that cannot be used (exit code 2). */
@@ -34,7 +37,7 @@ export class UsageError extends KubestickError {
   override name = "UsageError";
 
   constructor(message: string, hint?: string) {
-    super(message, { hint, exitCode: EXIT.usage, code: "usage" });
+    super(message, { hint, exitCode: EXIT.usage });
   }
 }
 
@@ -65,13 +68,16 @@ export const DISK_HINTS: Record<string, string> = {
   EROFS: "the file system is read-only; remount it writable (mount -o remount,rw) and run the same command again",
 };
 
-const DISK_CODES: Record<string, ErrorCode> = {
+/** Codes of the errno names that say what to do; the others are `system`. */
+const ERRNO_CODES: Record<string, ErrorCode> = {
+  ENOENT: "not-found",
   EACCES: "permission",
   EPERM: "permission",
   EDQUOT: "disk-full",
   ENOSPC: "disk-full",
   EIO: "disk",
   EROFS: "disk",
+  ETIMEDOUT: "timeout",
 };
 
 /**

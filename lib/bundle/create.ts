@@ -171,7 +171,7 @@ async function stageAll(wanted: Wanted[], { staging, local, offline, progress, p
 function copyBlob(holder: LocalContent, item: Wanted, staging: Staging): void {
   const staged = staging.putStream("", holder.store.chunks(item.digest), item.digest.slice(7));
   if (staged.digest !== item.digest)
-    throw new KubestickError(`${holder.store.path} is damaged: ${item.digest} has other contents`);
+    throw new KubestickError(`${holder.store.path} is damaged: ${item.digest} has other contents`, { code: "damaged" });
 }
 
 /** Stages everything that local content has for some architectures. Throws KubestickError when it has nothing. */

@@ -23,7 +23,7 @@ export const ERROR_CODES = {
   token: "the cluster does not know the token, or is not shown to those who have only one",
   etcd: "etcd does not answer, or refused something",
   timeout: "something did not happen in its time",
-  "not-found": "what was named is not there: a token, a lab, a lock file",
+  "not-found": "what was named is not there: a file, a token, a lab",
   failed: "anything else",
   bug: "a bug in kubestick; please report it with what it printed",
 } as const;

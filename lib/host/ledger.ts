@@ -81,6 +81,7 @@ export class Ledger {
       }
       if (!this.owns(path)) {
         throw new KubestickError(`${path} is already there, and kubestick did not write it`, {
+          code: "foreign",
           hint: `look at it, then ${moveAway(path)}`,
         });
       }

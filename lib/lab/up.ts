@@ -186,6 +186,7 @@ async function waitReady(dir: string, plan: LabPlan, ui: Ui): Promise<void> {
     ui.live("lab", [`not Ready yet: ${waiting.join(", ")}${problem ? ` (${problem})` : ""}`]);
     if (Date.now() > deadline)
       throw new KubestickError(`${waiting.join(", ")} did not become Ready in ${READY_MS / 60_000} minutes`, {
+        code: "timeout",
         hint: `KUBECONFIG=${labKubeconfig(dir, plan)} kubectl describe node ${waiting[0]}`,
       });
   }

@@ -24,7 +24,7 @@ export class HttpError extends KubestickError {
     readonly headers: Record<string, string | string[] | undefined> = {},
     hint?: string,
   ) {
-    super(`${url} answered with status ${status}`, { hint: hint ?? STATUS_HINTS[status] });
+    super(`${url} answered with status ${status}`, { hint: hint ?? STATUS_HINTS[status], code: "download" });
   }
 }
 
@@ -114,6 +114,7 @@ export class Downloader {
         if (length > limit) {
           abandon(response);
           throw new KubestickError(`${get.url} answers with more than the ${limit} bytes that it may`, {
+            code: "download",
             hint: "is that the registry or download site? check the name, and --registry-mirror",
           });
         }
@@ -159,6 +160,7 @@ const FINAL: [RegExp, (url: string, why: string) => KubestickError][] = [
     /^HTTPParserError | UND_ERR_(HEADERS_OVERFLOW|RES_CONTENT_LENGTH_MISMATCH) | bad (response|upgrade)$/,
     (url, why) =>
       new KubestickError(`${url} does not answer in HTTP as it should: ${why}`, {
+        code: "download",
         hint: "is that the registry, or something else that listens there? check the name, and --registry-mirror",
       }),
   ],
@@ -166,6 +168,7 @@ const FINAL: [RegExp, (url: string, why: string) => KubestickError][] = [
     /^\w+ (ERR_SSL_WRONG_VERSION_NUMBER|EPROTO) /,
     (url, why) =>
       new KubestickError(`${url} does not speak TLS: ${why}`, {
+        code: "download",
         hint: "a registry that speaks plain HTTP is named with --registry-mirror HOST=http://... and --insecure-registry",
       }),
   ],
@@ -173,6 +176,7 @@ const FINAL: [RegExp, (url: string, why: string) => KubestickError][] = [
     /^\w+ \w*(CERT|SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)|ERR_TLS_)\w* /,
     (url, why) =>
       new KubestickError(`the certificate of ${url} is not trusted: ${why}`, {
+        code: "download",
         hint: "check this host's clock (date), and whether it trusts that CA (update-ca-certificates)",
       }),
   ],
@@ -204,6 +208,7 @@ export async function retryDownload<T>(
       if (tries >= ATTEMPTS) {
         if (error instanceof KubestickError) throw error;
         throw new KubestickError(`cannot download ${url}: ${reason(error)}`, {
+          code: "download",
           hint: "check the network, a proxy (HTTPS_PROXY) or --registry-mirror, then run the same command again: it goes on where it stopped",
           cause: error,
         });

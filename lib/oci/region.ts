@@ -51,7 +51,10 @@ export class Region {
     for (let at = 0; at < length; [buffer, other] = [other, buffer]) {
       const chunk = this.read(position + at, Math.min(buffer.length, length - at), buffer);
       if (chunk.length === 0)
-        throw new KubestickError(`${this.path} ends too early`, { hint: "it was cut short; copy or create it again" });
+        throw new KubestickError(`${this.path} ends too early`, {
+          code: "damaged",
+          hint: "it was cut short; copy or create it again",
+        });
       yield chunk;
       at += chunk.length;
     }
@@ -106,7 +109,10 @@ export function openBundleFile(path: string): BundleFile {
 /** A file that cannot be read, or whose trailer is wrong, as an error for the person at the console. */
 function damaged(path: string, error: unknown): unknown {
   if (error instanceof RangeError)
-    return new KubestickError(`${path} is damaged: ${error.message}`, { hint: "download or copy it again" });
+    return new KubestickError(`${path} is damaged: ${error.message}`, {
+      code: "damaged",
+      hint: "download or copy it again",
+    });
   if (error instanceof KubestickError) return error;
   return new KubestickError(`cannot read ${path}: ${reason(error)}`, { cause: error });
 }
