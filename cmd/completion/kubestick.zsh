@@ -1,15 +1,17 @@
 #compdef kubestick
 # Completes kubestick in zsh; kubestick itself knows the words. To use it: source <(kubestick completion zsh)
 _kubestick() {
-  local line kind=:none
+  local line value kind=:none
   local -a candidates
-  for line in "${(@f)$(${(Q)words[1]} __complete -- "${(@Q)words[2,CURRENT]}" 2>/dev/null)}"; do
+  for line in "${(@f)$("${(Q)words[1]}" __complete -- "${(@Q)words[2,CURRENT]}" 2>/dev/null)}"; do
+    value=${line%%$'\t'*}
     case $line in
       :*) kind=$line ;;
-      ?*) candidates+=("${${line%%$'\t'*}//:/\\:}${${(M)line:#*$'\t'*}:+:${line#*$'\t'}}") ;;
+      *$'\t'*) candidates+=("${value//:/\\:}:${line#*$'\t'}") ;;
+      ?*) candidates+=("${value//:/\\:}") ;;
     esac
   done
-  (( $#candidates )) && _describe -o kubestick candidates
+  (( $#candidates )) && _describe kubestick candidates
   [[ $kind == :none ]] && return
   # After --flag= only the value is replaced.
   compset -P '--*='
