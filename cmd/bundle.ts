@@ -13,6 +13,7 @@ export default group({
     ],
     ["What is in it", "kubestick bundle list bundle.tar"],
   ],
+  topics: ["air-gap", "usb-stick"],
   subCommands: {
     create: () => import("./bundle/create.ts").then((file) => file.default),
     lock: () => import("./bundle/lock.ts").then((file) => file.default),

@@ -8,7 +8,7 @@ import { type Candidate, command } from "./command.ts";
 import { findTopic, TOPICS, type Topic } from "./help/topics.ts";
 import type { Output } from "./output.ts";
 import root from "./root.ts";
-import { type Found, findCommand, unknownCommand } from "./strict.ts";
+import { type Found, findCommand, tokenize, unknownCommand } from "./strict.ts";
 import { formatUsage, helpWidth, usageOf } from "./usage.ts";
 
 export default command({
@@ -45,15 +45,12 @@ export default command({
 /** Shows what a command does; with a topic its page too. Throws UsageError where the words go on, and name no command. */
 export async function showHelp(found: Found, out: Output, topic?: Topic): Promise<void> {
   const { command, path, rest } = found;
-  const words = rest.filter((word) => !word.startsWith("-"));
+  const words = [...tokenize(rest, command.args)].flatMap((token) => (token.kind === "word" ? token.word : []));
   if (words.length > 0 && !command.run) throw await unknownCommand(found, words);
   const usage = await usageOf(path, command);
-  out.report({
-    ...usage,
-    ...(path.length === 0 ? { allTopics: TOPICS.map(({ name, title }) => ({ name, title })) } : {}),
-  });
-  if (out.json) return;
   const topics = path.length === 0 ? TOPICS.map(({ name, title }) => ({ name, about: title })) : [];
+  out.report({ ...usage, topics: [...topics.map(({ name }) => name), ...usage.topics], page: topic?.text });
+  if (out.json) return;
   const text = formatUsage(usage, helpWidth(process.stdout), topics);
   const all = topic ? `${text}\n\n${topic.text.trimEnd()}` : text;
   // Help in colour is all our own; printText would show its colours as text.

@@ -18,6 +18,7 @@ export default command({
     ],
   ],
   phases: phasesOf(INIT_PHASES),
+  topics: ["air-gap", "networks", "high-availability", "differences-from-kubeadm"],
   subCommands: { phase: () => import("./init/phase.ts").then((file) => file.default) },
   run: ({ given, out }) => runInit(given, [], out),
 });

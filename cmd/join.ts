@@ -22,6 +22,7 @@ export default command({
     ["By a kubeconfig of the cluster", "kubestick join --discovery-file cluster.conf --tls-bootstrap-token TOKEN"],
   ],
   phases: phasesOf(JOIN_PHASES),
+  topics: ["join-security", "high-availability", "troubleshooting"],
   subCommands: { phase: () => import("./join/phase.ts").then((file) => file.default) },
   run: ({ args, given, out }) => runJoin(given, args.endpoint, [], out),
 });

@@ -15,6 +15,7 @@ export default command({
     ["Without a question, for scripts", "kubestick reset --force"],
   ],
   phases: phasesOf(RESET_PHASES),
+  topics: ["reset"],
   subCommands: { phase: () => import("./reset/phase.ts").then((file) => file.default) },
   run: ({ given, out }) => runReset(given, [], out),
 });

@@ -10,6 +10,7 @@ export default group({
     ["The whole command for the next node", "kubestick token create --print-join-command"],
     ["Which tokens there are, and until when", "kubestick token list"],
   ],
+  topics: ["join-security"],
   subCommands: {
     create: () => import("./token/create.ts").then((file) => file.default),
     delete: () => import("./token/delete.ts").then((file) => file.default),

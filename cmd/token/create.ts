@@ -76,6 +76,7 @@ export default command({
     ["Thirty slips for a class, each for one node", "kubestick token create --count 30 --print-join-command --ttl 3h"],
     ["For a camera", "kubestick token create --qr"],
   ],
+  topics: ["join-security", "usb-stick"],
   run: async ({ args, out }) => {
     const { tokens, key, singleUse } = asked(args);
     const slips = await withCluster(args.kubeconfig, (client) =>

@@ -1,6 +1,4 @@
-import type { Args, Command } from "../../cmd/command.ts";
-import root from "../../cmd/root.ts";
-import { subcommand } from "../../cmd/strict.ts";
+import { everyCommand } from "./tree.ts";
 
 /** A flag of a command, as the fuzz tries it. */
 export interface FuzzFlag {
@@ -9,18 +7,17 @@ export interface FuzzFlag {
 }
 
 /** Every command of the tree, with its words and the flags that it takes; `init` and `join` come twice as often. */
-export const COMMANDS: { words: string[]; flags: FuzzFlag[] }[] = [];
-
-async function add(words: string[], command: Command): Promise<void> {
-  const entry = { words, flags: flagsOf(command.args) };
-  COMMANDS.push(entry, ...(words.length === 1 && /^(init|join)$/.test(words[0]!) ? [entry] : []));
-  for (const name of Object.keys(command.subCommands ?? {}))
-    await add([...words, name], (await subcommand(command, name))!);
-}
-
-const flagsOf = (args: Args): FuzzFlag[] =>
-  Object.entries(args)
-    .filter(([, arg]) => arg.type !== "positional")
-    .map(([name, arg]) => ({ name, type: arg.type }));
-
-await add([], root);
+export const COMMANDS: { words: string[]; flags: FuzzFlag[] }[] = (await everyCommand()).flatMap(
+  ({ words, command }) => {
+    const flags = Object.entries(command.args)
+      .filter(([, arg]) => arg.type !== "positional")
+      .map(([name, arg]) => ({ name, type: arg.type }));
+    const often = words.length === 1 && /^(init|join)$/.test(words[0]!);
+    return often
+      ? [
+          { words, flags },
+          { words, flags },
+        ]
+      : [{ words, flags }];
+  },
+);
