@@ -52,7 +52,7 @@ export async function complete(words: readonly string[]): Promise<Completion> {
   if (rest.includes("--")) return { candidates: [], files: "file" };
   if (open) return values(at, open.arg, current, "");
   if (current.startsWith("-")) return flags(at, current);
-  const subs = rest.length === 0 ? await subcommands(command, current) : [];
+  const subs = places === 0 ? await subcommands(command, current) : [];
   const positionals = Object.values(command.args).filter((arg) => arg.type === "positional");
   const arg = positionals[places] ?? positionals.find(({ rest }) => rest);
   const { candidates, files } = arg ? await values(at, arg, current, "") : { candidates: [], files: "none" as const };

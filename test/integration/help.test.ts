@@ -6,6 +6,7 @@ import root from "../../cmd/root.ts";
 import { checkArgs, findCommand } from "../../cmd/strict.ts";
 import { formatUsage, usageOf, wrap } from "../../cmd/usage.ts";
 import { ERROR_CODES } from "../../lib/constants/error-codes.ts";
+import { findProgram } from "../../lib/host/facts.ts";
 import { kubestick } from "../support/kubestick.ts";
 import { everyCommand, shellWords } from "../support/tree.ts";
 
@@ -163,6 +164,19 @@ describe("topics", () => {
         expect({ name, topic, known: findTopic([topic]) !== undefined }).toEqual({ name, topic, known: true });
     }
     expect(lines).toBeGreaterThan(30);
+  });
+
+  test.skipIf(!findProgram("script"))("a page goes through the pager on a terminal, and nowhere else", () => {
+    const entry = join(import.meta.dir, "../../cmd/kubestick.ts");
+    const line = `'${process.execPath}' '${entry}' help usb`;
+    const shown = (script: string, env: Record<string, string>) =>
+      Bun.spawnSync(["sh", "-c", script], { env: { ...process.env, TERM: "xterm", ...env } }).stdout.toString();
+    const onTerminal = (env: Record<string, string>) => shown(`script -qec "${line}" /dev/null </dev/null`, env);
+    const first = "# Kubernetes from a USB stick";
+    expect(onTerminal({ PAGER: "sed s/^/paged:/" })).toContain(`paged:${first}`);
+    expect(onTerminal({ PAGER: "" })).toStartWith(first);
+    expect(onTerminal({ PAGER: "no-such-pager" })).toContain(first);
+    expect(shown(line, { PAGER: "sed s/^/paged:/" })).toStartWith(first);
   });
 
   test("pages fit a terminal", () => {
