@@ -44,7 +44,7 @@ export async function usageOf(path: readonly string[], command: Command): Promis
     command: line,
     description: command.meta.description,
     synopsis: [
-      ...(command.run ? [[line, wordsOf(command), "[OPTIONS]"].filter(Boolean).join(" ")] : []),
+      ...(command.run ? [[line, wordsOf(command)].join(" ").trim()] : []),
       ...(shown.length > 0 ? [`${line} ${below(command, names)} [OPTIONS]`] : []),
     ],
     examples: command.examples.map(([what, line]) => ({ what, line })),
@@ -69,15 +69,17 @@ function below(command: Command, names: string[]): string {
 
 const positionalName = (name: string, arg: Arg) => arg.valueHint ?? name.toUpperCase();
 
+/** The words that may follow a command's own. */
 function wordsOf({ args, synopsis }: Command): string {
-  if (synopsis !== undefined) return synopsis;
-  return Object.entries(args)
+  const words = Object.entries(args)
     .filter(([, arg]) => arg.type === "positional")
     .map(([name, arg]) => {
       const shown = `${positionalName(name, arg)}${arg.rest ? "..." : ""}`;
       return arg.required === false && !arg.rest ? `[${shown}]` : shown;
     })
     .join(" ");
+  const all = synopsis ?? words;
+  return all.includes("[OPTIONS]") ? all : `${all} [OPTIONS]`.trim();
 }
 
 /** Flags by who knows them: kubeadm's first, then kubestick's own, then those of every command. */

@@ -8,7 +8,7 @@ import { type Candidate, command, type Given } from "../command.ts";
 export default command({
   name: "shell",
   description: "Open a shell in a node of a lab, or run the command that follows --",
-  synopsis: "NODE [-- COMMAND...]",
+  synopsis: "NODE [OPTIONS] [-- COMMAND...]",
   args: {
     node: {
       type: "positional",
