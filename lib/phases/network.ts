@@ -56,14 +56,13 @@ export function networkObjects(network: string): object[] {
 }
 
 /** Makes this host's routes to Services, before anything on it connects to one; the node agent keeps them. */
-export function startServiceRoutes(ctx: Pick<AgentHost, "files" | "ui" | "options">, known: ServiceRanges): void {
+export function startServiceRoutes(ctx: Pick<AgentHost, "files" | "ui" | "options">, said: ServiceRanges): void {
   if (ctx.options.dryRun) {
-    const ranges = known.ranges.join(" and ");
+    const ranges = said.ranges.join(" and ");
     if (ranges) ctx.ui.step("kubelet-start", `Would make routes to Services, ${ranges}, where this host has none`);
     return;
   }
-  rememberServiceRanges(ctx.files, known);
-  const { changes, refusals } = applyServiceRoutes(ctx.files, known);
+  const { changes, refusals } = applyServiceRoutes(ctx.files, rememberServiceRanges(ctx.files, said));
   for (const change of changes) ctx.ui.step("kubelet-start", `Routes to Services: ${change}`);
   for (const refusal of refusals) ctx.ui.warn(refusal);
 }

@@ -9,7 +9,7 @@ import type { Bundle } from "../../bundle/bundle.ts";
 import { parseDuration } from "../../config/schema.ts";
 import type { ComponentConfig, InitConfig } from "../../config/types.ts";
 import { API_CALL_TIMEOUT } from "../../constants/durations.ts";
-import { GROUP_MASTERS } from "../../constants/names.ts";
+import { GROUP_MASTERS, NAMESPACE_SYSTEM } from "../../constants/names.ts";
 import { KUBERNETES_DIR } from "../../constants/paths.ts";
 import { KubestickError } from "../../errors.ts";
 import type { HostFacts } from "../../host/facts.ts";
@@ -176,12 +176,29 @@ export class InitContext {
 
   /** A client with the rights of `system:masters`, or of admin.conf where super-admin.conf has been put away. */
   get client(): ApiClient {
-    const name = this.files.exists(SUPER_ADMIN_KUBECONFIG) ? "super-admin.conf" : "admin.conf";
+    this.#client ??= this.#clientOf(this.files.exists(SUPER_ADMIN_KUBECONFIG) ? "super-admin.conf" : "admin.conf");
+    return this.#client;
+  }
+
+  #clientOf(kubeconfig: string): ApiClient {
     const timeout = this.config.timeouts?.kubernetesAPICall;
     const callTimeoutMs = timeout ? parseDuration(timeout) : API_CALL_TIMEOUT;
     // An API server that has just started does not know its RBAC roles yet, and forbids everything.
-    this.#client ??= new ApiClient(this.connection(name), { callTimeoutMs, refusalsPassMs: callTimeoutMs });
-    return this.#client;
+    return new ApiClient(this.connection(kubeconfig), { callTimeoutMs, refusalsPassMs: callTimeoutMs });
+  }
+
+  /**
+   * Waits until the API server lets admin.conf in, where this run has talked to it: super-admin.conf, by which all the
+   * rest goes, needs no roles, and those come seconds after the API server is up (its hook rbac/bootstrap-roles).
+   */
+  async expectAdmins(): Promise<void> {
+    if (!this.#client) return;
+    const admin = this.#clientOf("admin.conf");
+    try {
+      await admin.get("v1", "Namespace", NAMESPACE_SYSTEM);
+    } finally {
+      await admin.close();
+    }
   }
 
   /** The cluster, with admin.conf's group already made administrators; in a dry run the one that takes notes. */

@@ -39,7 +39,8 @@ const showJoinCommandPhase: Phase<InitContext> = {
   name: "show-join-command",
   short: "Show the join command for control-plane and worker node",
   flags: ["skip-token-print", "skip-certificate-key-print"],
-  run: (ctx) => {
+  run: async (ctx) => {
+    await ctx.expectAdmins();
     const { command, controlPlane } = joinCommands(ctx);
     const admin = `${KUBERNETES_DIR}/admin.conf`;
     ctx.ui.print(`
