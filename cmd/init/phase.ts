@@ -1,8 +1,8 @@
 import { INIT_PHASES } from "../../lib/phases/init/init.ts";
 import { INIT_ARGS, PHASE_FLAGS } from "../args/init.ts";
 import type { Args } from "../command.ts";
+import { runInit } from "../init.ts";
 import { phaseCommands } from "../phase.ts";
-import { runInit } from "./run.ts";
 
 export default phaseCommands({
   verb: "init",

@@ -1,7 +1,7 @@
 import { JOIN_PHASES } from "../../lib/phases/join/join.ts";
 import { JOIN_ARGS } from "../args/join.ts";
+import { runJoin } from "../join.ts";
 import { phaseCommands } from "../phase.ts";
-import { runJoin } from "./run.ts";
 
 export default phaseCommands({
   verb: "join",

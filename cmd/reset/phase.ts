@@ -1,7 +1,7 @@
 import { RESET_PHASES } from "../../lib/phases/reset/reset.ts";
 import { RESET_ARGS } from "../args/reset.ts";
 import { phaseCommands } from "../phase.ts";
-import { runReset } from "./run.ts";
+import { runReset } from "../reset.ts";
 
 export default phaseCommands({
   verb: "reset",
