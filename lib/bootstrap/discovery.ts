@@ -112,6 +112,7 @@ class NotSignedYet extends KubestickError {
     super(
       `the cluster at ${endpoint} does not know the token ${id}: it has expired, was deleted, or belongs to another cluster`,
       {
+        code: "token",
         hint: "make a new one on a control plane: kubestick token create --print-join-command",
       },
     );
@@ -129,6 +130,7 @@ class NotShown extends KubestickError {
         ? `the API server at ${endpoint} has no ${CM_CLUSTER_INFO} for those who join (404)`
         : `the cluster at ${endpoint} does not show its ${CM_CLUSTER_INFO} to strangers (${status}), so that it cannot be found with a token alone`,
       {
+        code: "token",
         hint: `join with a file: copy a kubeconfig of the cluster here, and give --discovery-file FILE --tls-bootstrap-token TOKEN; or on a control plane: kubestick init phase bootstrap-token${status === 401 ? ", with anonymous-auth not false" : ""}`,
       },
     );
@@ -150,6 +152,7 @@ function verified(options: TokenDiscovery, data: Record<string, unknown>): Disco
     throw new KubestickError(
       `the cluster-info of ${endpoint} is not signed with this token: its secret is wrong, or this is not your cluster`,
       {
+        code: "token",
         hint: "get the join command again on a control plane: kubestick token create --print-join-command",
       },
     );
@@ -169,6 +172,7 @@ function pinned(ca: string, pins: string[], endpoint: string): string {
   throw new KubestickError(
     `the CA of ${endpoint} is not the one that was pinned: it is ${certificates.map(caPin).slice(0, 5).join(", ")}`,
     {
+      code: "api-identity",
       hint: "do not go on if somebody else can be on this network; compare with the control plane's: kubestick token create --print-join-command",
     },
   );
@@ -181,6 +185,7 @@ async function confirm(endpoint: string, ca: string, expected: string, limitMs: 
     const { data } = await client.call<{ data?: unknown }>("GET", PATH, { what: WHAT, limit: MAX_BYTES });
     if (mapOf(data)?.["kubeconfig"] === expected) return;
     throw new KubestickError(`${endpoint} gave another cluster-info over the verified connection than before it`, {
+      code: "api-identity",
       hint: "somebody may sit between this node and the control plane; look at the network, then run the same command again",
     });
   } finally {

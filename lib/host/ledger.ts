@@ -103,6 +103,7 @@ export class Ledger {
     const existing = this.#files.read(path);
     if (existing !== undefined && !existing.equals(Buffer.from(data as Buffer)) && !this.owns(path))
       throw new KubestickError(`${path} is already there, and kubestick did not write it`, {
+        code: "foreign",
         hint: `look at it, then ${moveAway(path)}`,
       });
     return this.replace(path, data, options);

@@ -120,6 +120,7 @@ async function signedCertificate(host: BootstrapHost, name: string, request: str
     waiting: () => waiting(name),
     late: () =>
       new KubestickError(`the cluster did not sign this node's certificate within ${timeoutMs / 1000} s`, {
+        code: "timeout",
         hint: unsigned
           ? "it was approved, and nobody signed it; with an external CA whoever has its key does; then run the same command again"
           : `on a control plane, see whether the controller manager runs (crictl ps --name kube-controller-manager); kubectl certificate approve ${name} approves it by hand; then run the same command again`,

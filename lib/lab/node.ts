@@ -139,10 +139,11 @@ export class NamespaceNode {
   }
 
   /** Starts a program in the node; its standard output and error as `output` says. */
-  start(command: string[], env: Record<string, string>, output: "pipe" | "inherit"): ChildProcess {
+  start(command: string[], env: Record<string, string>, output: "pipe" | "inherit" | "aside"): ChildProcess {
     const words = [...this.enter(), ...withEnv(env), ...command];
-    const stdin = output === "inherit" ? "inherit" : "ignore";
-    return spawn(words[0]!, words.slice(1), { stdio: [stdin, output, output] });
+    const stdin = output === "pipe" ? "ignore" : "inherit";
+    const where = output === "aside" ? 2 : output;
+    return spawn(words[0]!, words.slice(1), { stdio: [stdin, where, where] });
   }
 
   /** Where this machine sees a path of the node. Throws KubestickError when the node does not run. */

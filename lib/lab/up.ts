@@ -189,6 +189,7 @@ async function waitReady(dir: string, plan: LabPlan, ui: Ui): Promise<void> {
   };
   const late = () =>
     new KubestickError(`${waiting.join(", ")} did not become Ready in ${READY_MS / 60_000} minutes`, {
+      code: "timeout",
       hint: `KUBECONFIG=${labKubeconfig(dir, plan)} kubectl describe node ${waiting[0]}`,
     });
   await until(ready, { limitMs: READY_MS, pauseMs: POLL_MS, late });

@@ -14,7 +14,7 @@ export class GrpcError extends KubestickError {
   readonly status: number;
 
   constructor(method: string, status: number, message: string) {
-    super(`${method}: ${message}`);
+    super(`${method}: ${message}`, { code: "runtime" });
     this.status = status;
   }
 }

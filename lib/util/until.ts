@@ -113,6 +113,7 @@ function lateError({ late, what, hint, limitMs }: UntilOptions, last: unknown): 
   if (late) return late(last);
   if (what === undefined && last !== undefined) return last;
   return new KubestickError(what ?? `what was waited for did not come within ${limitMs / 1000} s`, {
+    code: "timeout",
     hint,
     cause: last,
   });
