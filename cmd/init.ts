@@ -59,7 +59,7 @@ export async function runInit(given: Given, words: string[]): Promise<void> {
   ui.detail(`using Kubernetes version ${config.cluster.kubernetesVersion}`);
   try {
     await runPhases(phases, ctx, { skip, ui, results });
-    if (dryRun) reportDryRun(ctx, [...ctx.dryRunCluster.objects.values()]);
+    if (dryRun) reportDryRun(ctx, [...ctx.noted.objects.values()]);
   } catch (error) {
     failure = error;
     throw error;
@@ -156,7 +156,7 @@ function printReport(ctx: InitContext, phases: PhaseResult[], failure: unknown, 
     ...(ctx.options.dryRun
       ? {
           files: ctx.files.written.map(({ path, mode }) => ({ path, mode: mode.toString(8).padStart(4, "0") })),
-          objects: [...ctx.dryRunCluster.objects.keys()],
+          objects: [...ctx.noted.objects.keys()],
         }
       : {}),
   };

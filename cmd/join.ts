@@ -127,8 +127,7 @@ export async function runJoin(given: Given, [endpoint]: string[], words: string[
   try {
     const phases = only ? [only] : JOIN_PHASES.map((phase) => ({ path: phase.name, phase, depth: 0 }));
     await runPhases(phases, ctx, { skip, ui, results });
-    if (dryRun)
-      reportDryRun(ctx, config.controlPlane ? [...(await ctx.controlPlane()).dryRunCluster.objects.values()] : []);
+    if (dryRun) reportDryRun(ctx, config.controlPlane ? [...(await ctx.controlPlane()).noted.objects.values()] : []);
     else if (!only) ui.print(joined(config.controlPlane !== undefined));
   } finally {
     await ctx.close();

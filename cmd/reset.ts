@@ -32,14 +32,15 @@ export const RESET_FLAGS: Flag[] = byName([
 export async function runReset(given: Map<string, string>): Promise<void> {
   const ui = uiOf(given);
   const dryRun = given.get("dry-run") === "true";
+  const force = given.get("force") === "true";
   const files = new Files("/", { overlay: dryRun });
   using _lock = lockHost(files);
   const ctx = new ResetContext(readFacts(files), files, ui, {
     dryRun,
-    force: given.get("force") === "true",
+    force,
     certificatesDir: resolve(given.get("cert-dir") || CERTIFICATES_DIR),
     criSocket: nodeFlags(given).criSocket ?? DEFAULT_CRI_SOCKET,
-    confirm,
+    ...(dryRun || force ? {} : { confirm }),
   });
   const results: PhaseResult[] = [];
   try {

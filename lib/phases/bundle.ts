@@ -1,5 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { type Decision, installBinary, planBinaries, refuseForeign } from "../binaries/install.ts";
+import { type Decision, planBinaries, refuseForeign } from "../binaries/install.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import { sandboxImage } from "../bundle/defaults.ts";
 import {
@@ -10,16 +9,14 @@ import {
   MODULES_FILE,
   SYSCTL_FILE,
 } from "../constants/paths.ts";
+import type { Edges } from "../edge/edges.ts";
 import { KubestickError, UsageError } from "../errors.ts";
-import { findProgram, type HostFacts } from "../host/facts.ts";
+import type { HostFacts } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
-import { loadModule, MODULES, nodeSysctls, setSysctl } from "../host/kernel.ts";
+import { MODULES, nodeSysctls } from "../host/kernel.ts";
 import type { Ledger } from "../host/ledger.ts";
-import { tryRun } from "../host/process.ts";
 import { containerdConfig, mirrorConfig, usesSystemdCgroup } from "../runtime/containerd-config.ts";
-import type { Cri } from "../runtime/cri.ts";
-import { findCtr, importedImages, importImages, tagImage } from "../runtime/images.ts";
-import { containerdService, type ServiceManagerControl } from "../services/service.ts";
+import { containerdService } from "../services/service.ts";
 import { progressLine } from "../ui/progress.ts";
 import { formatBytes } from "../ui/table.ts";
 import type { Ui } from "../ui/ui.ts";
@@ -27,22 +24,19 @@ import type { Phase } from "./runner.ts";
 
 /** A board starts containerd from a slow card. */
 const CONTAINERD_TIMEOUT_MS = 120_000;
-const POLL_MS = 200;
 
 /** The node that a bundle is put on: init's and join's contexts both are one. */
-export interface BundleHost {
+export interface BundleHost extends Pick<Edges, "services" | "cri" | "kernel" | "programs"> {
   facts: HostFacts;
   files: Files;
   ledger: Ledger;
   ui: Ui;
-  services: ServiceManagerControl;
-  cri: Cri;
   bundle: Bundle | undefined;
   criSocket: string;
   /** Which Kubernetes the host binaries must go with. */
   kubernetesVersion: string;
   families: (4 | 6)[];
-  options: { dryRun: boolean; force: boolean; registryMirrors: Map<string, string> };
+  options: { force: boolean; registryMirrors: Map<string, string> };
 }
 
 /** What is to be done about this host's programs; see planBinaries. */
@@ -55,36 +49,29 @@ export function decideBinaries(
 }
 
 async function installBinaries(ctx: BundleHost): Promise<void> {
-  const { ui, files, options } = ctx;
+  const { ui, programs } = ctx;
   const bundle = ctx.bundle!;
   const decisions = decideBinaries(ctx, bundle);
   refuseForeign(decisions);
   for (const decision of decisions) {
-    const { kind, binary, action, why, directory } = decision;
-    if (action === "keep") ui.step("bundle", `Keeping ${kind.name}: ${why}`);
-    else if (options.dryRun)
-      ui.step("bundle", `Would install ${kind.name} ${binary.version} into ${directory} (${why})`);
-    else {
-      const written = await installBinary(bundle, decision, files);
-      if (written.length > 0) ui.step("bundle", `Installed ${kind.name} ${binary.version} into ${directory} (${why})`);
-    }
+    if (decision.action === "keep") ui.step("bundle", `Keeping ${decision.kind.name}: ${decision.why}`);
+    else await programs.install(bundle, decision, (text) => ui.step("bundle", text));
   }
 }
 
 function prepareKernel(ctx: BundleHost): void {
-  const { ui, ledger, options } = ctx;
+  const { ui, ledger, kernel } = ctx;
   const sysctls = nodeSysctls(ctx.families);
   const lines = Object.entries(sysctls).map(([name, value]) => `${name} = ${value}\n`);
   ledger.write(MODULES_FILE, `# Written by kubestick.\n${MODULES.map((m) => `${m}\n`).join("")}`, { mode: 0o644 });
   ledger.write(SYSCTL_FILE, `# Written by kubestick.\n${lines.join("")}`, { mode: 0o644 });
   ui.step("bundle", `Writing the kernel's settings to ${SYSCTL_FILE} and its modules to ${MODULES_FILE}`);
-  if (options.dryRun) return;
   for (const name of MODULES) {
-    const why = loadModule(name);
+    const why = kernel.loadModule(name);
     if (why) ui.warn(`cannot load the kernel module ${name}: ${why}`);
   }
   for (const [name, value] of Object.entries(sysctls)) {
-    const why = setSysctl(name, value);
+    const why = kernel.setSysctl(name, value);
     if (!why) continue;
     // Without forwarding no pod reaches another; the bridge's settings are only there with br_netfilter.
     if (name.startsWith("net.bridge.")) ui.warn(`cannot set ${name} to ${value}: ${why}`);
@@ -97,12 +84,7 @@ function prepareKernel(ctx: BundleHost): void {
 
 /** Writes containerd's configuration where it is kubestick's to write, and has it running with it. */
 async function startContainerd(ctx: BundleHost): Promise<void> {
-  const { ui, files, ledger, services, options, facts } = ctx;
-  const answers = () =>
-    ctx.cri.version().then(
-      (v) => v,
-      () => undefined,
-    );
+  const { ui, files, ledger, services, options, facts, cri } = ctx;
   const foreign = files.exists(CONTAINERD_CONFIG_FILE) && !ledger.owns(CONTAINERD_CONFIG_FILE) && !options.force;
   if (foreign) ui.step("bundle", `Keeping ${CONTAINERD_CONFIG_FILE}: kubestick did not write it`);
   else writeContainerdConfig(ctx);
@@ -110,17 +92,12 @@ async function startContainerd(ctx: BundleHost): Promise<void> {
     const name = host === "*" ? "_default" : host;
     ledger.write(`${CONTAINERD_CERTS_DIR}/${name}/hosts.toml`, mirrorConfig(name, mirror), { mode: 0o644 });
   }
-  if (options.dryRun) {
-    files.remove(CONTAINERD_RESTART_MARK);
-    ui.step("bundle", `Would start containerd under ${services.name}`);
-    return;
-  }
-  const running = await answers();
+  const running = await cri.answers();
   if (running && !files.exists(CONTAINERD_RESTART_MARK)) {
     ui.step("bundle", `${running.name} ${running.version} runs already`);
     return;
   }
-  const program = findProgram("containerd");
+  const program = ctx.programs.find("containerd");
   if (!program)
     throw new KubestickError("there is no containerd on this host, and the bundle has none", {
       hint: "install containerd, or create the bundle with it",
@@ -134,28 +111,19 @@ async function startContainerd(ctx: BundleHost): Promise<void> {
       },
     );
   services.install(containerdService(program));
-  ctx.cri.close();
-  await services.restart("containerd");
-  ui.step("bundle", `Starting containerd under ${services.name}`);
-  const deadline = Date.now() + CONTAINERD_TIMEOUT_MS;
-  while (!(await answers())) {
-    if (Date.now() > deadline)
-      throw new KubestickError(
-        `containerd does not answer at ${ctx.criSocket} after ${CONTAINERD_TIMEOUT_MS / 1000} s`,
-        {
-          hint: `look at its log: ${services.logCommand("containerd")}${facts.root ? "" : "; and run this as root"}`,
-        },
-      );
-    await sleep(POLL_MS);
-  }
+  cri.close();
+  await services.start("containerd", "containerd", (text) => ui.step("bundle", text));
+  if (!(await cri.answersWithin(CONTAINERD_TIMEOUT_MS)))
+    throw new KubestickError(`containerd does not answer at ${ctx.criSocket} after ${CONTAINERD_TIMEOUT_MS / 1000} s`, {
+      hint: `look at its log: ${services.logCommand("containerd")}${facts.root ? "" : "; and run this as root"}`,
+    });
   files.remove(CONTAINERD_RESTART_MARK);
 }
 
 function writeContainerdConfig(ctx: BundleHost): void {
   const { ui, files, ledger, facts, options } = ctx;
   const bundle = ctx.bundle!;
-  const program = options.dryRun ? undefined : findProgram("containerd");
-  const told = program ? tryRun(program, ["--version"]).stdout : "";
+  const told = ctx.programs.ask("containerd", ["--version"]);
   const version = / v?(\d+)\.\d+\.\d+/.exec(told)?.[1] ?? /\d+/.exec(bundleVersion(bundle, facts.arch))?.[0] ?? "2";
   const text = containerdConfig({
     major: Number(version),
@@ -179,25 +147,14 @@ function bundleVersion(bundle: Bundle, arch: string): string {
 }
 
 async function loadImages(ctx: BundleHost): Promise<void> {
-  const { ui, facts, options } = ctx;
-  const bundle = ctx.bundle!;
-  const images = bundle.images.filter((image) => image.arch === facts.arch);
-  if (options.dryRun) {
-    ui.step("bundle", `Would import ${images.length} images`);
-    return;
-  }
-  const ctr = findCtr(ctx.criSocket);
+  const { ui, facts, cri } = ctx;
   const show = progressLine(ui, "bundle");
-  const count = await importImages(bundle.store, images, ctr, (bytes) =>
-    show(() => `Importing images: ${formatBytes(bytes)}`),
+  await cri.importImages(
+    ctx.bundle!,
+    facts.arch,
+    (text) => ui.step("bundle", text),
+    (bytes) => show(() => `Importing images: ${formatBytes(bytes)}`),
   );
-  ui.step("bundle", `Imported ${count} images; ${images.length - count} were there already`);
-  // A runtime with a configuration of its own asks for its own pause image, and would pull it.
-  const [wanted, ours] = [await ctx.cri.sandboxImage(), sandboxImage(bundle, facts.arch)];
-  if (wanted && ours && wanted !== ours && !importedImages(ctr).has(wanted)) {
-    await tagImage(ctr, ours, wanted);
-    ui.step("bundle", `Naming ${ours} ${wanted} too, which is what the container runtime starts pods with`);
-  }
 }
 
 /** The phase that puts a bundle on this host, before everything that needs it; skipped where there is no bundle. */

@@ -8,9 +8,9 @@ import {
   OWN_RESOLV_CONF,
   XTABLES_LOCK,
 } from "../constants/paths.ts";
+import type { Edges } from "../edge/edges.ts";
 import { KubestickError } from "../errors.ts";
-import { makeCgroupRoot } from "../host/cgroups.ts";
-import { findProgram, type HostFacts } from "../host/facts.ts";
+import type { HostFacts } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
 import type { Ledger } from "../host/ledger.ts";
 import { ownResolvConf } from "../host/resolv-conf.ts";
@@ -18,20 +18,17 @@ import { kubeletFlags } from "../kubelet/flags.ts";
 import type { NodeIp } from "../kubelet/node-ip.ts";
 import { clusterDns } from "../kubelet/resolv-conf.ts";
 import { applyPatches, type Patch } from "../manifests/patches.ts";
-import { kubeletService, type ServiceManagerControl } from "../services/service.ts";
+import { kubeletService } from "../services/service.ts";
 import type { Ui } from "../ui/ui.ts";
 import { sortedYaml } from "../yaml/write.ts";
-import { startServiceRoutes } from "./network.ts";
 
 /** The node that a kubelet is started on: init's and join's contexts both are one. */
-export interface KubeletHost {
+export interface KubeletHost extends Pick<Edges, "services" | "kernel" | "programs"> {
   facts: HostFacts;
   files: Files;
   ledger: Ledger;
   ui: Ui;
-  services: ServiceManagerControl;
   patches: Patch[];
-  options: { dryRun: boolean };
 }
 
 /**
@@ -47,6 +44,7 @@ export async function startKubelet(
   options: { registerTaints?: boolean; nodeIp: () => Promise<NodeIp>; serviceRanges: string[] },
 ): Promise<void> {
   const { ledger, ui } = ctx;
+  const say = (text: string) => ui.step("kubelet-start", text);
   const given = node.kubeletExtraArgs?.findLast(({ name }) => name === "node-ip")?.value;
   const { flag, lacks } = given === undefined ? await options.nodeIp() : {};
   if (flag) ui.step("kubelet-start", `kubelet node-ip: ${flag.value} (because ${flag.why})`);
@@ -83,19 +81,16 @@ export async function startKubelet(
   ui.step("kubelet-start", `Writing kubelet environment file with flags to file "${KUBELET_FLAGS_FILE}"`);
   ui.step("kubelet-start", `Writing kubelet configuration to file "${KUBELET_CONFIG_FILE}"`);
   // Before the API server runs here: it calls webhooks by their Services.
-  startServiceRoutes(ctx, {
-    ranges: options.serviceRanges,
-    nodeAddresses: (given ?? flag?.value)?.split(",") ?? [],
-  });
-  if (ctx.options.dryRun) {
-    ctx.files.remove(KUBELET_RESTART_MARK);
-    ui.step("kubelet-start", `Would start the kubelet under ${ctx.services.name}`);
-    return;
-  }
+  const refusals = ctx.kernel.routeServices(
+    { ranges: options.serviceRanges, nodeAddresses: (given ?? flag?.value)?.split(",") ?? [] },
+    say,
+  );
+  for (const refusal of refusals) ui.warn(refusal);
   ledger.claimMissing([XTABLES_LOCK]);
   const root = kubelet["cgroupRoot"];
-  if (typeof root === "string" && root.startsWith(CGROUP_ROOT_PREFIX)) makeCgroupRoot(root, ctx.facts.cgroupVersion);
-  const program = findProgram("kubelet");
+  if (typeof root === "string" && root.startsWith(CGROUP_ROOT_PREFIX))
+    ctx.kernel.makeCgroupRoot(root, ctx.facts.cgroupVersion);
+  const program = ctx.programs.find("kubelet");
   if (!program) {
     throw new KubestickError("there is no kubelet on this host (looked in PATH)", {
       hint: "install the kubelet of the version shown by: kubestick version",
@@ -106,7 +101,6 @@ export async function startKubelet(
     ui.step("kubelet-start", "The kubelet already runs with this configuration");
     return;
   }
-  await ctx.services.restart("kubelet");
+  await ctx.services.start("kubelet", "the kubelet", say);
   ctx.files.remove(KUBELET_RESTART_MARK);
-  ui.step("kubelet-start", `Starting the kubelet under ${ctx.services.name}`);
 }

@@ -11,24 +11,20 @@ import {
   FLAT,
   ROLE_NODE_AGENT,
 } from "../constants/network.ts";
+import type { Edges } from "../edge/edges.ts";
 import { KubestickError, UsageError } from "../errors.ts";
 import type { Files } from "../host/files.ts";
 import type { Ledger } from "../host/ledger.ts";
-import { applyServiceRoutes, rememberServiceRanges, type ServiceRanges } from "../network/service-routes.ts";
 import { otherCniConfigs, winningCniConfig } from "../node/cni.ts";
 import { readJsonBlob } from "../oci/store.ts";
-import { stableExecutable } from "../services/executable.ts";
-import type { ServiceManagerControl } from "../services/service.ts";
 import type { Ui } from "../ui/ui.ts";
 import { isPlain, type Plain } from "../yaml/plain.ts";
 
 /** The node that the agent is started on: init's and join's contexts both are one. */
-export interface AgentHost {
+export interface AgentHost extends Pick<Edges, "services" | "programs"> {
   files: Files;
   ledger: Ledger;
   ui: Ui;
-  services: ServiceManagerControl;
-  options: { dryRun: boolean };
 }
 
 /** What the cluster keeps about its network, for its nodes, and what a node's agent may read besides what a kubelet may. */
@@ -55,19 +51,6 @@ export function networkObjects(network: string): object[] {
   ];
 }
 
-/** Makes this host's routes to Services, before anything on it connects to one; the node agent keeps them. */
-export function startServiceRoutes(ctx: Pick<AgentHost, "files" | "ui" | "options">, known: ServiceRanges): void {
-  if (ctx.options.dryRun) {
-    const ranges = known.ranges.join(" and ");
-    if (ranges) ctx.ui.step("kubelet-start", `Would make routes to Services, ${ranges}, where this host has none`);
-    return;
-  }
-  rememberServiceRanges(ctx.files, known);
-  const { changes, refusals } = applyServiceRoutes(ctx.files, known);
-  for (const change of changes) ctx.ui.step("kubelet-start", `Routes to Services: ${change}`);
-  for (const refusal of refusals) ctx.ui.warn(refusal);
-}
-
 /**
  * Lets pods wait for the flat network where the runtime would take another's configuration meanwhile, such as podman's:
  * until the control plane has given this node its network, kubestick's comes first with no plugins, which the runtime
@@ -84,18 +67,14 @@ export function holdPods({ files, ledger, ui }: Pick<AgentHost, "files" | "ledge
 
 /** Starts the node agent as a service; `network` says who makes the pods' network. */
 export async function startNodeAgent(ctx: AgentHost, network: string | undefined): Promise<void> {
-  const { ui, files, ledger, services, options } = ctx;
+  const { ui, files, ledger, services } = ctx;
   const foreign = network === FLAT ? winningCniConfig(files) : undefined;
   if (foreign)
     ui.warn(
       `pods get no addresses from kubestick while ${foreign} is there: it is another network's configuration and comes before ${CNI_CONFIG_FILE}; remove it if that network is gone`,
     );
-  if (options.dryRun) {
-    ui.step("network", `Would start the node agent under ${services.name}`);
-    return;
-  }
   if (network === FLAT) ledger.claim(CNI_CONFIG_FILE);
-  const [program = "", ...args] = stableExecutable();
+  const [program = "", ...args] = ctx.programs.self();
   const changed = services.install({
     name: AGENT_SERVICE,
     description: "kubestick's node agent: routes and addresses of pods and Services",
@@ -104,8 +83,7 @@ export async function startNodeAgent(ctx: AgentHost, network: string | undefined
     env: AGENT_ENV,
   });
   if (!changed && services.isActive(AGENT_SERVICE)) return;
-  await services.restart(AGENT_SERVICE);
-  ui.step("network", `Starting the node agent under ${services.name}`);
+  await services.start(AGENT_SERVICE, "the node agent", (text) => ui.step("network", text));
 }
 
 /** What others of a manifest need to be there: their namespaces, and the definitions of their kinds. */

@@ -1,8 +1,10 @@
 import { BUILD_DATE } from "../constants/versions.ts";
+import type { Kernel } from "../edge/kernel.ts";
+import type { Programs } from "../edge/programs.ts";
+import type { Runtime } from "../edge/runtime.ts";
 import { getSysctl } from "../host/kernel.ts";
 import { readSystemFile } from "../host/system-files.ts";
 import { isDnsSubdomain } from "../net/ip.ts";
-import type { Cri } from "../runtime/cri.ts";
 import { BUNDLE_CHECKS, brings } from "./bundle.ts";
 import { type Check, error, type Finding, warning } from "./check.ts";
 import { CONTAINERD_CHECKS, type ContainerdCheckContext } from "./containerd.ts";
@@ -13,11 +15,12 @@ import { verifySelinux } from "./security.ts";
 
 /** What the checks of every node look at. */
 export interface HostCheckContext extends ContainerdCheckContext {
-  cri: Cri;
+  cri: Runtime;
+  kernel: Kernel;
+  programs: Programs;
   nodeName: string;
   /** The IP families of the cluster's networks, as far as they are known. */
   families: (4 | 6)[];
-  options: ContainerdCheckContext["options"] & { dryRun: boolean };
 }
 
 /** The checks that every node must pass, control plane or worker (kubeadm preflight/checks.go), and kubestick's own Clock. */
@@ -59,16 +62,16 @@ export const HOST_CHECKS: Check<HostCheckContext>[] = [
   {
     name: "CRI",
     why: "the kubelet runs containers through it",
-    run: async ({ cri, options, bundle, facts }) => {
-      if (!options.dryRun && !brings(bundle, facts.arch, "containerd")) await cri.version();
+    run: async ({ cri, bundle, facts }) => {
+      if (!brings(bundle, facts.arch, "containerd")) await cri.mustAnswer();
       return [];
     },
   },
   {
     name: "ContainerRuntimeVersion",
     why: "from v1.38 on a kubelet asks the runtime for its cgroup driver, and does not start where it gets no answer",
-    run: async ({ cri, options, bundle, facts }) => {
-      if (options.dryRun || brings(bundle, facts.arch, "containerd")) return [];
+    run: async ({ cri, bundle, facts }) => {
+      if (brings(bundle, facts.arch, "containerd")) return [];
       // One that does not answer is told by the check CRI.
       if (await cri.hasRuntimeConfig().catch(() => true)) return [];
       return warning(

@@ -189,17 +189,17 @@ export const INIT_CHECKS: InitCheck[] = [
 /** kube-proxy's mode as it takes it: iptables where nothing is said. */
 const proxyMode = (mode: unknown) => (mode === "nftables" || mode === "ipvs" ? mode : "iptables");
 
-function checkKubelet({ config, options, bundle, facts }: PreflightContext): Finding[] {
+function checkKubelet({ config, programs, bundle, facts }: PreflightContext): Finding[] {
   // The check HostBinaries decides whether the bundle's is installed.
   if (brings(bundle, facts.arch, "kubelet")) return [];
   const program = findProgram("kubelet");
   if (!program)
-    return options.dryRun
-      ? []
-      : error(
+    return programs.lacks("kubelet")
+      ? error(
           "there is no kubelet on this host (looked in PATH)",
           `install the kubelet of ${config.cluster.kubernetesVersion}`,
-        );
+        )
+      : [];
   const found = parseVersion(installedKubelet(program) ?? "");
   if (!found) return error(`${program} --version prints no version`);
   const wanted = parseVersion(config.cluster.kubernetesVersion)!;
@@ -225,7 +225,7 @@ function installedKubelet(program: string | undefined): string | undefined {
 /** With nodeRegistration.imagePullSerial: false. */
 const PULLS_AT_ONCE = 4;
 
-async function checkImages({ config, cri, options, ui, bundle, facts }: PreflightContext): Promise<Finding[]> {
+async function checkImages({ config, cri, ui, bundle, facts }: PreflightContext): Promise<Finding[]> {
   // Nothing of the control plane waits for the pause image of this version: the runtime has its own choice of one.
   const wanted = [
     ...requiredImages(config.cluster).map((image) => ({ image, lacks: error })),
@@ -242,7 +242,6 @@ async function checkImages({ config, cri, options, ui, bundle, facts }: Prefligh
         ),
       );
   }
-  if (options.dryRun) return [];
   const { imagePullPolicy: policy, imagePullSerial: serial = true } = config.nodeRegistration;
   const findings: Finding[] = [];
   await inParallel(wanted, serial ? 1 : PULLS_AT_ONCE, async ({ image, lacks }) => {
@@ -256,9 +255,8 @@ async function checkImages({ config, cri, options, ui, bundle, facts }: Prefligh
       );
       return;
     }
-    ui.step("preflight", `Pulling ${image}`);
     try {
-      await cri.pullImage(image);
+      await cri.pull(image, (text) => ui.step("preflight", text));
     } catch (e) {
       findings.push(
         ...lacks(

@@ -2,6 +2,7 @@ import { type Found, unsuitable } from "../binaries/install.ts";
 import type { JoinConfiguration, NodeRegistration } from "../config/types.ts";
 import { KUBELET_KUBECONFIG } from "../constants/paths.ts";
 import { API_SERVER_PORT, KUBELET_PORT } from "../constants/ports.ts";
+import type { Programs } from "../edge/programs.ts";
 import type { BundleCheckContext } from "./bundle.ts";
 import { type Check, error } from "./check.ts";
 import { foreignListeners, HOST_CHECKS, type HostCheckContext } from "./host.ts";
@@ -55,7 +56,7 @@ export interface ClusterCheckContext extends Pick<BundleCheckContext, "decisions
   /** The kubelet that is installed. */
   kubelet: Found | undefined;
   node: NodeRegistration;
-  options: { dryRun: boolean };
+  programs: Pick<Programs, "lacks">;
 }
 
 /** Checks of the host against the cluster that it has found, before it changes anything. */
@@ -63,13 +64,13 @@ export const CLUSTER_CHECKS: Check<ClusterCheckContext>[] = [
   {
     name: "KubeletVersion",
     why: "a kubelet is never newer than its API server, nor more than three minor versions older",
-    run: ({ decisions, clusterVersion, kubelet, options }) => {
+    run: ({ decisions, clusterVersion, kubelet, programs }) => {
       const version = kubeletVersion(decisions(), kubelet && (kubelet.version ?? ""));
       const wanted = clusterVersion ?? "the cluster's version";
       if (version === undefined)
-        return options.dryRun
-          ? []
-          : error("there is no kubelet on this host (looked in PATH)", `install the kubelet of ${wanted}`);
+        return programs.lacks("kubelet")
+          ? error("there is no kubelet on this host (looked in PATH)", `install the kubelet of ${wanted}`)
+          : [];
       const wrong = clusterVersion && unsuitable("kubelet", version || undefined, clusterVersion);
       return wrong
         ? error(`this node's kubelet does not go with the cluster: ${wrong}`, `join with the kubestick of ${wanted}`)

@@ -2,6 +2,9 @@ import { createConsola } from "consola";
 import type { KubestickError } from "../errors.ts";
 import { jsonText, oneLine, paragraph, printable } from "./text.ts";
 
+/** Says one line of what is done, or would be. */
+export type Say = (text: string) => void;
+
 /** Where a command's words go: text for a person, or one JSON report at the end. All of it is made safe for a terminal. */
 export interface Ui {
   readonly json: boolean;

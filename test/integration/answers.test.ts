@@ -12,7 +12,7 @@ import { verifiedTime } from "../../lib/bootstrap/server-time.ts";
 import { createToken, deleteToken, listTokens, useUpToken } from "../../lib/bootstrap/tokens.ts";
 import { newCertificateKey, sealCertificate } from "../../lib/bootstrap/upload-certs.ts";
 import { KubestickError } from "../../lib/errors.ts";
-import { EtcdMembers } from "../../lib/etcd/members.ts";
+import { EtcdClient } from "../../lib/etcd/client.ts";
 import { Files } from "../../lib/host/files.ts";
 import { kubeconfig } from "../../lib/kubeconfig/kubeconfig.ts";
 import { bootstrapKubelet } from "../../lib/kubelet/bootstrap.ts";
@@ -152,9 +152,9 @@ const withClient =
     return use(client, double).finally(() => client.close());
   };
 const withEtcd =
-  (use: (etcd: EtcdMembers) => Promise<unknown>): Question =>
+  (use: (etcd: EtcdClient) => Promise<unknown>): Question =>
   async ({ server, ca, client }) => {
-    const etcd = new EtcdMembers([server], { ca, certificate: client.cert, key: client.key });
+    const etcd = new EtcdClient([server], { ca, certificate: client.cert, key: client.key });
     return use(etcd).finally(() => etcd.close());
   };
 const tokenDiscovery = ({ server, ca }: RawServer, timeoutMs: number) => ({

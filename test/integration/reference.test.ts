@@ -44,7 +44,7 @@ afterAll(() => rmSync(root, { recursive: true }));
 
 const ours = (path: string) => readFileSync(join(root, path), "utf8");
 const applied = (description: string): KubeObject => {
-  const object = ctx.dryRunCluster.objects.get(description);
+  const object = ctx.noted.objects.get(description);
   if (!object) throw new Error(`not applied: ${description}`);
   return object;
 };
@@ -220,7 +220,7 @@ test("RBAC and service accounts are kubeadm's: all of them and no more", () => {
   const theirs = JSON.parse(reference("rbac-and-serviceaccounts.json")) as KubeObject[];
   const id = (o: KubeObject) => `${o.kind} ${o.metadata.namespace ? `${o.metadata.namespace}/` : ""}${o.metadata.name}`;
   const kinds = new Set(["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ServiceAccount"]);
-  const mine = [...ctx.dryRunCluster.objects.values()].filter((o) => kinds.has(o.kind));
+  const mine = [...ctx.noted.objects.values()].filter((o) => kinds.has(o.kind));
   expect(mine.map(id).sort()).toEqual(theirs.map(id).sort());
   for (const object of theirs)
     expect({ id: id(object), differences: differences(applied(id(object)), object) }).toEqual({

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ApiClient } from "../../lib/api/client.ts";
 import { ConnectError } from "../../lib/api/errors.ts";
-import { EtcdMembers } from "../../lib/etcd/members.ts";
+import { EtcdClient } from "../../lib/etcd/client.ts";
 import { tryRunAside } from "../../lib/host/process.ts";
 import { kubeconfig } from "../../lib/kubeconfig/kubeconfig.ts";
 import { writeYaml } from "../../lib/yaml/write.ts";
@@ -191,7 +191,7 @@ test("etcd's client goes by the same rules", async () => {
   const list = (trial: Trial) =>
     serving(trial, async (server) => {
       const tls = { ca: pemOf(trial.trusted), certificate: user.cert, key: user.keyPem };
-      const members = new EtcdMembers([server], tls);
+      const members = new EtcdClient([server], tls);
       return members.list().finally(() => members.close());
     });
   expect(await list({ shown: [forged(SERVER, between)], trusted: [between] })).toEqual([]);
@@ -205,7 +205,7 @@ test("etcd's client says so where its own files are not there or damaged", async
     const good = { ca: between.cert, certificate: between.cert, key: between.keyPem };
     const bad = [{ ca: "" }, { ca: "words" }, { certificate: "words" }, { key: "words" }, { key: root.keyPem }];
     for (const damaged of bad) {
-      const members = new EtcdMembers([server], { ...good, ...damaged });
+      const members = new EtcdClient([server], { ...good, ...damaged });
       await expect(members.list()).rejects.toThrow("no member of etcd answers");
       await members.close();
     }

@@ -396,7 +396,7 @@ describe("preflight", () => {
         clusterVersion: "v1.36.2",
         kubelet: kubelet === undefined ? undefined : { path: "/usr/bin/kubelet", version: kubelet },
         node: { name: "n", criSocket: "" },
-        options: { dryRun },
+        programs: { lacks: () => !dryRun },
       };
       const error = await runChecks(CLUSTER_CHECKS, ctx, silentUi([]), new Set()).catch(
         (e: KubestickError) => e.message,

@@ -125,7 +125,7 @@ export const markControlPlanePhase: InitPhase = {
     const deadline = Date.now() + (timeout ? parseDuration(timeout) : API_CALL_TIMEOUT);
     const node = { apiVersion: "v1", kind: "Node", metadata: { name } };
     for (;;) {
-      const current = ctx.options.dryRun ? (node as unknown as KubeObject) : await cluster.get("v1", "Node", name);
+      const current = await cluster.get("v1", "Node", name);
       try {
         if (current) {
           const kept = (mapsOf(mapOf(current["spec"])?.["taints"]) as unknown as Taint[]).filter(
@@ -172,8 +172,7 @@ export const bootstrapTokenPhase: InitPhase = {
         hint: "run first: kubestick init phase certs ca",
       });
     ctx.ui.step("bootstrap-token", 'Creating the "cluster-info" ConfigMap in the "kube-public" namespace');
-    if (!ctx.options.dryRun)
-      await cluster.createIfAbsent({ apiVersion: "v1", kind: "Namespace", metadata: { name: "kube-public" } });
+    await cluster.createIfAbsent({ apiVersion: "v1", kind: "Namespace", metadata: { name: "kube-public" } });
     await signClusterInfo(cluster, discoveryKubeconfig(ctx.clusterServer, certificatePem(ca)), now);
     await ctx.apply([serviceAccount("bootstrap-signer"), ...clusterInfoRbac()]);
   },

@@ -9,8 +9,14 @@ import type { Bundle } from "../../bundle/bundle.ts";
 import { parseDuration } from "../../config/schema.ts";
 import type { ComponentConfig, InitConfig } from "../../config/types.ts";
 import { API_CALL_TIMEOUT } from "../../constants/durations.ts";
-import { GROUP_MASTERS } from "../../constants/names.ts";
+import { GROUP_MASTERS, NAMESPACE_PUBLIC } from "../../constants/names.ts";
 import { KUBERNETES_DIR } from "../../constants/paths.ts";
+import { dryEdges, type Edges, realEdges } from "../../edge/edges.ts";
+import type { Kernel } from "../../edge/kernel.ts";
+import type { Programs } from "../../edge/programs.ts";
+import type { Runtime } from "../../edge/runtime.ts";
+import type { Services } from "../../edge/services.ts";
+import type { Waiting } from "../../edge/waiting.ts";
 import { KubestickError } from "../../errors.ts";
 import type { HostFacts } from "../../host/facts.ts";
 import type { Files } from "../../host/files.ts";
@@ -20,10 +26,6 @@ import { type Adaptation, kubeletConfig } from "../../kubelet/config.ts";
 import type { Patch } from "../../manifests/patches.ts";
 import { familiesOf, joinHostPort, splitHostPort } from "../../net/ip.ts";
 import { CertificateStore } from "../../pki/store.ts";
-import { usesSystemdCgroup } from "../../runtime/containerd-config.ts";
-import { Cri } from "../../runtime/cri.ts";
-import { serviceManager } from "../../services/manager.ts";
-import type { ServiceManagerControl } from "../../services/service.ts";
 import type { Ui } from "../../ui/ui.ts";
 import { decideBinaries } from "../bundle.ts";
 import { userPatches } from "../patches.ts";
@@ -52,10 +54,16 @@ export interface InitOptions {
 /** What the phases of `init` share. What is costly to find out is found out once, by the first phase that asks. */
 export class InitContext {
   readonly pki: CertificateStore;
-  readonly services: ServiceManagerControl;
-  readonly dryRunCluster = new DryRunCluster();
+  readonly services: Services;
+  readonly cri: Runtime;
+  readonly kernel: Kernel;
+  readonly programs: Programs;
+  readonly waiting: Waiting;
+  readonly etcd: Edges["etcd"];
+  readonly outcome: Edges["outcome"];
+  /** What a dry run would have made in the cluster, beside what the cluster makes by itself. */
+  readonly noted: DryRunCluster;
   certificateKey: string | undefined;
-  #cri: Cri | undefined;
   #client: ApiClient | undefined;
   #cluster: Promise<Cluster> | undefined;
   #driver: Promise<"systemd" | "cgroupfs" | undefined> | undefined;
@@ -76,8 +84,19 @@ export class InitContext {
   ) {
     this.#patches = patches;
     this.pki = new CertificateStore(files, config, facts.now);
-    this.services = serviceManager(facts.serviceManager, files);
     this.certificateKey = config.certificateKey || undefined;
+    const edges = (options.dryRun ? dryEdges : realEdges)({ facts, files, ui, criSocket: this.criSocket, bundle });
+    this.services = edges.services;
+    this.cri = edges.cri;
+    this.kernel = edges.kernel;
+    this.programs = edges.programs;
+    this.waiting = edges.waiting;
+    this.etcd = edges.etcd;
+    this.outcome = edges.outcome;
+    this.noted = new DryRunCluster([
+      { apiVersion: "v1", kind: "Node", metadata: { name: this.nodeName } },
+      { apiVersion: "v1", kind: "Namespace", metadata: { name: NAMESPACE_PUBLIC } },
+    ]);
   }
 
   get criSocket(): string {
@@ -99,12 +118,6 @@ export class InitContext {
   get families(): (4 | 6)[] {
     const { podSubnet, serviceSubnet } = this.config.cluster.networking;
     return familiesOf(podSubnet || serviceSubnet);
-  }
-
-  /** The container runtime. */
-  get cri(): Cri {
-    this.#cri ??= new Cri(this.criSocket);
-    return this.#cri;
   }
 
   /** The user's patches; none where no directory is given. They are read once, from this machine, not from `--rootfs`. */
@@ -152,16 +165,7 @@ export class InitContext {
   }
 
   async #askCgroupDriver(): Promise<"systemd" | "cgroupfs" | undefined> {
-    if (this.config.kubelet?.["cgroupDriver"] !== undefined) return undefined;
-    try {
-      return await this.cri.cgroupDriver();
-    } catch (error) {
-      // A dry run also works where there is no runtime yet; the real one needs the answer.
-      if (!this.options.dryRun) throw error;
-      if (this.bundle) return usesSystemdCgroup(this.facts) ? "systemd" : "cgroupfs";
-      this.ui.warn("the container runtime does not answer; its cgroup driver is taken to be systemd, as kubeadm does");
-      return undefined;
-    }
+    return this.config.kubelet?.["cgroupDriver"] === undefined ? this.cri.cgroupDriver() : undefined;
   }
 
   /** The connection of a kubeconfig below /etc/kubernetes: to this node's own API server, or the cluster's while it joins. */
@@ -191,7 +195,7 @@ export class InitContext {
   }
 
   async #connect(): Promise<Cluster> {
-    const cluster = this.options.dryRun ? this.dryRunCluster : this.client;
+    const cluster = this.options.dryRun ? this.noted : this.client;
     await cluster.apply(clusterAdmins() as KubeObject).catch((error: unknown) => {
       if (!(error instanceof ApiError && error.status === 403) || this.files.exists(SUPER_ADMIN_KUBECONFIG))
         throw error;
@@ -211,7 +215,7 @@ export class InitContext {
 
   /** Ends every connection, so that the process can end. */
   async close(): Promise<void> {
-    this.#cri?.close();
+    this.cri.close();
     await this.#client?.close();
   }
 }

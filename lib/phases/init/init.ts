@@ -43,7 +43,7 @@ const showJoinCommandPhase: Phase<InitContext> = {
     const { command, controlPlane } = joinCommands(ctx);
     const admin = `${KUBERNETES_DIR}/admin.conf`;
     ctx.ui.print(`
-Your Kubernetes control-plane has ${ctx.options.dryRun ? "not been touched: this was a dry run" : "initialized successfully"}!
+Your Kubernetes control-plane has ${ctx.outcome("initialized successfully", "not been touched: this was a dry run")}!
 
 To start using your cluster, you need to run the following as a regular user:
 

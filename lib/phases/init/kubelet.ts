@@ -52,7 +52,7 @@ export const kubeletFinalizePhase: Phase<InitContext> = {
           throw new KubestickError(`${KUBELET_KUBECONFIG} is not there`, {
             hint: "run first: kubestick init phase kubeconfig kubelet",
           });
-        if (!ctx.options.dryRun && !ctx.files.exists(KUBELET_CLIENT_CURRENT)) {
+        if (!ctx.waiting.made(ctx.files.exists(KUBELET_CLIENT_CURRENT))) {
           throw new KubestickError(`the kubelet has not written ${KUBELET_CLIENT_CURRENT}`, {
             hint: `look at its log: ${ctx.services.logCommand("kubelet")}`,
           });
@@ -66,7 +66,7 @@ export const kubeletFinalizePhase: Phase<InitContext> = {
           "kubelet-finalize",
           `Updating "${KUBELET_KUBECONFIG}" to point to a rotatable kubelet client certificate and key`,
         );
-        if (!ctx.options.dryRun) await ctx.services.restart("kubelet");
+        await ctx.services.restart("kubelet");
       },
     },
   ],

@@ -30,22 +30,25 @@ export const waitControlPlanePhase: Phase<InitContext> = {
   name: "wait-control-plane",
   short: "Wait for the control plane to start",
   live: true,
-  run: async (ctx) => {
-    if (ctx.options.dryRun) {
-      ctx.ui.step("wait-control-plane", "Would wait for the kubelet and the control plane to become healthy");
-      return;
-    }
-    const limits = ctx.config.timeouts;
-    const kubelet = (await ctx.kubelet()).local;
-    const health = joinHostPort(String(kubelet["healthzBindAddress"]), Number(kubelet["healthzPort"]));
-    const kubeletLimit = limits?.kubeletHealthCheck ? parseDuration(limits.kubeletHealthCheck) : KUBELET_HEALTH_TIMEOUT;
-    await waitFor(ctx, [{ name: "kubelet", url: `http://${health}/healthz` }], kubeletLimit);
-    const limit = limits?.controlPlaneComponentHealthCheck
-      ? parseDuration(limits.controlPlaneComponentHealthCheck)
-      : CONTROL_PLANE_TIMEOUT;
-    await waitFor(ctx, controlPlaneTargets(ctx), limit);
-  },
+  run: (ctx) =>
+    ctx.waiting.on(
+      "wait for the kubelet and the control plane to become healthy",
+      (text) => ctx.ui.step("wait-control-plane", text),
+      () => waitForAll(ctx),
+    ),
 };
+
+async function waitForAll(ctx: InitContext): Promise<void> {
+  const limits = ctx.config.timeouts;
+  const kubelet = (await ctx.kubelet()).local;
+  const health = joinHostPort(String(kubelet["healthzBindAddress"]), Number(kubelet["healthzPort"]));
+  const kubeletLimit = limits?.kubeletHealthCheck ? parseDuration(limits.kubeletHealthCheck) : KUBELET_HEALTH_TIMEOUT;
+  await waitFor(ctx, [{ name: "kubelet", url: `http://${health}/healthz` }], kubeletLimit);
+  const limit = limits?.controlPlaneComponentHealthCheck
+    ? parseDuration(limits.controlPlaneComponentHealthCheck)
+    : CONTROL_PLANE_TIMEOUT;
+  await waitFor(ctx, controlPlaneTargets(ctx), limit);
+}
 
 function controlPlaneTargets(ctx: InitContext): Target[] {
   const local = (component: string, port: number, path: string): Target => ({

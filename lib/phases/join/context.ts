@@ -10,16 +10,18 @@ import { API_CALL_TIMEOUT, DISCOVERY_TIMEOUT } from "../../constants/durations.t
 import { DEFAULT_CRI_SOCKET } from "../../constants/paths.ts";
 import { API_SERVER_PORT } from "../../constants/ports.ts";
 import { KUBERNETES_VERSION } from "../../constants/versions.ts";
-import { KubestickError, UsageError } from "../../errors.ts";
+import { dryEdges, realEdges } from "../../edge/edges.ts";
+import type { Kernel } from "../../edge/kernel.ts";
+import type { Programs } from "../../edge/programs.ts";
+import type { Runtime } from "../../edge/runtime.ts";
+import type { Services } from "../../edge/services.ts";
+import type { Waiting } from "../../edge/waiting.ts";
+import { UsageError } from "../../errors.ts";
 import { type HostFacts, requireAdvertiseAddress, requireNodeName } from "../../host/facts.ts";
 import type { Files } from "../../host/files.ts";
 import { Ledger } from "../../host/ledger.ts";
 import type { Patch } from "../../manifests/patches.ts";
 import { joinHostPort, splitHostPort } from "../../net/ip.ts";
-import { setClock } from "../../node/clock.ts";
-import { Cri } from "../../runtime/cri.ts";
-import { serviceManager } from "../../services/manager.ts";
-import type { ServiceManagerControl } from "../../services/service.ts";
 import type { Ui } from "../../ui/ui.ts";
 import { decideBinaries } from "../bundle.ts";
 import type { InitContext } from "../init/context.ts";
@@ -44,9 +46,12 @@ export interface JoinOptions {
 /** What the phases of `join` share. The cluster is looked for once, by the first phase that needs it. */
 export class JoinContext {
   readonly ledger: Ledger;
-  readonly services: ServiceManagerControl;
+  readonly services: Services;
+  readonly cri: Runtime;
+  readonly kernel: Kernel;
+  readonly programs: Programs;
+  readonly waiting: Waiting;
   readonly node: NodeRegistration;
-  #cri: Cri | undefined;
   #discovered: Promise<DiscoveredCluster & { client?: Credentials }> | undefined;
   #client: ApiClient | undefined;
   #kubelet: Promise<ComponentConfig> | undefined;
@@ -63,9 +68,14 @@ export class JoinContext {
     readonly bundle: Bundle | undefined = undefined,
   ) {
     this.ledger = new Ledger(files);
-    this.services = serviceManager(facts.serviceManager, files);
     const node = config.nodeRegistration ?? {};
     this.node = { ...node, name: node.name || requireNodeName(facts), criSocket: node.criSocket || DEFAULT_CRI_SOCKET };
+    const edges = (options.dryRun ? dryEdges : realEdges)({ facts, files, ui, criSocket: this.criSocket, bundle });
+    this.services = edges.services;
+    this.cri = edges.cri;
+    this.kernel = edges.kernel;
+    this.programs = edges.programs;
+    this.waiting = edges.waiting;
   }
 
   get criSocket(): string {
@@ -113,11 +123,6 @@ export class JoinContext {
     throw new UsageError(`${this.endpoint} holds no credentials`, "give a token with --tls-bootstrap-token");
   }
 
-  get cri(): Cri {
-    this.#cri ??= new Cri(this.criSocket);
-    return this.#cri;
-  }
-
   /** The user's patches, read once; none where no directory is given. */
   get patches(): Patch[] {
     this.#patches ??= userPatches(this.config.patches?.directory, this.ui);
@@ -153,19 +158,8 @@ export class JoinContext {
 
   /** A clock before the cluster's own beginning is wrong beyond doubt; any other is set only when asked for. */
   #setClock({ serverTime, caNotBefore }: ClockSkew): boolean {
-    const now = new Date();
-    if (!this.options.syncTime && now >= caNotBefore) return false;
-    if (this.options.dryRun) {
-      this.ui.step("preflight", `Would set the clock from ${now.toISOString()} to ${serverTime.toISOString()}`);
-      return false;
-    }
-    const why = setClock(serverTime);
-    if (why) throw new KubestickError(`cannot set this host's clock to ${serverTime.toISOString()}: ${why}`);
-    this.ui.step(
-      "preflight",
-      `Set the clock from ${now.toISOString()} to ${serverTime.toISOString()}, the control plane's`,
-    );
-    return true;
+    if (!this.options.syncTime && new Date() >= caNotBefore) return false;
+    return this.kernel.setClock(serverTime, (text) => this.ui.step("preflight", text));
   }
 
   /** A client with the rights of the bootstrap token, or of the discovery file. */
@@ -208,7 +202,7 @@ export class JoinContext {
 
   /** Ends every connection, so that the process can end. */
   async close(): Promise<void> {
-    this.#cri?.close();
+    this.cri.close();
     await this.#client?.close();
     await (await this.#controlPlane?.catch(() => undefined))?.close();
   }

@@ -119,7 +119,7 @@ async function downloadCerts(ctx: JoinContext): Promise<void> {
 /** Points the kubelet at this node's own API server, so that it does not depend on another's (ControlPlaneKubeletLocalMode). */
 async function useLocalServer(ctx: JoinContext): Promise<void> {
   const cp = await ctx.controlPlane();
-  const text = ctx.options.dryRun ? undefined : ctx.files.readText(KUBELET_KUBECONFIG);
+  const text = ctx.files.readText(KUBELET_KUBECONFIG);
   if (text === undefined) return;
   if (readKubeconfig(text, KUBELET_KUBECONFIG, (file) => ctx.files.readText(file) ?? "").server === cp.localServer)
     return;
@@ -205,7 +205,7 @@ export const CONTROL_PLANE_PHASES: JoinPhase[] = [
         run: async (ctx) => {
           const cp = await ctx.controlPlane();
           // A cluster that was made by an older kubeadm lacks it: there that right came with the client's certificate.
-          if (!ctx.options.dryRun) await cp.apply([apiServerKubeletClient()]);
+          await cp.apply([apiServerKubeletClient()]);
           await runWhole(markControlPlanePhase, cp);
         },
       },

@@ -6,8 +6,9 @@ import { MINUTE } from "../../constants/durations.ts";
 import { ANNOTATION_ETCD_CLIENT_URLS, NAMESPACE_SYSTEM } from "../../constants/names.ts";
 import { MANIFESTS_DIR } from "../../constants/paths.ts";
 import { ETCD_CLIENT_PORT, ETCD_PEER_PORT } from "../../constants/ports.ts";
+import type { Etcd } from "../../edge/etcd.ts";
 import { KubestickError, moveAway, reason } from "../../errors.ts";
-import { EtcdError, type EtcdMember, EtcdMembers } from "../../etcd/members.ts";
+import { EtcdError, type EtcdMember } from "../../etcd/client.ts";
 import { removeTree } from "../../host/remove.ts";
 import { commandFlag } from "../../manifests/pod.ts";
 import { joinHostPort } from "../../net/ip.ts";
@@ -56,14 +57,14 @@ async function knownEndpoints(ctx: InitContext): Promise<string[]> {
 }
 
 /** The members of etcd behind these URLs, asked with the certificate that etcd's own health checks use. */
-export function etcdMembers(ctx: InitContext, endpoints: string[]): EtcdMembers {
+export function etcdMembers(ctx: InitContext, endpoints: string[]): Etcd {
   const read = (name: string) => {
     const path = ctx.pki.path(name);
     const text = ctx.files.readText(path);
     if (text === undefined) throw new KubestickError(`${path} is not there`, { hint: "it is needed to ask etcd" });
     return text;
   };
-  return new EtcdMembers(endpoints, {
+  return ctx.etcd(endpoints, {
     ca: read("etcd/ca.crt"),
     certificate: read("etcd/healthcheck-client.crt"),
     key: read("etcd/healthcheck-client.key"),
@@ -84,10 +85,7 @@ const clientUrl = (ctx: InitContext): string =>
  */
 export async function joinEtcd(ctx: InitContext): Promise<void> {
   const { ui, ledger, files } = ctx;
-  if (ctx.options.dryRun) {
-    ui.step("etcd", `Would join etcd as a learner (${peerUrl(ctx)}), and be promoted when it has caught up`);
-    return;
-  }
+  const say = (text: string) => ui.step("etcd", text);
   const etcd = etcdMembers(ctx, await knownEndpoints(ctx));
   const dataDir = ctx.config.cluster.etcd.local!.dataDir;
   try {
@@ -96,9 +94,8 @@ export async function joinEtcd(ctx: InitContext): Promise<void> {
     let added = false;
     if (!isMember(members, own)) {
       refuseForeignData(ctx, dataDir);
-      await whileItPasses(ctx, () => addOnce(etcd, own));
+      await whileItPasses(ctx, () => etcd.admit(own, say));
       added = true;
-      ui.step("etcd", `Added this node to etcd as a learner (${own})`);
       members = await whileItPasses(ctx, () => etcd.list());
     }
     const me = members.find((m) => m.peerUrls.includes(own));
@@ -114,7 +111,9 @@ export async function joinEtcd(ctx: InitContext): Promise<void> {
       if (added) await rollBack(ctx, etcd, me.id, dataDir);
       throw error;
     }
-    ui.step("etcd", `This node is a member of etcd, one of ${members.length}`);
+    members = await whileItPasses(ctx, () => etcd.list());
+    if (members.some((m) => m.id === me.id && !m.learner))
+      say(`This node is a member of etcd, one of ${members.length}`);
   } finally {
     await etcd.close();
   }
@@ -136,13 +135,11 @@ function refuseForeignData(ctx: InitContext, dataDir: string): void {
 }
 
 /** Promotes as soon as etcd finds the learner in sync. */
-async function promote(ctx: InitContext, etcd: EtcdMembers, id: string): Promise<void> {
+async function promote(ctx: InitContext, etcd: Etcd, id: string): Promise<void> {
   const deadline = Date.now() + timeout(ctx, PROMOTE_TIMEOUT_MS);
   for (;;) {
     try {
-      await etcd.promote(id);
-      ctx.ui.step("etcd", "The learner has caught up and was promoted");
-      return;
+      return await etcd.giveVote(id, (text) => ctx.ui.step("etcd", text));
     } catch (error) {
       const waits =
         error instanceof EtcdError ? !/can only promote a learner member$|not found/.test(error.message) : true;
@@ -159,16 +156,6 @@ async function promote(ctx: InitContext, etcd: EtcdMembers, id: string): Promise
 }
 
 const isMember = (members: EtcdMember[], url: string) => members.some((m) => m.peerUrls.includes(url));
-
-/** Adds a learner, unless an earlier try did whose answer was lost, as on a card that takes its time to write. */
-async function addOnce(etcd: EtcdMembers, url: string): Promise<void> {
-  try {
-    await etcd.addLearner(url);
-  } catch (error) {
-    if (error instanceof EtcdError && /already exist/i.test(error.message) && isMember(await etcd.list(), url)) return;
-    throw error;
-  }
-}
 
 /** While etcd elects a leader, or its card is slow, it refuses or does not answer; the cluster is well again in a moment. */
 async function whileItPasses<T>(ctx: InitContext, attempt: () => Promise<T>): Promise<T> {
@@ -189,11 +176,10 @@ async function whileItPasses<T>(ctx: InitContext, attempt: () => Promise<T>): Pr
 }
 
 /** Leaves the others as they were: no learner that never comes, no pod that looks for them. */
-async function rollBack(ctx: InitContext, etcd: EtcdMembers, id: string, dataDir: string): Promise<void> {
+async function rollBack(ctx: InitContext, etcd: Etcd, id: string, dataDir: string): Promise<void> {
   ctx.files.remove(ETCD_MANIFEST);
   try {
-    await whileItPasses(ctx, () => etcd.remove(id));
-    ctx.ui.step("etcd", "Took this node out of etcd again");
+    await whileItPasses(ctx, () => etcd.dismiss(id, " again", (text) => ctx.ui.step("etcd", text)));
     for (const { path, why } of removeTree(ctx.files.real(`${dataDir}/member`)))
       ctx.ui.warn(`${path}: ${why}; it stays`);
   } catch (error) {

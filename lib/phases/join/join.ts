@@ -48,10 +48,10 @@ const preflightPhase: Phase<JoinContext> = {
     ctx.ui.step("preflight", `Found it: its CA and its signature are the expected ones; its API server is ${server}`);
     await warnOfName(ctx, server);
     const told = await (await ctx.client()).callIfAllowed("GET", "/version");
-    const { decisions, options, node } = ctx;
+    const { decisions, programs, node } = ctx;
     const checked = {
       decisions,
-      options,
+      programs,
       node,
       kubelet: await installed,
       clusterVersion: textOf(told?.["gitVersion"]) || undefined,
@@ -76,13 +76,13 @@ const kubeletStartPhase: Phase<JoinContext> = {
   live: true,
   run: async (ctx) => {
     const { ui, ledger, files } = ctx;
+    const say = (text: string) => ui.step("kubelet-start", text);
     const cluster = await ctx.discover();
     const client = await ctx.client();
     const joined = hasNodeCertificate(files);
     if (!joined) await refuseTakenName(ctx, client);
     const shared = await ctx.sharedKubeletConfig();
-    const driver =
-      shared["cgroupDriver"] === undefined || ctx.options.dryRun ? undefined : await ctx.cri.cgroupDriver();
+    const driver = shared["cgroupDriver"] === undefined ? undefined : await ctx.cri.cgroupDriver();
     const { local, adaptations } = fitKubeletConfig(shared, ctx.facts, driver);
     for (const { setting, why } of adaptations) ui.step("kubelet-start", `${setting} (because ${why})`);
     const caFile =
@@ -92,22 +92,22 @@ const kubeletStartPhase: Phase<JoinContext> = {
     // plane has the cluster's own file by now, in which more can stand behind the CA.
     for (const path of new Set([caFile, ctx.config.caCertPath || `${CERTIFICATES_DIR}/ca.crt`]))
       if (!holds(files, path, cluster.ca)) ledger.write(path, cluster.ca, { mode: 0o644 });
-    if (!joined && ctx.options.dryRun) ui.step("kubelet-start", "Would ask the cluster for the kubelet's certificate");
-    else if (!joined) {
-      ui.step("kubelet-start", "Asking the cluster for the kubelet's certificate (TLS bootstrap)");
-      await bootstrapKubelet({
-        files,
-        nodeName: ctx.nodeName,
-        client,
-        cluster,
-        timeoutMs: ctx.timeout("tlsBootstrap", TLS_BOOTSTRAP_TIMEOUT),
-        waiting: (request) => ui.live("kubelet-start", [`kubelet: waits for the certificate of ${request}`]),
-        unsigned: (request) =>
-          ui.warn(
-            `${request} is approved, and nobody signs it. A control plane without ca.key (external CA) signs no kubelet's certificate; whoever has the key takes the request (kubectl get csr ${request} -o jsonpath='{.spec.request}'), signs it as a client's, and puts the certificate into the object's status.certificate`,
-          ),
+    if (!joined)
+      await ctx.waiting.on("ask the cluster for the kubelet's certificate", say, async () => {
+        say("Asking the cluster for the kubelet's certificate (TLS bootstrap)");
+        await bootstrapKubelet({
+          files,
+          nodeName: ctx.nodeName,
+          client,
+          cluster,
+          timeoutMs: ctx.timeout("tlsBootstrap", TLS_BOOTSTRAP_TIMEOUT),
+          waiting: (request) => ui.live("kubelet-start", [`kubelet: waits for the certificate of ${request}`]),
+          unsigned: (request) =>
+            ui.warn(
+              `${request} is approved, and nobody signs it. A control plane without ca.key (external CA) signs no kubelet's certificate; whoever has the key takes the request (kubectl get csr ${request} -o jsonpath='{.spec.request}'), signs it as a client's, and puts the certificate into the object's status.certificate`,
+            ),
+        });
       });
-    }
     const network = await readClusterNetwork(client);
     const { podRanges, serviceRanges } = network ?? { podRanges: [], serviceRanges: [] };
     const podNetworks = podRanges.map(({ cidr }) => formatCidr(cidr));
@@ -119,14 +119,12 @@ const kubeletStartPhase: Phase<JoinContext> = {
       nodeIp: async () => chooseNodeIp(ctx.facts, families, await ownAddress(ctx, cluster.server)),
       serviceRanges,
     });
-    if (ctx.options.dryRun) {
-      ui.step("kubelet-start", `Would wait until the node ${ctx.nodeName} is registered`);
-      return;
-    }
-    ui.step("kubelet-start", "Waiting for the kubelet to register the node");
-    await registered(ctx);
-    // A control plane still needs it, to find out what it must serve.
-    if (ctx.bootstrapToken && !ctx.config.controlPlane) await useUp(ctx, client);
+    await ctx.waiting.on(`wait until the node ${ctx.nodeName} is registered`, say, async () => {
+      say("Waiting for the kubelet to register the node");
+      await registered(ctx);
+      // A control plane still needs it, to find out what it must serve.
+      if (ctx.bootstrapToken && !ctx.config.controlPlane) await useUp(ctx, client);
+    });
   },
 };
 
@@ -194,10 +192,9 @@ const networkPhase: Phase<JoinContext> = {
   short: "Start the node agent",
   live: true,
   run: async (ctx) => {
-    if (ctx.options.dryRun) {
-      await startNodeAgent(ctx, undefined);
-      return;
-    }
+    // A node that only says what it would do has no credentials of its own.
+    if (!hasNodeCertificate(ctx.files))
+      return startNodeAgent(ctx, (await readClusterNetwork(await ctx.client()))?.kind);
     const client = new ApiClient(nodeConnection(ctx.files));
     try {
       // This control plane's own API server answers before it knows who has which rights.

@@ -10,14 +10,14 @@ import {
   LOCK_FILE,
   STATE_DIR,
 } from "../../constants/paths.ts";
+import type { Removal, Remover } from "../../edge/removal.ts";
 import { KubestickError } from "../../errors.ts";
-import { removeCgroupRoot } from "../../host/cgroups.ts";
-import { unmountBelow } from "../../host/mounts.ts";
 import { type Left, removeTree } from "../../host/remove.ts";
+import type { Say } from "../../ui/ui.ts";
 import type { ResetContext } from "./context.ts";
-import { lostLedger, lostRemovals, warnOfBinaries } from "./lost.ts";
-import { cleanNetwork } from "./network.ts";
-import { cleanPacketFilter } from "./packet-filter.ts";
+import { lostRemovals, warnOfBinaries } from "./lost.ts";
+import { lostLedger } from "./lost-ledger.ts";
+import { networkRemoval } from "./network.ts";
 import {
   CONTAINERD_PLACES,
   emptyPlace,
@@ -27,8 +27,7 @@ import {
   type Place,
   resolvePlace,
 } from "./places.ts";
-import { endLostShims, removePods } from "./pods.ts";
-import { binaryRemovals, etcdRemovals, fileBelow, LEDGER_COPIES, ledgerRemovals, type Removal } from "./removals.ts";
+import { binaryRemovals, etcdRemovals, fileBelow, LEDGER_COPIES, ledgerRemovals } from "./removals.ts";
 
 /** containerd 2 ends when the directory of CNI configurations goes, so that of somebody else's stays. */
 const CONTAINERD_EMPTY_DIRS = [CNI_CONF_DIR, "/etc/cni"];
@@ -49,7 +48,10 @@ const EMPTY_DIRS = (pki: string) => [
 
 /** Takes everything off this host that kubestick put on it, and nothing else (kubeadm phases/reset/cleanupnode.go). */
 export async function cleanUpNode(ctx: ResetContext): Promise<void> {
-  const { files, ledger, ui, services, options, lost } = ctx;
+  const { files, ledger, ui, options, lost, edges } = ctx;
+  const { services, kernel, remover } = edges;
+  const say = (text: string) => ui.step("cleanup-node", text);
+  const warn = (text: string) => ui.warn(text);
   const installed = findInstalled(files);
   if (lost && !options.force) throw lostLedger(ledger);
   if (!lost && !ledger.begun && installed.condition === "none") {
@@ -69,46 +71,44 @@ export async function cleanUpNode(ctx: ResetContext): Promise<void> {
     ...binaryRemovals(ctx),
     fileBelow(KUBERNETES_DIR, KUBELET_BOOTSTRAP_KUBECONFIG),
   ];
-  if (options.dryRun) {
-    for (const { path } of [...removals, ...places])
-      if (files.exists(path)) ui.step("cleanup-node", `Would remove ${path}`);
-    return;
-  }
-  ui.step("cleanup-node", "Stopping the node agent and the kubelet");
-  await services.remove(AGENT_SERVICE);
-  await services.remove("kubelet");
-  await removePods(ctx);
-  await endLostShims(ctx);
-  if (ownContainerd) {
-    ui.step("cleanup-node", "Stopping containerd");
-    await services.remove("containerd");
-  }
-  if (ctx.facts.cgroupRoot) removeCgroupRoot(ctx.facts.cgroupRoot, ctx.facts.cgroupVersion);
-  cleanPacketFilter(ctx);
-  const left: Left[] = cleanNetwork(ctx);
-  left.push(...(await removeAll(removals, places, mounted)));
+  await services.end([AGENT_SERVICE, "kubelet"], "the node agent and the kubelet", say);
+  await edges.cri.removePods(say, warn);
+  if (ownContainerd) await services.end(["containerd"], "containerd", say);
+  if (ctx.facts.cgroupRoot) kernel.removeCgroupRoot(ctx.facts.cgroupRoot, ctx.facts.cgroupVersion);
+  kernel.removeNetwork(say, warn);
+  const left = remover.remove([networkRemoval(ctx)], say);
+  left.push(...(await removeAll(remover, removals, places, mounted, say)));
   for (const dir of [...EMPTY_DIRS(options.certificatesDir), ...places.map(({ path }) => path)])
     files.removeEmptyDirectory(dir);
   for (const dir of ownContainerd ? CONTAINERD_EMPTY_DIRS : []) files.removeEmptyDirectory(dir);
   // Last, because it is the account of all the rest: a reset that was interrupted can be run again.
-  if (left.length === 0) left.push(...removeState());
+  if (left.length === 0) left.push(...remover.remove([{ path: STATE_DIR, remove: removeState }], say));
   if (left.length > 0) throw notClean(left);
-  ui.step("cleanup-node", "Removed what kubestick had put on this host");
+  say(edges.outcome("Removed what kubestick had put on this host", "This host was not touched: this was a dry run"));
 }
 
 /** Unmounts what is below the places of pods, and removes everything; a place where something stays mounted is left as it is. */
-async function removeAll(removals: Removal[], places: Place[], mounted: Place[]): Promise<Left[]> {
+async function removeAll(
+  remover: Remover,
+  removals: Removal[],
+  places: Place[],
+  mounted: Place[],
+  say: Say,
+): Promise<Left[]> {
   const reals = mounted.flatMap(({ path }) => {
     const resolved = resolvePlace(path);
     return resolved === undefined || isLeft(resolved) ? [] : [{ path, real: resolved.real }];
   });
-  const stuck = await unmountBelow(reals.map(({ real }) => real));
+  const stuck = await remover.unmountBelow(reals.map(({ real }) => real));
   const kept = reals.filter(({ real }) => stuck.some(({ path }) => path.startsWith(`${real}/`)));
   const isKept = (path: string) => kept.some((place) => path === place.path || path.startsWith(`${place.path}/`));
+  const all = [...removals, ...places.map((place) => ({ path: place.path, remove: () => emptyPlace(place) }))];
   return [
     ...stuck,
-    ...removals.filter(({ path }) => !isKept(path)).flatMap(({ remove }) => remove()),
-    ...places.filter(({ path }) => !isKept(path)).flatMap(emptyPlace),
+    ...remover.remove(
+      all.filter(({ path }) => !isKept(path)),
+      say,
+    ),
   ];
 }
 

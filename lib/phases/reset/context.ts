@@ -1,11 +1,9 @@
+import { dryEdges, type Edges, realEdges } from "../../edge/edges.ts";
 import type { HostFacts } from "../../host/facts.ts";
 import type { Files } from "../../host/files.ts";
 import { Ledger } from "../../host/ledger.ts";
-import { Cri } from "../../runtime/cri.ts";
-import { serviceManager } from "../../services/manager.ts";
-import type { ServiceManagerControl } from "../../services/service.ts";
 import type { Ui } from "../../ui/ui.ts";
-import { isLost } from "./lost.ts";
+import { isLost } from "./lost-ledger.ts";
 
 /** What `reset` was asked to do. */
 export interface ResetOptions {
@@ -13,15 +11,14 @@ export interface ResetOptions {
   force: boolean;
   certificatesDir: string;
   criSocket: string;
-  /** Asks the person at the console; false where they say no. */
-  confirm: () => Promise<boolean>;
+  /** Asks the person at the console; false where they say no. Not there where nobody need be asked. */
+  confirm?: () => Promise<boolean>;
 }
 
 /** What the phases of `reset` share. */
 export class ResetContext {
   readonly ledger: Ledger;
-  readonly services: ServiceManagerControl;
-  readonly cri: Cri;
+  readonly edges: Edges;
   /** Whether what kubestick wrote here is not known any more; see isLost. */
   readonly lost: boolean;
 
@@ -33,11 +30,11 @@ export class ResetContext {
   ) {
     this.ledger = new Ledger(files);
     this.lost = isLost(files, this.ledger);
-    this.services = serviceManager(facts.serviceManager, files);
-    this.cri = new Cri(options.criSocket);
+    const { dryRun, criSocket } = options;
+    this.edges = (dryRun ? dryEdges : realEdges)({ facts, files, ui, criSocket, bundle: undefined });
   }
 
   close(): void {
-    this.cri.close();
+    this.edges.cri.close();
   }
 }

@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { findInstalled } from "../../binaries/installed.ts";
 import { HOST_BINARY_KINDS } from "../../constants/host-binaries.ts";
-import { CNI_CONFIG_FILE, CNI_NETWORK, LAST_TIME_FILE } from "../../constants/network.ts";
+import { CNI_CONFIG_FILE, CNI_NETWORK } from "../../constants/network.ts";
 import {
   ADMIN_KUBECONFIG,
   CNI_BIN_DIR,
@@ -13,23 +13,18 @@ import {
   KUBELET_BOOTSTRAP_KUBECONFIG,
   KUBELET_KUBECONFIG,
   KUBERNETES_DIR,
-  LEDGER_FILE,
   LOCAL_BIN_DIR,
   MANIFESTS_DIR,
   MODULES_FILE,
-  OWN_EXECUTABLE,
   OWN_RESOLV_CONF,
-  SERVICES_DIR,
   SYSCTL_FILE,
 } from "../../constants/paths.ts";
-import { KubestickError } from "../../errors.ts";
+import type { Removal } from "../../edge/removal.ts";
 import type { Files } from "../../host/files.ts";
-import type { Ledger } from "../../host/ledger.ts";
-import { previousOf } from "../../host/record.ts";
 import { WRITTEN_HERE } from "../../services/service.ts";
 import type { ResetContext } from "./context.ts";
 import { emptyPlace, type Place } from "./places.ts";
-import { fileBelow, type Removal, textOf } from "./removals.ts";
+import { fileBelow, textOf } from "./removals.ts";
 
 /** kubeconfigs below /etc/kubernetes (kubeadm phases/reset/cleanupnode.go, resetConfigDir). */
 const KUBECONFIGS = [
@@ -41,24 +36,6 @@ const KUBECONFIGS = [
   `${KUBERNETES_DIR}/scheduler.conf`,
 ];
 const CONTROL_PLANE_MANIFESTS = /^(etcd|kube-apiserver|kube-controller-manager|kube-scheduler)\.yaml$/;
-/** What only a host has that kubestick set up. */
-const TRACES = [OWN_EXECUTABLE, SERVICES_DIR, LAST_TIME_FILE];
-
-/** Whether kubestick set this host up and its account of what it wrote is damaged, or gone. */
-export const isLost = (files: Files, ledger: Ledger): boolean =>
-  ledger.condition === "damaged" || (ledger.condition === "none" && TRACES.some((path) => files.exists(path)));
-
-/** Says what can be done without the account of what kubestick wrote. */
-export function lostLedger(ledger: Ledger): KubestickError {
-  const what = ledger.condition === "damaged" ? "is damaged, and so is its copy" : "is gone";
-  return new KubestickError(
-    `${LEDGER_FILE}, kubestick's account of what it wrote on this host, ${what} (${previousOf(LEDGER_FILE)})`,
-    {
-      hint: `restore one of the two from a backup; or kubestick reset --force removes what kubeadm reset removes (the control plane's manifests, certificates and kubeconfigs, the data of the kubelet and etcd) and the files that bear kubestick's mark; --dry-run shows them`,
-    },
-  );
-}
-
 /** What goes without a ledger: what kubeadm's reset removes, whoever wrote it, as far as kubeadm and kubestick make it; and what kubestick's mark is in. */
 export function lostRemovals(ctx: ResetContext): Removal[] {
   const { files, options } = ctx;

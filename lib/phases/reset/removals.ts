@@ -3,19 +3,14 @@ import { basename, dirname, normalize } from "node:path";
 import { findInstalled } from "../../binaries/installed.ts";
 import { hostBinaryKind } from "../../constants/host-binaries.ts";
 import { CNI_BIN_DIR, ETCD_DATA_DIR, LEDGER_FILE, MANIFESTS_DIR, PROGRAM_PATH } from "../../constants/paths.ts";
+import type { Removal } from "../../edge/removal.ts";
 import type { Files } from "../../host/files.ts";
 import { removeLeftovers } from "../../host/new-file.ts";
 import { previousOf } from "../../host/record.ts";
-import { type Left, removeFileBelow, removeTree } from "../../host/remove.ts";
+import { removeFileBelow, removeTree } from "../../host/remove.ts";
 import { commandFlag } from "../../manifests/pod.ts";
 import type { ResetContext } from "./context.ts";
 import { isLeft, LEDGER_ROOTS, resolvePlace } from "./places.ts";
-
-/** Something that reset takes off the host. `remove` gives what of it was left. */
-export interface Removal {
-  path: string;
-  remove: () => Left[];
-}
 
 const ETCD_MANIFEST = `${MANIFESTS_DIR}/etcd.yaml`;
 const APISERVER_MANIFEST = `${MANIFESTS_DIR}/kube-apiserver.yaml`;

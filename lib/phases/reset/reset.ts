@@ -1,24 +1,21 @@
 import { MANIFESTS_DIR } from "../../constants/paths.ts";
 import { ETCD_CLIENT_PORT } from "../../constants/ports.ts";
 import { KubestickError, reason } from "../../errors.ts";
-import { EtcdMembers } from "../../etcd/members.ts";
 import { commandFlag } from "../../manifests/pod.ts";
 import type { Phase } from "../runner.ts";
 import { cleanUpNode } from "./cleanup.ts";
 import type { ResetContext } from "./context.ts";
-import { lostLedger } from "./lost.ts";
+import { lostLedger } from "./lost-ledger.ts";
 
 const preflightPhase: Phase<ResetContext> = {
   name: "preflight",
   short: "Run reset pre-flight checks",
   live: true,
-  run: async ({ facts, options, ui, ledger, lost }) => {
+  run: async ({ facts, options, ui, ledger, lost, edges }) => {
     ui.step("preflight", "Running pre-flight checks");
-    if (!facts.root && !options.dryRun)
-      throw new KubestickError("this is not root", { exitCode: 3, hint: "run the same command with sudo" });
+    edges.remover.mayBegin(facts);
     if (lost && !options.force) throw lostLedger(ledger);
-    if (options.force || options.dryRun) return;
-    if (!(await options.confirm()))
+    if (options.confirm && !(await options.confirm()))
       throw new KubestickError("nothing was changed: the reset was not confirmed", {
         hint: "answer y, or give --force to do it without being asked",
       });
@@ -36,7 +33,7 @@ const removeEtcdMemberPhase: Phase<ResetContext> = {
     return lost || ledger.owns(manifest) ? undefined : `kubestick did not write ${manifest}`;
   },
   run: async (ctx) => {
-    const { files, options, ui } = ctx;
+    const { files, options, ui, edges } = ctx;
     const read = (name: string) => files.readText(`${options.certificatesDir}/etcd/${name}`) ?? "";
     const peer = commandFlag(files.readText(`${MANIFESTS_DIR}/etcd.yaml`) ?? "", "initial-advertise-peer-urls");
     const tls = {
@@ -44,7 +41,7 @@ const removeEtcdMemberPhase: Phase<ResetContext> = {
       certificate: read("healthcheck-client.crt"),
       key: read("healthcheck-client.key"),
     };
-    const local = new EtcdMembers([`https://127.0.0.1:${ETCD_CLIENT_PORT}`], tls);
+    const local = edges.etcd([`https://127.0.0.1:${ETCD_CLIENT_PORT}`], tls);
     try {
       const members = await local.list();
       const me = members.find((m) => peer !== undefined && m.peerUrls.includes(peer));
@@ -56,18 +53,15 @@ const removeEtcdMemberPhase: Phase<ResetContext> = {
         );
         return;
       }
-      if (options.dryRun) {
-        ui.step("remove-etcd-member", `Would take this node out of etcd, which keeps ${others.length} members`);
-        return;
-      }
       // Asked of the others, whose answer does not depend on this one.
-      const rest = new EtcdMembers([...others.flatMap((m) => m.clientUrls)], tls);
+      const rest = edges.etcd([...others.flatMap((m) => m.clientUrls)], tls);
       try {
-        await rest.remove(me.id);
+        await rest.dismiss(me.id, `, which keeps ${others.length} members`, (text) =>
+          ui.step("remove-etcd-member", text),
+        );
       } finally {
         await rest.close();
       }
-      ui.step("remove-etcd-member", `Took this node out of etcd, which keeps ${others.length} members`);
     } catch (error) {
       // A half-made or broken node must be resettable too.
       ui.warn(

@@ -32,7 +32,7 @@ const MAX_BYTES = 1024 * 1024;
  * (https://etcd.io/docs/latest/dev-guide/api_grpc_gateway/), over mutual TLS. Each call asks the endpoints in turn until
  * one answers. Throws EtcdError for etcd's own refusals, KubestickError when no endpoint answers.
  */
-export class EtcdMembers {
+export class EtcdClient {
   readonly #tls: { ca: string; certificate: string; key: string };
   #agent: Agent | undefined;
   readonly #endpoints: string[];

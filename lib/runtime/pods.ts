@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { reason } from "../../errors.ts";
-import type { Cri } from "../../runtime/cri.ts";
-import { lostShims } from "../../runtime/shims.ts";
-import type { ResetContext } from "./context.ts";
+import { reason } from "../errors.ts";
+import type { Say } from "../ui/ui.ts";
+import type { Cri } from "./cri.ts";
+import { lostShims } from "./shims.ts";
 
 const REMOVE_TRIES = 3;
 /** A container that was being started when the kubelet ended cannot be removed before it has been. */
@@ -11,19 +11,19 @@ const REMOVE_PAUSE_MS = 500;
 const END_TRIES = 40;
 const END_PAUSE_MS = 50;
 
-/** Stops and removes every pod, so that no process, network or mount of one stays. */
-export async function removePods({ cri, ui, options }: ResetContext): Promise<void> {
+/** Stops and removes every pod, so that no process, network or mount of one stays; `warn` is told of those that stay. */
+export async function removePods(cri: Cri, say: Say, warn: Say): Promise<void> {
   let ids: string[];
   try {
     ids = (await cri.sandboxes()).map(({ id }) => id);
   } catch (error) {
-    ui.warn(`the pods cannot be removed: ${reason(error)}`);
+    warn(`the pods cannot be removed: ${reason(error)}`);
     return;
   }
-  if (ids.length > 0) ui.step("cleanup-node", `Removing ${ids.length} pods`);
+  if (ids.length > 0) say(`Removing ${ids.length} pods`);
   for (const id of ids)
     await removePod(cri, id).catch((error: unknown) =>
-      ui.warn(`pod ${id.slice(0, 13)} at ${options.criSocket}: ${reason(error)}`),
+      warn(`pod ${id.slice(0, 13)} at ${cri.socket}: ${reason(error)}`),
     );
 }
 
@@ -40,15 +40,15 @@ async function removePod(cri: Cri, id: string): Promise<void> {
 }
 
 /** Ends what containerd does not know of any more, so that no process of a pod stays, nor its cgroup. */
-export async function endLostShims({ ui, options }: ResetContext): Promise<void> {
-  let pids = lostShims(options.criSocket);
+export async function endLostShims(criSocket: string, say: Say): Promise<void> {
+  let pids = lostShims(criSocket);
   // Those of the pods that were removed just now end by themselves.
   for (let tries = 0; tries < END_TRIES && pids.length > 0; tries++) {
     await sleep(END_PAUSE_MS);
-    pids = lostShims(options.criSocket);
+    pids = lostShims(criSocket);
   }
   if (pids.length === 0) return;
-  ui.step("cleanup-node", `Ending ${pids.length} processes of pods that the container runtime has lost`);
+  say(`Ending ${pids.length} processes of pods that the container runtime has lost`);
   for (const pid of pids) tryKill(pid, "SIGKILL");
   for (let tries = 0; tries < END_TRIES && pids.some((pid) => tryKill(pid, 0)); tries++) await sleep(END_PAUSE_MS);
 }

@@ -1,9 +1,9 @@
-import { findProgram } from "../../host/facts.ts";
-import { tryRun } from "../../host/process.ts";
-import type { ResetContext } from "./context.ts";
+import { findProgram } from "../host/facts.ts";
+import { tryRun } from "../host/process.ts";
+import type { Say } from "../ui/ui.ts";
 
 /** kube-proxy leaves its rules when it ends: its own chains (iptables) or tables (nftables), and no others, are taken away. */
-export function cleanPacketFilter({ ui }: ResetContext): void {
+export function cleanPacketFilter(say: Say, warn: Say): void {
   for (const family of ["iptables", "ip6tables"]) {
     const [save, restore] = [findProgram(`${family}-save`), findProgram(`${family}-restore`)];
     if (!save || !restore) continue;
@@ -12,8 +12,8 @@ export function cleanPacketFilter({ ui }: ResetContext): void {
     if (removal === "") continue;
     // Without --noflush everybody's rules would go and come again, counters and what others change meanwhile would not.
     const out = saved.status === 0 ? tryRun(restore, ["--noflush"], 30_000, removal) : saved;
-    if (out.status === 0) ui.step("cleanup-node", `Removed kube-proxy's rules from ${family}`);
-    else ui.warn(`cannot remove kube-proxy's rules from ${family}: ${out.stderr.trim()}`);
+    if (out.status === 0) say(`Removed kube-proxy's rules from ${family}`);
+    else warn(`cannot remove kube-proxy's rules from ${family}: ${out.stderr.trim()}`);
   }
   const nft = findProgram("nft");
   if (nft) for (const family of ["ip", "ip6"]) tryRun(nft, ["delete", "table", family, "kube-proxy"]);
