@@ -25,6 +25,8 @@ export const DEFAULT_CRI_SOCKET = "unix:///run/containerd/containerd.sock";
 /** kubestick's own state: what it wrote, and the services that it runs itself. */
 export const STATE_DIR = "/var/lib/kubestick";
 export const LEDGER_FILE = "/var/lib/kubestick/ledger.json";
+/** Which cluster was made on this host. */
+export const CLUSTER_FILE = "/var/lib/kubestick/cluster.json";
 /** Locked by whoever changes the host. */
 export const LOCK_FILE = "/var/lib/kubestick/lock";
 /** The kubestick that services run: the one that was started is perhaps on a stick. */

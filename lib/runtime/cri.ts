@@ -26,6 +26,8 @@ export interface Sandbox {
 /** Why and how a container ended. */
 export interface ContainerStatus {
   state: Container["state"];
+  /** Nanoseconds since the epoch; 0 while it runs. */
+  finishedAt: bigint;
   exitCode: number;
   reason: string;
   message: string;
@@ -143,6 +145,7 @@ export class Cri {
     const status = pb.message(await this.#call("Runtime", "ContainerStatus", pb.encode([[1, id]])), 1);
     return {
       state: STATES[pb.integer(status, 3)] ?? "unknown",
+      finishedAt: (status.get(6)?.[0] as bigint | undefined) ?? 0n,
       exitCode: pb.integer(status, 7),
       reason: pb.text(status, 10),
       message: pb.text(status, 11),

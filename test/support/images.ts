@@ -8,7 +8,14 @@ export interface ImageSpec {
   name: string;
   /** Path in the image → file of this machine. */
   files: Record<string, string>;
+  /** Path in the image → what it holds, and → what it is a symbolic link to. */
+  texts?: Record<string, string>;
+  links?: Record<string, string>;
+  /** The paths of programs that run as their owner, root. */
+  setuid?: string[];
   entrypoint?: string[];
+  cmd?: string[];
+  user?: string;
   /** Go's name of the architecture; default this machine's. */
   arch?: string;
 }
@@ -39,8 +46,18 @@ export function buildImages(specs: ImageSpec[], target: string, work: string): v
     for (const [path, source] of Object.entries(files)) {
       fs.mkdirSync(dirname(join(root, path)), { recursive: true });
       fs.copyFileSync(fs.realpathSync(source), join(root, path));
-      fs.chmodSync(join(root, path), 0o755);
+      fs.chmodSync(join(root, path), spec.setuid?.includes(path) ? 0o4755 : 0o755);
     }
+    for (const [path, text] of Object.entries(spec.texts ?? {})) {
+      fs.mkdirSync(dirname(join(root, path)), { recursive: true });
+      fs.writeFileSync(join(root, path), text);
+    }
+    for (const [path, to] of Object.entries(spec.links ?? {})) {
+      fs.mkdirSync(dirname(join(root, path)), { recursive: true });
+      fs.symlinkSync(to, join(root, path));
+    }
+    // What a program running as somebody else may write to.
+    fs.chmodSync(join(root, "tmp"), 0o1777);
     const tar = join(work, `layer-${i}.tar`);
     run("tar", ["-C", root, "--sort=name", "--mtime=@0", "--owner=0", "--group=0", "-cf", tar, "."], 120_000);
     const data = fs.readFileSync(tar);
@@ -52,6 +69,8 @@ export function buildImages(specs: ImageSpec[], target: string, work: string): v
         // Test machines have memory to spare, and two processors for a dozen control planes.
         Env: ["PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "GOGC=800"],
         ...(spec.entrypoint ? { Entrypoint: spec.entrypoint } : {}),
+        ...(spec.cmd ? { Cmd: spec.cmd } : {}),
+        ...(spec.user ? { User: spec.user } : {}),
       },
       rootfs: { type: "layers", diff_ids: [layer.digest] },
     };

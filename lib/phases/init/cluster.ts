@@ -26,6 +26,7 @@ import { certificatePem } from "../../pki/certificate.ts";
 import { applyProvider, networkObjects, providerObjects, startNodeAgent } from "../network.ts";
 import type { Phase } from "../runner.ts";
 import type { InitContext } from "./context.ts";
+import { expectSameCluster } from "./identity.ts";
 
 type InitPhase = Phase<InitContext>;
 
@@ -40,6 +41,7 @@ export const uploadConfigPhase: InitPhase = {
       short: "Upload the kubeadm ClusterConfiguration to a ConfigMap",
       live: true,
       run: async (ctx) => {
+        await expectSameCluster(ctx);
         ctx.ui.step(
           "upload-config",
           `Storing the configuration used in ConfigMap "kubeadm-config" in the "${NAMESPACE_SYSTEM}" Namespace`,

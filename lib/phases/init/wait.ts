@@ -4,10 +4,11 @@ import { formatDuration, parseDuration } from "../../config/schema.ts";
 import { CONTROL_PLANE_TIMEOUT, KUBELET_HEALTH_TIMEOUT } from "../../constants/durations.ts";
 import { KUBE_CONTROLLER_MANAGER_PORT, KUBE_SCHEDULER_PORT } from "../../constants/ports.ts";
 import { KubestickError, reason } from "../../errors.ts";
+import { dataDamage, dataDamageHint } from "../../etcd/damage.ts";
 import { within } from "../../host/within.ts";
 import { probeOf } from "../../manifests/probe.ts";
 import { joinHostPort } from "../../net/ip.ts";
-import { describeContainer } from "../../runtime/diagnose.ts";
+import { describeContainer, lastWords } from "../../runtime/diagnose.ts";
 import type { Phase } from "../runner.ts";
 import type { InitContext } from "./context.ts";
 import { endStalePods } from "./stale-pods.ts";
@@ -99,9 +100,10 @@ async function waitFor(ctx: InitContext, targets: Target[], limitMs: number): Pr
       if (Date.now() - lastLook > LOOK_MS) {
         lastLook = Date.now();
         await look(ctx, targets, healthy, states);
+        const waitsForEtcd = targets.some((t) => t.name === "kube-apiserver" && !healthy.has(t.name));
+        if (waitsForEtcd) await expectWholeData(ctx, started);
         // Once: where the clock was put back meanwhile, new pods look old.
-        if (!ended && targets.some((t) => t.name === "kube-apiserver" && !healthy.has(t.name)))
-          ended = await endStalePods(ctx);
+        if (!ended && waitsForEtcd) ended = await endStalePods(ctx);
         ctx.ui.live(
           "wait-control-plane",
           targets.filter((t) => !healthy.has(t.name)).map((t) => `${t.name}: ${states.get(t.name)}`),
@@ -151,9 +153,23 @@ async function look(
   }
 }
 
+/** Ends the wait where etcd's own words say that its data are damaged: it would end the same way for ever. Throws KubestickError. */
+async function expectWholeData(ctx: InitContext, since: number): Promise<void> {
+  const local = ctx.config.cluster.etcd.local;
+  const damage = local && dataDamage((await lastWords(ctx.cri, "etcd", since)) ?? "");
+  if (!damage) return;
+  throw new KubestickError(
+    `etcd cannot use its data in ${local.dataDir}: ${damage}\n${await describeContainer(ctx.cri, "etcd")}`,
+    { hint: dataDamageHint(local.dataDir) },
+  );
+}
+
 /** The time-out as an error: each component's container, its exit code and its last words, and what to check. */
 async function explain(ctx: InitContext, missing: Target[], limitMs: number): Promise<KubestickError> {
   const lines = [`not healthy after ${formatDuration(limitMs)}: ${missing.map((t) => t.name).join(", ")}`];
+  // An API server without its etcd has nothing to say that helps.
+  if (missing.some((t) => t.name === "kube-apiserver") && ctx.config.cluster.etcd.local)
+    lines.push(await describeContainer(ctx.cri, "etcd"));
   for (const target of missing) {
     lines.push(
       target.container

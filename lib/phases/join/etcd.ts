@@ -12,6 +12,7 @@ import { EtcdError, type EtcdMember } from "../../etcd/client.ts";
 import { removeTree } from "../../host/remove.ts";
 import { commandFlag } from "../../manifests/pod.ts";
 import { joinHostPort } from "../../net/ip.ts";
+import { describeContainer } from "../../runtime/diagnose.ts";
 import type { InitContext } from "../init/context.ts";
 import { writeManifest } from "../init/files.ts";
 
@@ -146,9 +147,12 @@ async function promote(ctx: InitContext, etcd: Etcd, id: string): Promise<void> 
       // Somebody else, or a call of ours whose answer was lost, has promoted it already.
       if (!waits && !(await whileItPasses(ctx, () => etcd.list())).find((m) => m.id === id)?.learner) return;
       if (!waits || Date.now() > deadline)
-        throw new KubestickError(`this node's etcd did not catch up with the others: ${reason(error)}`, {
-          hint: `look at its log below /var/log/pods, and at the kubelet's: ${ctx.services.logCommand("kubelet")}`,
-        });
+        throw new KubestickError(
+          `this node's etcd did not catch up with the others: ${reason(error)}\n${await describeContainer(ctx.cri, "etcd")}`,
+          {
+            hint: `look at its log below /var/log/pods, and at the kubelet's: ${ctx.services.logCommand("kubelet")}`,
+          },
+        );
       ctx.ui.live("etcd", ["etcd: the learner catches up with the other members"]);
       await sleep(POLL_MS);
     }
