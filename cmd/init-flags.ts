@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { newToken } from "../lib/bootstrap/token.ts";
+import { newToken } from "../lib/cluster/tokens.ts";
 import type { FlagConfig } from "../lib/config/load.ts";
 import { formatDuration, parseDuration } from "../lib/config/schema.ts";
 import type { BootstrapToken, ClusterConfiguration, InitConfiguration } from "../lib/config/types.ts";

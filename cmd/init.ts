@@ -1,7 +1,7 @@
 import { realpathSync } from "node:fs";
 import { resolve } from "node:path";
-import { newToken } from "../lib/bootstrap/token.ts";
 import { applyBundleDefaults } from "../lib/bundle/defaults.ts";
+import { newToken } from "../lib/cluster/tokens.ts";
 import { initConfig, type ParsedConfig, parseConfig, parseFlags } from "../lib/config/load.ts";
 import type { ClusterConfiguration } from "../lib/config/types.ts";
 import { POD_SUBNET } from "../lib/constants/network.ts";

@@ -4,14 +4,8 @@ import { delimiter, join } from "node:path";
 import { renderUnicodeCompact } from "uqr";
 import { ApiClient } from "../lib/api/client.ts";
 import { joinCommand } from "../lib/bootstrap/join-command.ts";
-import { newToken, splitToken } from "../lib/bootstrap/token.ts";
-import {
-  createToken,
-  deleteToken,
-  type ListedToken,
-  listTokens,
-  publishedKubeconfig,
-} from "../lib/bootstrap/tokens.ts";
+import { publishedKubeconfig } from "../lib/cluster/info.ts";
+import { createToken, deleteToken, type ListedToken, listTokens, newToken, splitToken } from "../lib/cluster/tokens.ts";
 import { defaultToken } from "../lib/config/defaults.ts";
 import { parseFlags } from "../lib/config/load.ts";
 import { ConfigError } from "../lib/config/problems.ts";

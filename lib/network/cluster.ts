@@ -1,10 +1,11 @@
 import type { ApiClient } from "../api/client.ts";
 import { mapOf, mapsOf, textsOf } from "../api/fields.ts";
+import { clusterRole, clusterRoleBinding, role, roleBinding } from "../api/rbac.ts";
 import { collectionPath, objectPath } from "../api/resources.ts";
-import { CM_KUBEADM_CONFIG, NAMESPACE_SYSTEM } from "../constants/names.ts";
-import { CM_KUBESTICK } from "../constants/network.ts";
+import { readAnyKubeadmConfig } from "../cluster/config.ts";
+import { GROUP_BOOTSTRAPPERS, GROUP_NODES, NAMESPACE_SYSTEM } from "../constants/names.ts";
+import { CM_KUBESTICK, FLAT, ROLE_NODE_AGENT } from "../constants/network.ts";
 import { type Cidr, formatCidr, parseCidr } from "../net/ip.ts";
-import { readYaml } from "../yaml/read.ts";
 
 /** A range out of which the control plane gives each node a network of `nodeBits` bits for its pods. */
 export interface PodRange {
@@ -63,12 +64,28 @@ export function networksOf(cluster: object): Pick<ClusterNetwork, "podRanges" | 
   };
 }
 
-function readMapping(text: string): object | undefined {
-  try {
-    return mapOf(readYaml(text));
-  } catch {
-    return undefined;
-  }
+/** What the cluster keeps about its network, for its nodes, and what a node's agent may read besides what a kubelet may. */
+export function networkObjects(network: string): object[] {
+  const name = "kubestick:config";
+  const readers = [GROUP_BOOTSTRAPPERS, GROUP_NODES].map((group) => ({ kind: "Group" as const, name: group }));
+  return [
+    {
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: CM_KUBESTICK, namespace: NAMESPACE_SYSTEM },
+      data: { network },
+    },
+    role(NAMESPACE_SYSTEM, name, [
+      { apiGroups: [""], resourceNames: [CM_KUBESTICK], resources: ["configmaps"], verbs: ["get"] },
+    ]),
+    roleBinding(NAMESPACE_SYSTEM, name, name, readers),
+    clusterRole(ROLE_NODE_AGENT, [
+      { apiGroups: ["networking.k8s.io"], resources: ["servicecidrs"], verbs: ["list"] },
+      // The node authorizer lets a kubelet see its own Node only (KEP-4601).
+      ...(network === FLAT ? [{ apiGroups: [""], resources: ["nodes"], verbs: ["get", "list", "watch"] }] : []),
+    ]),
+    clusterRoleBinding(ROLE_NODE_AGENT, ROLE_NODE_AGENT, [{ kind: "Group", name: GROUP_NODES }]),
+  ];
 }
 
 /**
@@ -80,16 +97,11 @@ export async function readClusterNetwork(
   client: Pick<ApiClient, "callIfAllowed">,
   patienceMs = 0,
 ): Promise<ClusterNetwork | undefined> {
-  const configMap = async (name: string, patience: number) => {
-    const map = await client.callIfAllowed("GET", objectPath("v1", "ConfigMap", name, NAMESPACE_SYSTEM), patience);
-    return textsOf(map?.["data"]);
-  };
   // An API server that lets this be read knows who has which rights; what it refuses after that, it refuses for good.
-  const kubeadm = await configMap(CM_KUBEADM_CONFIG, patienceMs);
-  const configuration = readMapping(kubeadm["ClusterConfiguration"] ?? "");
+  const configuration = await readAnyKubeadmConfig(client, patienceMs);
   if (!configuration) return undefined;
   const [own, serviceCidrs] = await Promise.all([
-    configMap(CM_KUBESTICK, 0),
+    client.callIfAllowed("GET", objectPath("v1", "ConfigMap", CM_KUBESTICK, NAMESPACE_SYSTEM)),
     client.callIfAllowed<Record<string, unknown>>("GET", collectionPath("networking.k8s.io/v1", "ServiceCIDR")),
   ]);
   const networks = networksOf(configuration);
@@ -97,7 +109,7 @@ export async function readClusterNetwork(
     const cidrs = mapOf(item["spec"])?.["cidrs"];
     return (Array.isArray(cidrs) ? cidrs : []).flatMap(cidrsIn).map(formatCidr);
   });
-  const kind = own["network"];
+  const kind = textsOf(own?.["data"])["network"];
   return {
     ...(kind ? { kind } : {}),
     podRanges: networks.podRanges,

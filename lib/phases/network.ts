@@ -1,16 +1,6 @@
-import { clusterRole, clusterRoleBinding, role, roleBinding } from "../api/rbac.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import { manifestObjects } from "../bundle/user-manifests.ts";
-import { GROUP_BOOTSTRAPPERS, GROUP_NODES, NAMESPACE_SYSTEM } from "../constants/names.ts";
-import {
-  AGENT_ENV,
-  AGENT_SERVICE,
-  CM_KUBESTICK,
-  CNI_CONFIG_FILE,
-  CNI_NETWORK,
-  FLAT,
-  ROLE_NODE_AGENT,
-} from "../constants/network.ts";
+import { AGENT_ENV, AGENT_SERVICE, CNI_CONFIG_FILE, CNI_NETWORK, FLAT } from "../constants/network.ts";
 import type { Edges } from "../edge/edges.ts";
 import { KubestickError, UsageError } from "../errors.ts";
 import type { Files } from "../host/files.ts";
@@ -25,30 +15,6 @@ export interface AgentHost extends Pick<Edges, "services" | "programs"> {
   files: Files;
   ledger: Ledger;
   ui: Ui;
-}
-
-/** What the cluster keeps about its network, for its nodes, and what a node's agent may read besides what a kubelet may. */
-export function networkObjects(network: string): object[] {
-  const name = "kubestick:config";
-  const readers = [GROUP_BOOTSTRAPPERS, GROUP_NODES].map((group) => ({ kind: "Group" as const, name: group }));
-  return [
-    {
-      apiVersion: "v1",
-      kind: "ConfigMap",
-      metadata: { name: CM_KUBESTICK, namespace: NAMESPACE_SYSTEM },
-      data: { network },
-    },
-    role(NAMESPACE_SYSTEM, name, [
-      { apiGroups: [""], resourceNames: [CM_KUBESTICK], resources: ["configmaps"], verbs: ["get"] },
-    ]),
-    roleBinding(NAMESPACE_SYSTEM, name, name, readers),
-    clusterRole(ROLE_NODE_AGENT, [
-      { apiGroups: ["networking.k8s.io"], resources: ["servicecidrs"], verbs: ["list"] },
-      // The node authorizer lets a kubelet see its own Node only (KEP-4601).
-      ...(network === FLAT ? [{ apiGroups: [""], resources: ["nodes"], verbs: ["get", "list", "watch"] }] : []),
-    ]),
-    clusterRoleBinding(ROLE_NODE_AGENT, ROLE_NODE_AGENT, [{ kind: "Group", name: GROUP_NODES }]),
-  ];
 }
 
 /**

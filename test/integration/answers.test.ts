@@ -5,12 +5,13 @@ import { join } from "node:path";
 import { ApiClient } from "../../lib/api/client.ts";
 import { AnswerError, ApiError, ConnectError } from "../../lib/api/errors.ts";
 import { watch } from "../../lib/api/watch.ts";
-import { clusterInfo, discoveryKubeconfig } from "../../lib/bootstrap/cluster-info.ts";
 import { discoverByToken } from "../../lib/bootstrap/discovery.ts";
 import { discoverByFile } from "../../lib/bootstrap/discovery-file.ts";
 import { verifiedTime } from "../../lib/bootstrap/server-time.ts";
-import { createToken, deleteToken, listTokens, useUpToken } from "../../lib/bootstrap/tokens.ts";
-import { newCertificateKey, sealCertificate } from "../../lib/bootstrap/upload-certs.ts";
+import { newCertificateKey, sealCertificate } from "../../lib/cluster/certificates.ts";
+import { readKubeletConfig } from "../../lib/cluster/config.ts";
+import { clusterInfo, discoveryKubeconfig } from "../../lib/cluster/info.ts";
+import { createToken, deleteToken, listTokens, useUpToken } from "../../lib/cluster/tokens.ts";
 import { KubestickError } from "../../lib/errors.ts";
 import { EtcdClient } from "../../lib/etcd/client.ts";
 import { Files } from "../../lib/host/files.ts";
@@ -21,7 +22,6 @@ import { JoinContext } from "../../lib/phases/join/context.ts";
 import { controlPlanePreparePhase } from "../../lib/phases/join/control-plane.ts";
 import { etcdEndpoints } from "../../lib/phases/join/etcd.ts";
 import { JOIN_PHASES } from "../../lib/phases/join/join.ts";
-import { sharedKubeletConfig } from "../../lib/phases/join/uploaded-config.ts";
 import { runWhole } from "../../lib/phases/runner.ts";
 import { caPin } from "../../lib/pki/certificate.ts";
 import { readCertificates } from "../../lib/pki/pem.ts";
@@ -207,7 +207,7 @@ const QUESTIONS: Record<string, Question> = {
   "create a token": withClient((client) => createToken(client, bootstrapToken, new Date(), { singleUse: true })),
   "delete a token": withClient((client) => deleteToken(client, "abcdef", new Date())),
   "use a token up": withClient((client) => useUpToken(client, "abcdef")),
-  "the kubelet's configuration": withClient((client) => sharedKubeletConfig(client)),
+  "the kubelet's configuration": withClient((client) => readKubeletConfig(client)),
   "the networks": withClient((client) => readClusterNetwork(client)),
   "the kubelet's certificate": withClient((client, double) =>
     bootstrapKubelet({

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
 import type { KubeObject } from "../../lib/api/resources.ts";
-import { verifyDetached } from "../../lib/bootstrap/jws.ts";
+import { verifyDetached } from "../../lib/cluster/jws.ts";
 import { Files } from "../../lib/host/files.ts";
 import { run } from "../../lib/host/process.ts";
 import { InitContext } from "../../lib/phases/init/context.ts";

@@ -3,6 +3,7 @@ import type { Decision } from "../../binaries/install.ts";
 import { type ClockSkew, type DiscoveredCluster, discoverByToken } from "../../bootstrap/discovery.ts";
 import { type Credentials, discoverByFile } from "../../bootstrap/discovery-file.ts";
 import type { Bundle } from "../../bundle/bundle.ts";
+import { readKubeletConfig } from "../../cluster/config.ts";
 import { isUnspecified, serviceFamily } from "../../config/defaults.ts";
 import { parseDuration } from "../../config/schema.ts";
 import type { ComponentConfig, JoinConfiguration, LocalApiEndpoint, NodeRegistration } from "../../config/types.ts";
@@ -27,7 +28,6 @@ import { decideBinaries } from "../bundle.ts";
 import type { InitContext } from "../init/context.ts";
 import { userPatches } from "../patches.ts";
 import { controlPlaneContext } from "./control-plane.ts";
-import { sharedKubeletConfig } from "./uploaded-config.ts";
 
 const NEW_TOKEN_MS = 5_000;
 
@@ -179,7 +179,7 @@ export class JoinContext {
 
   /** The kubelet configuration that the cluster keeps for its nodes. Throws KubestickError when it keeps none. */
   sharedKubeletConfig(): Promise<ComponentConfig> {
-    this.#kubelet ??= this.client().then(sharedKubeletConfig);
+    this.#kubelet ??= this.client().then(readKubeletConfig);
     return this.#kubelet;
   }
 

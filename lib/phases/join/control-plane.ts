@@ -1,12 +1,11 @@
 import { textsOf } from "../../api/fields.ts";
 import { apiServerKubeletClient } from "../../bootstrap/rbac.ts";
-import { openCertificate, sharedCertificates } from "../../bootstrap/upload-certs.ts";
-import { defaultCluster } from "../../config/defaults.ts";
-import { parseConfig } from "../../config/load.ts";
-import { ConfigError } from "../../config/problems.ts";
+import { openCertificate, sharedCertificates } from "../../cluster/certificates.ts";
+import { readKubeadmConfig } from "../../cluster/config.ts";
+import { storedCluster } from "../../config/stored.ts";
 import type { InitConfig } from "../../config/types.ts";
 import { validateFamilies } from "../../config/validate.ts";
-import { CM_KUBEADM_CONFIG, NAMESPACE_SYSTEM, SECRET_CERTS } from "../../constants/names.ts";
+import { NAMESPACE_SYSTEM, SECRET_CERTS } from "../../constants/names.ts";
 import { KUBELET_KUBECONFIG } from "../../constants/paths.ts";
 import { KubestickError, UsageError } from "../../errors.ts";
 import { readKubeconfig, withServer } from "../../kubeconfig/kubeconfig.ts";
@@ -27,15 +26,8 @@ const workersOnly = (ctx: JoinContext) => (ctx.config.controlPlane ? undefined :
 
 /** Reads the cluster's configuration and makes of it what `init` would work from on this node. Throws KubestickError. */
 export async function controlPlaneContext(ctx: JoinContext): Promise<InitContext> {
-  const client = await ctx.client();
-  const map = await client.get("v1", "ConfigMap", CM_KUBEADM_CONFIG, NAMESPACE_SYSTEM);
-  const source = `${NAMESPACE_SYSTEM}/${CM_KUBEADM_CONFIG}`;
-  const parsed = parseConfig(textsOf(map?.["data"])["ClusterConfiguration"] ?? "", source);
-  if (parsed.problems.length > 0) throw new ConfigError(parsed.problems);
-  if (!parsed.cluster) throw new KubestickError(`the ConfigMap ${source} holds no ClusterConfiguration`);
-  // A cluster of kubeadm's that says nothing has RSA keys, unless the old gate asked for the others.
-  const algorithm = parsed.cluster.featureGates?.["PublicKeysECDSA"] ? "ECDSA-P256" : "RSA-2048";
-  const cluster = defaultCluster({ encryptionAlgorithm: algorithm, ...parsed.cluster });
+  const { text, source } = await readKubeadmConfig(await ctx.client());
+  const cluster = storedCluster(text, source);
   if (!cluster.controlPlaneEndpoint)
     throw new KubestickError(
       "unable to add a new control plane: the cluster has no stable controlPlaneEndpoint, so its nodes know only the first one's address",

@@ -1,21 +1,30 @@
+import { randomInt } from "node:crypto";
 import type { ApiClient } from "../api/client.ts";
 import type { Cluster } from "../api/cluster.ts";
 import { textsOf } from "../api/fields.ts";
 import { role, roleBinding } from "../api/rbac.ts";
 import { type KubeObject, objectPath } from "../api/resources.ts";
+import { parseDuration, toTime } from "../config/schema.ts";
 import type { BootstrapToken } from "../config/types.ts";
-import {
-  CM_CLUSTER_INFO,
-  NAMESPACE_PUBLIC,
-  NAMESPACE_SYSTEM,
-  SECRET_TOKEN_PREFIX,
-  SECRET_TOKEN_TYPE,
-  USER_BOOTSTRAP_PREFIX,
-} from "../constants/names.ts";
+import { NAMESPACE_SYSTEM, SECRET_TOKEN_PREFIX, SECRET_TOKEN_TYPE, USER_BOOTSTRAP_PREFIX } from "../constants/names.ts";
 import { TOKEN_PATTERN, TOKEN_USAGES } from "../constants/tokens.ts";
 import { KubestickError } from "../errors.ts";
-import { clusterInfo } from "./cluster-info.ts";
-import { expirationOf, secretField, signingToken, tokenSecret } from "./token.ts";
+import { clusterInfo, publishedKubeconfig, type TokenParts } from "./info.ts";
+
+const ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789";
+
+/** A new random bootstrap token, `[a-z0-9]{6}.[a-z0-9]{16}`. */
+export function newToken(): string {
+  const characters = (length: number) => Array.from({ length }, () => ALPHABET[randomInt(ALPHABET.length)]).join("");
+  return `${characters(6)}.${characters(16)}`;
+}
+
+/** A token's id and secret. Throws RangeError on another shape, without repeating the text. */
+export function splitToken(token: string): TokenParts {
+  const match = TOKEN_PATTERN.exec(token);
+  if (!match) throw new RangeError("not a bootstrap token: it must look like abcdef.0123456789abcdef");
+  return { id: match[1]!, secret: match[2]! };
+}
 
 /** A bootstrap token as it stands in the cluster. `expires` is undefined for one that never does, and an invalid date where nobody can tell. */
 export interface ListedToken {
@@ -24,6 +33,53 @@ export interface ListedToken {
   usages: string[];
   groups: string[];
   description: string;
+}
+
+/** The Secret that makes a token work, in kube-system (kubeadm apis/bootstraptoken/v1 utils.go). */
+export function tokenSecret(token: BootstrapToken, now: Date): Record<string, unknown> {
+  const { id, secret } = splitToken(token.token);
+  const ttl = token.ttl === undefined ? 0 : parseDuration(token.ttl);
+  const expires = token.expires ?? (ttl > 0 ? new Date(now.getTime() + ttl) : undefined);
+  const data: Record<string, string> = {
+    ...(token.groups.length > 0 ? { "auth-extra-groups": token.groups.join(",") } : {}),
+    ...(token.description ? { description: token.description } : {}),
+    ...(expires ? { expiration: toTime(expires) } : {}),
+    "token-id": id,
+    "token-secret": secret,
+  };
+  for (const usage of token.usages) data[`usage-bootstrap-${usage}`] = "true";
+  return {
+    apiVersion: "v1",
+    kind: "Secret",
+    metadata: { name: `${SECRET_TOKEN_PREFIX}${id}`, namespace: NAMESPACE_SYSTEM },
+    type: SECRET_TOKEN_TYPE,
+    data: Object.fromEntries(Object.entries(data).map(([k, v]) => [k, Buffer.from(v).toString("base64")])),
+  };
+}
+
+/** How to read a Secret's fields as text; one that is not there, or is no text, is empty. */
+export function secretField(secret: { data?: unknown }): (name: string) => string {
+  const data = textsOf(secret.data);
+  return (name) => Buffer.from(data[name] ?? "", "base64").toString("utf8");
+}
+
+const RFC3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
+
+/** When a token expires (RFC 3339): undefined for never, an invalid date where the text is none, which counts as passed. */
+export function expirationOf(text: string): Date | undefined {
+  if (text === "") return undefined;
+  return RFC3339.test(text) ? new Date(text) : new Date(Number.NaN);
+}
+
+/** The id and secret of a token's Secret when it may sign cluster-info now (usage set, not expired); else undefined. */
+export function signingToken(secret: { type?: unknown; data?: unknown }, now: Date): TokenParts | undefined {
+  const field = secretField(secret);
+  if (secret.type !== SECRET_TOKEN_TYPE || field("usage-bootstrap-signing") !== "true") return undefined;
+  const expires = expirationOf(field("expiration"));
+  // A date that cannot be read counts as passed, as the API server's own authenticator has it.
+  if (expires && !(expires > now)) return undefined;
+  const token = `${field("token-id")}.${field("token-secret")}`;
+  return TOKEN_PATTERN.test(token) ? splitToken(token) : undefined;
 }
 
 type TokenSecret = { metadata: { name: string }; type?: unknown; data?: unknown };
@@ -62,19 +118,6 @@ export async function signClusterInfo(
     .map((secret) => signingToken(secret, now))
     .filter((t) => t !== undefined);
   await cluster.apply(clusterInfo(kubeconfig, signing) as KubeObject);
-}
-
-/** The kubeconfig that cluster-info shows. Throws KubestickError when the cluster has none. */
-export async function publishedKubeconfig(cluster: Pick<Cluster, "get">): Promise<string> {
-  const info = await cluster.get("v1", "ConfigMap", CM_CLUSTER_INFO, NAMESPACE_PUBLIC);
-  const text = textsOf(info?.["data"])["kubeconfig"];
-  if (text) return text;
-  throw new KubestickError(
-    `the ConfigMap ${NAMESPACE_PUBLIC}/${CM_CLUSTER_INFO} is not there, so no node can find this cluster`,
-    {
-      hint: "make it: kubestick init phase bootstrap-token",
-    },
-  );
 }
 
 /**
