@@ -1,10 +1,10 @@
+import type { ClusterNetwork } from "../cluster/network.ts";
 import { CNI_CONFIG_FILE } from "../constants/network.ts";
 import type { Files } from "../host/files.ts";
 import { formatCidr, parseCidr } from "../net/ip.ts";
 import { acceptClaims } from "../network/accept.ts";
 import { applyRules, removeStaleBridgeAddresses } from "../network/apply.ts";
 import type { Claims } from "../network/claims.ts";
-import type { ClusterNetwork } from "../network/cluster.ts";
 import { cniConfig, masqueradeRules } from "../network/flat.ts";
 import { podMtu, readHostNetwork, removalOf, routesInTheWay } from "../network/host.ts";
 import { applyRoutes } from "../network/routes.ts";

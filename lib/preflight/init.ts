@@ -1,3 +1,4 @@
+import { networksOf } from "../cluster/network.ts";
 import type { InitConfig } from "../config/types.ts";
 import { FLAT } from "../constants/network.ts";
 import { MANIFESTS_DIR } from "../constants/paths.ts";
@@ -14,7 +15,6 @@ import type { Ledger } from "../host/ledger.ts";
 import { tryRun } from "../host/process.ts";
 import { pauseImage, requiredImages } from "../manifests/images.ts";
 import { formatCidr } from "../net/ip.ts";
-import { networksOf } from "../network/cluster.ts";
 import { readHostNetwork, removalOf, routesInTheWay } from "../network/host.ts";
 import type { Ui } from "../ui/ui.ts";
 import { inParallel } from "../util/pool.ts";

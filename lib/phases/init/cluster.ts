@@ -10,6 +10,7 @@ import { apiServerKubeletClient, nodeBootstrapRbac } from "../../bootstrap/rbac.
 import { certificateSecret, newCertificateKey, sharedCertificates } from "../../cluster/certificates.ts";
 import { kubeadmConfigObjects, kubeletConfigObjects } from "../../cluster/config.ts";
 import { clusterInfoRbac, discoveryKubeconfig } from "../../cluster/info.ts";
+import { networkObjects } from "../../cluster/network.ts";
 import { newToken, signClusterInfo, splitToken, tokenSecret } from "../../cluster/tokens.ts";
 import { formatDuration, parseDuration } from "../../config/schema.ts";
 import type { Taint } from "../../config/types.ts";
@@ -21,7 +22,6 @@ import { Files } from "../../host/files.ts";
 import { CONTROL_PLANE_TAINT } from "../../kubelet/flags.ts";
 import { upstreams } from "../../kubelet/resolv-conf.ts";
 import { applyPatches } from "../../manifests/patches.ts";
-import { networkObjects } from "../../network/cluster.ts";
 import { certificatePem } from "../../pki/certificate.ts";
 import { applyProvider, providerObjects, startNodeAgent } from "../network.ts";
 import type { Phase } from "../runner.ts";

@@ -1,10 +1,10 @@
+import { networksOf } from "../../cluster/network.ts";
 import { FLAT } from "../../constants/network.ts";
 import { KUBELET_CLIENT_CURRENT, KUBELET_KUBECONFIG } from "../../constants/paths.ts";
 import { KubestickError } from "../../errors.ts";
 import { readKubeconfig } from "../../kubeconfig/kubeconfig.ts";
 import { rotatingKubeconfig } from "../../kubelet/kubeconfig.ts";
 import { chooseNodeIp } from "../../kubelet/node-ip.ts";
-import { networksOf } from "../../network/cluster.ts";
 import { startKubelet } from "../kubelet-start.ts";
 import { holdPods } from "../network.ts";
 import type { Phase } from "../runner.ts";

@@ -2,10 +2,10 @@ import type { ApiClient } from "../api/client.ts";
 import { mapOf, mapsOf, textsOf } from "../api/fields.ts";
 import { clusterRole, clusterRoleBinding, role, roleBinding } from "../api/rbac.ts";
 import { collectionPath, objectPath } from "../api/resources.ts";
-import { readAnyKubeadmConfig } from "../cluster/config.ts";
 import { GROUP_BOOTSTRAPPERS, GROUP_NODES, NAMESPACE_SYSTEM } from "../constants/names.ts";
 import { CM_KUBESTICK, FLAT, ROLE_NODE_AGENT } from "../constants/network.ts";
 import { type Cidr, formatCidr, parseCidr } from "../net/ip.ts";
+import { readAnyKubeadmConfig } from "./config.ts";
 
 /** A range out of which the control plane gives each node a network of `nodeBits` bits for its pods. */
 export interface PodRange {
