@@ -1,14 +1,14 @@
 import { resolve } from "node:path";
 import type { ArgDef, ArgsDef } from "citty";
-import { Bundle } from "../lib/bundle/bundle.ts";
+import { reportOf } from "../lib/commands/run.ts";
 import { MAX_CONFIG_BYTES } from "../lib/config/document.ts";
 import { criSocketUrl, nodeName } from "../lib/config/node.ts";
-import { reason, UsageError } from "../lib/errors.ts";
+import { KubestickError, reason, UsageError } from "../lib/errors.ts";
 import { readPlainFile } from "../lib/host/plain-file.ts";
 import { inspectExecutable } from "../lib/oci/region.ts";
 import { parseMirrors } from "../lib/oci/registry.ts";
 import { isCompiled } from "../lib/services/executable.ts";
-import { consoleUi, type Ui } from "../lib/ui/ui.ts";
+import { consoleUi, printJson, type Ui } from "../lib/ui/ui.ts";
 import { suggest } from "../lib/util/suggest.ts";
 import { yamlText } from "../lib/yaml/read.ts";
 
@@ -208,11 +208,27 @@ export function nodeFlags(given: Map<string, string>): { name?: string; criSocke
   };
 }
 
-/** The offline bundle to install from: --bundle's, or the one this executable carries. Throws KubestickError when it is damaged. */
-export function openNodeBundle(given: Map<string, string>): Bundle | undefined {
+/** The file with the offline bundle to install from: --bundle's, or this executable where it carries one. */
+export function nodeBundle(given: Map<string, string>): string | undefined {
   const named = given.get("bundle");
-  if (named !== undefined) return Bundle.open(named);
-  return isCompiled() && inspectExecutable(process.execPath).hasBundle ? Bundle.open(process.execPath) : undefined;
+  if (named !== undefined) return named;
+  return isCompiled() && inspectExecutable(process.execPath).hasBundle ? process.execPath : undefined;
+}
+
+/** Waits for a command's report and prints it where --output asks for it, also when the command fails. */
+export async function reporting(ui: Ui, command: string, running: Promise<object>): Promise<void> {
+  try {
+    const report = await running;
+    if (ui.json) printJson({ command, ...report });
+  } catch (error) {
+    const report = reportOf(error);
+    const why = {
+      error: reason(error),
+      ...(error instanceof KubestickError && error.hint ? { hint: error.hint } : {}),
+    };
+    if (ui.json && report) printJson({ command, ...report, ...why });
+    throw error;
+  }
 }
 
 /** What --force and --registry-mirror say. Throws UsageError for a mirror that is none. */

@@ -1,15 +1,7 @@
+import { type JoinOptions, join } from "../lib/commands/join.ts";
 import { type ParsedConfig, parseConfig, parseFlags } from "../lib/config/load.ts";
-import { ConfigError } from "../lib/config/problems.ts";
 import type { JoinConfiguration } from "../lib/config/types.ts";
 import { UsageError } from "../lib/errors.ts";
-import { readFacts } from "../lib/host/facts.ts";
-import { Files } from "../lib/host/files.ts";
-import { lockHost } from "../lib/host/lock.ts";
-import { reportDryRun } from "../lib/phases/dry-run.ts";
-import { JoinContext } from "../lib/phases/join/context.ts";
-import { JOIN_PHASES, joined } from "../lib/phases/join/join.ts";
-import { findPhase, type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
-import { printJson } from "../lib/ui/ui.ts";
 import {
   bundleOptions,
   byName,
@@ -17,11 +9,12 @@ import {
   GLOBAL_FLAGS,
   listValue,
   NODE_FLAGS,
+  nodeBundle,
   nodeFlags,
-  openNodeBundle,
   patchesFlag,
   readConfigFile,
   rejectMixedFlags,
+  reporting,
   uiOf,
 } from "./flags.ts";
 import { bindPort } from "./init-flags.ts";
@@ -103,37 +96,19 @@ export const JOIN_FLAGS: Flag[] = byName([
 /** Runs `kubestick join [host:port]`, or one phase of it when `words` name one. Throws KubestickError. */
 export async function runJoin(given: Given, [endpoint]: string[], words: string[] = []): Promise<void> {
   const ui = uiOf(given);
-  const parsed = parse(given, endpoint);
-  if (parsed.problems.length > 0) throw new ConfigError(parsed.problems);
-  for (const text of parsed.warnings) ui.warn(text);
-  const config = parsed.join!;
-  const dryRun = given.get("dry-run") === "true" || (config.dryRun ?? false);
-  const only = words.length > 0 ? findPhase(JOIN_PHASES, words) : undefined;
-  const skip = skipList(JOIN_PHASES, [...(config.skipPhases ?? []), ...listValue(given, "skip-phases")]);
-  const files = new Files("/", { overlay: dryRun });
-  const bundle = openNodeBundle(given);
-  using _lock = lockHost(files);
-  const options = {
+  const options: JoinOptions = {
     ...bundleOptions(given),
-    dryRun,
+    ui,
+    phase: words,
+    config: parse(given, endpoint),
+    bundle: nodeBundle(given),
+    dryRun: given.get("dry-run") === "true",
     syncTime: given.get("sync-time") === "true",
-    ignorePreflightErrors: new Set([
-      ...(config.nodeRegistration?.ignorePreflightErrors ?? []),
-      ...listValue(given, "ignore-preflight-errors"),
-    ]),
+    skipPhases: listValue(given, "skip-phases"),
+    ignorePreflightErrors: listValue(given, "ignore-preflight-errors"),
+    environment: process.env,
   };
-  const ctx = new JoinContext(config, readFacts(files), files, ui, options, bundle);
-  const results: PhaseResult[] = [];
-  try {
-    const phases = only ? [only] : JOIN_PHASES.map((phase) => ({ path: phase.name, phase, depth: 0 }));
-    await runPhases(phases, ctx, { skip, ui, results });
-    if (dryRun) reportDryRun(ctx, config.controlPlane ? [...(await ctx.controlPlane()).noted.objects.values()] : []);
-    else if (!only) ui.print(joined(config.controlPlane !== undefined));
-  } finally {
-    await ctx.close();
-    bundle?.close();
-    if (ui.json) printJson({ command: "join", node: ctx.nodeName, dryRun, phases: results });
-  }
+  await reporting(ui, "join", join(options));
 }
 
 function parse(given: Given, endpoint: string | undefined): ParsedConfig {

@@ -1,4 +1,5 @@
 import { join, resolve } from "node:path";
+import { Bundle } from "../lib/bundle/bundle.ts";
 import { LAB_DIR, LAB_NAME, LAB_SUBNET } from "../lib/constants/lab.ts";
 import { ADMIN_KUBECONFIG } from "../lib/constants/paths.ts";
 import { KubestickError, UsageError } from "../lib/errors.ts";
@@ -12,7 +13,7 @@ import { type LabRun, labUp, missingForLab } from "../lib/lab/up.ts";
 import { isCompiled } from "../lib/services/executable.ts";
 import { formatTable } from "../lib/ui/table.ts";
 import { printJson } from "../lib/ui/ui.ts";
-import { byName, type Flag, GLOBAL_FLAGS, NODE_FLAGS, openNodeBundle, uiOf } from "./flags.ts";
+import { byName, type Flag, GLOBAL_FLAGS, NODE_FLAGS, nodeBundle, uiOf } from "./flags.ts";
 import { INIT_FLAGS } from "./init-flags.ts";
 
 type Given = Map<string, string>;
@@ -101,13 +102,13 @@ const BUNDLE_IN_NODE = "/opt/kubestick-lab/bundle.tar";
 const NETWORK_IN_NODE = "/opt/kubestick-lab/network.yaml";
 
 function runOf(given: Given): LabRun {
-  const bundle = openNodeBundle(given);
-  if (!bundle)
+  const bundle = nodeBundle(given);
+  if (bundle === undefined)
     throw new UsageError(
       "the nodes of a lab are bare, and this executable carries no bundle to fill them with",
       "make one where there is a network (kubestick bundle create bundle.tar), then name it with --bundle or attach it",
     );
-  bundle.close();
+  Bundle.open(bundle).close();
   const named = given.get("bundle");
   const network = given.get("network");
   const manifest = network === undefined || network === "flat" || network === "none" ? undefined : resolve(network);

@@ -73,6 +73,10 @@ const PHASE_COMMANDS: Command[] = [
     positionals: 1,
     run: (given, positionals) => runJoin(given, positionals, words),
   })),
+  ...phaseCommands("reset", RESET_PHASES, (_, words) => ({
+    flags: RESET_FLAGS,
+    run: (given) => runReset(given, words),
+  })),
 ];
 
 const BUNDLE_COMMANDS: Command[] = [
@@ -222,6 +226,15 @@ const COMMANDS: Command[] = [
     flags: RESET_FLAGS,
     help: () => `The "reset" command executes the following phases:\n\n${phaseHelp(RESET_PHASES)}\n`,
     run: (given) => runReset(given),
+  },
+  {
+    words: ["reset", "phase"],
+    description: "Run a single phase of reset",
+    flags: GLOBAL_FLAGS,
+    help: () => `Phases:\n\n${phaseHelp(RESET_PHASES)}\n`,
+    run: () => {
+      throw new UsageError("which phase?", "kubestick reset phase --help lists them");
+    },
   },
   {
     words: ["token"],

@@ -1,14 +1,7 @@
-import { resolve } from "node:path";
 import { createInterface } from "node:readline";
-import { CERTIFICATES_DIR, DEFAULT_CRI_SOCKET } from "../lib/constants/paths.ts";
-import { readFacts } from "../lib/host/facts.ts";
-import { Files } from "../lib/host/files.ts";
-import { lockHost } from "../lib/host/lock.ts";
-import { ResetContext } from "../lib/phases/reset/context.ts";
-import { RESET_PHASES } from "../lib/phases/reset/reset.ts";
-import { type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
-import { printJson } from "../lib/ui/ui.ts";
-import { byName, type Flag, GLOBAL_FLAGS, listValue, NODE_FLAGS, nodeFlags, uiOf } from "./flags.ts";
+import { type ResetOptions, reset } from "../lib/commands/reset.ts";
+import { CERTIFICATES_DIR } from "../lib/constants/paths.ts";
+import { byName, type Flag, GLOBAL_FLAGS, listValue, NODE_FLAGS, nodeFlags, reporting, uiOf } from "./flags.ts";
 
 /** The flags of `reset`; names, meanings and defaults are kubeadm's. */
 export const RESET_FLAGS: Flag[] = byName([
@@ -28,31 +21,20 @@ export const RESET_FLAGS: Flag[] = byName([
   ...GLOBAL_FLAGS,
 ]);
 
-/** Runs `kubestick reset`. Throws KubestickError. */
-export async function runReset(given: Map<string, string>): Promise<void> {
+/** Runs `kubestick reset`, or one phase of it when `words` name one. Throws KubestickError. */
+export async function runReset(given: Map<string, string>, words: string[] = []): Promise<void> {
   const ui = uiOf(given);
-  const dryRun = given.get("dry-run") === "true";
-  const force = given.get("force") === "true";
-  const files = new Files("/", { overlay: dryRun });
-  using _lock = lockHost(files);
-  const ctx = new ResetContext(readFacts(files), files, ui, {
-    dryRun,
-    force,
-    certificatesDir: resolve(given.get("cert-dir") || CERTIFICATES_DIR),
-    criSocket: nodeFlags(given).criSocket ?? DEFAULT_CRI_SOCKET,
-    ...(dryRun || force ? {} : { confirm }),
-  });
-  const results: PhaseResult[] = [];
-  try {
-    const phases = RESET_PHASES.map((phase) => ({ path: phase.name, phase, depth: 0 }));
-    await runPhases(phases, ctx, { skip: skipList(RESET_PHASES, listValue(given, "skip-phases")), ui, results });
-    if (!ctx.options.dryRun)
-      ui.print(`
-This host is as it was before kubestick. In the cluster, if it lives on, remove the node: kubectl delete node ${ctx.facts.hostname}`);
-  } finally {
-    ctx.close();
-    if (ui.json) printJson({ command: "reset", phases: results });
-  }
+  const options: ResetOptions = {
+    ui,
+    confirm,
+    phase: words,
+    force: given.get("force") === "true",
+    dryRun: given.get("dry-run") === "true",
+    certificatesDir: given.get("cert-dir"),
+    criSocket: nodeFlags(given).criSocket,
+    skipPhases: listValue(given, "skip-phases"),
+  };
+  await reporting(ui, "reset", reset(options));
 }
 
 async function confirm(): Promise<boolean> {

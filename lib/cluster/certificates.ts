@@ -1,7 +1,10 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
+import type { Cluster } from "../api/cluster.ts";
+import { textsOf } from "../api/fields.ts";
 import { role, roleBinding } from "../api/rbac.ts";
 import type { InitConfig } from "../config/types.ts";
 import { GROUP_BOOTSTRAPPERS, NAMESPACE_SYSTEM, SECRET_CERTS } from "../constants/names.ts";
+import { KubestickError } from "../errors.ts";
 
 const NONCE = 12;
 const TAG = 16;
@@ -66,4 +69,37 @@ export function certificateSecret(
     ]),
     roleBinding(NAMESPACE_SYSTEM, name, name, [{ kind: "Group", name: GROUP_BOOTSTRAPPERS }]),
   ];
+}
+
+/** A file of the first control plane's, as another one gets it. */
+export interface SharedCertificate {
+  path: string;
+  data: Buffer;
+}
+
+/** What certificateSecret wrote, or kubeadm, opened with the key. Throws KubestickError where it is not there or the key is another. */
+export async function readSharedCertificates(
+  cluster: Pick<Cluster, "get">,
+  config: InitConfig,
+  key: string,
+): Promise<SharedCertificate[]> {
+  const hint = "upload them again on the first control plane: kubestick init phase upload-certs --upload-certs";
+  const secret = await cluster.get("v1", "Secret", SECRET_CERTS, NAMESPACE_SYSTEM);
+  if (!secret)
+    throw new KubestickError(
+      `the Secret ${NAMESPACE_SYSTEM}/${SECRET_CERTS} is not there: it is kept for two hours only`,
+      { hint },
+    );
+  const sealed = textsOf(secret["data"]);
+  return Object.entries(sharedCertificates(config)).map(([name, path]) => {
+    if (sealed[name] === undefined) throw new KubestickError(`the Secret ${SECRET_CERTS} lacks ${name}`, { hint });
+    try {
+      return { path, data: openCertificate(Buffer.from(sealed[name], "base64"), key) };
+    } catch {
+      throw new KubestickError(
+        `${name} in the Secret ${SECRET_CERTS} cannot be decrypted: the certificate key is another one`,
+        { hint },
+      );
+    }
+  });
 }

@@ -1,3 +1,5 @@
+import { DryRunCluster } from "../api/cluster.ts";
+import type { KubeObject } from "../api/resources.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import type { HostFacts } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
@@ -21,17 +23,20 @@ export interface Edges {
   waiting: Waiting;
   /** What a run says of itself at its end. */
   outcome: (done: string, dry: string) => string;
+  /** Takes down what would be written to a cluster, which has `there` by itself; undefined where it is written. */
+  notes: (there: KubeObject[]) => DryRunCluster | undefined;
   /** Opens a cluster of etcd by its members' client URLs. */
   etcd: (...connection: ConstructorParameters<typeof Etcd>) => Etcd;
 }
 
 /** The host that the edges belong to. */
-interface EdgeHost {
+export interface EdgeHost {
   facts: HostFacts;
   files: Files;
   ui: Ui;
   criSocket: string;
-  bundle: Bundle | undefined;
+  /** What would set the container runtime up; undefined where it is there. */
+  bundle?: Bundle;
 }
 
 /** Those that do it. */
@@ -43,6 +48,7 @@ export const realEdges = ({ facts, files, criSocket }: EdgeHost): Edges => ({
   remover: realRemover,
   waiting: realWaiting,
   outcome: (done) => done,
+  notes: () => undefined,
   etcd: (...connection) => new Etcd(...connection),
 });
 
@@ -55,5 +61,6 @@ export const dryEdges = ({ facts, files, ui, criSocket, bundle }: EdgeHost): Edg
   remover: dryRemover((path) => files.exists(path)),
   waiting: dryWaiting,
   outcome: (_, dry) => dry,
+  notes: (there) => new DryRunCluster(there),
   etcd: (...connection) => new DryEtcd(...connection),
 });

@@ -3,7 +3,8 @@ import { Agent, type Dispatcher, Pool, ProxyAgent } from "undici/index.js";
 import { UsageError } from "../errors.ts";
 import { canonicalIp, contains, isLoopback, parseCidr, splitHostPort } from "./ip.ts";
 
-type Environment = Record<string, string | undefined>;
+/** The variables of a process that may name a proxy. */
+export type Environment = Record<string, string | undefined>;
 
 /** An entry of NO_PROXY; without a port it is for every port. */
 type Exception = { port?: string } & ({ suffix: string; exact?: string } | { ip: string } | { network: string });

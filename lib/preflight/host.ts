@@ -1,30 +1,18 @@
 import { BUILD_DATE } from "../constants/versions.ts";
-import type { Kernel } from "../edge/kernel.ts";
-import type { Programs } from "../edge/programs.ts";
-import type { Runtime } from "../edge/runtime.ts";
+import type { Node } from "../edge/node.ts";
 import { getSysctl } from "../host/kernel.ts";
 import { readSystemFile } from "../host/system-files.ts";
 import { isDnsSubdomain } from "../net/ip.ts";
 import { BUNDLE_CHECKS, brings } from "./bundle.ts";
 import { type Check, error, type Finding, warning } from "./check.ts";
-import { CONTAINERD_CHECKS, type ContainerdCheckContext } from "./containerd.ts";
+import { CONTAINERD_CHECKS } from "./containerd.ts";
 import { verifyKernel } from "./kernel.ts";
 import { type Listening, listeners } from "./ports.ts";
 import { proxiedAddresses } from "./proxy.ts";
 import { verifySelinux } from "./security.ts";
 
-/** What the checks of every node look at. */
-export interface HostCheckContext extends ContainerdCheckContext {
-  cri: Runtime;
-  kernel: Kernel;
-  programs: Programs;
-  nodeName: string;
-  /** The IP families of the cluster's networks, as far as they are known. */
-  families: (4 | 6)[];
-}
-
 /** The checks that every node must pass, control plane or worker (kubeadm preflight/checks.go), and kubestick's own Clock. */
-export const HOST_CHECKS: Check<HostCheckContext>[] = [
+export const HOST_CHECKS: Check<Node>[] = [
   {
     name: "IsPrivilegedUser",
     why: "services, mounts and /etc/kubernetes are root's",
@@ -57,7 +45,11 @@ export const HOST_CHECKS: Check<HostCheckContext>[] = [
   {
     name: "HTTPProxy",
     why: "a proxy between the nodes breaks the cluster's TLS",
-    run: ({ facts }) => proxiedAddresses(facts.addresses.map(({ address }) => address)),
+    run: ({ facts, environment }) =>
+      proxiedAddresses(
+        facts.addresses.map(({ address }) => address),
+        environment,
+      ),
   },
   {
     name: "CRI",
@@ -84,7 +76,7 @@ export const HOST_CHECKS: Check<HostCheckContext>[] = [
   ...CONTAINERD_CHECKS,
 ];
 
-function forwardingCheck(family: 4 | 6, sysctl: string): Check<HostCheckContext> {
+function forwardingCheck(family: 4 | 6, sysctl: string): Check<Node> {
   const path = `/proc/sys/${sysctl.replaceAll(".", "/")}`;
   return {
     name: `FileContent-${path.replaceAll("/", "-")}`,
@@ -109,7 +101,7 @@ export function foreignListeners(wanted: Listening, own: string[]): Finding[] {
   return found.map((finding) => ({ ...finding, name: `Port-${port}` }));
 }
 
-function checkHostname({ nodeName: name, facts }: HostCheckContext): Finding[] {
+function checkHostname({ name, facts }: Node): Finding[] {
   if (!isDnsSubdomain(name))
     return error(`the node name ${JSON.stringify(name)} is not a lower case host name`, "give one with --node-name");
   if (/^localhost(\.|$)/.test(name))

@@ -8,20 +8,18 @@ import {
   MINIMUM_CONTROL_PLANE_VERSION,
   NEWEST_CONTROL_PLANE_VERSION,
 } from "../constants/versions.ts";
+import type { Node } from "../edge/node.ts";
 import { moveAway } from "../errors.ts";
 import { findProgram } from "../host/facts.ts";
-import type { Files } from "../host/files.ts";
-import type { Ledger } from "../host/ledger.ts";
 import { tryRun } from "../host/process.ts";
 import { pauseImage, requiredImages } from "../manifests/images.ts";
 import { formatCidr } from "../net/ip.ts";
 import { readHostNetwork, removalOf, routesInTheWay } from "../network/host.ts";
-import type { Ui } from "../ui/ui.ts";
 import { inParallel } from "../util/pool.ts";
 import { compareVersions, parseVersion } from "../util/version.ts";
 import { brings } from "./bundle.ts";
 import { type Check, error, type Finding, warning } from "./check.ts";
-import { foreignListeners, HOST_CHECKS, type HostCheckContext } from "./host.ts";
+import { foreignListeners, HOST_CHECKS } from "./host.ts";
 import { KUBELET_FLAGS, kubeletVersion, removedKubeletFlags } from "./kubelet.ts";
 import { LEDGER_CHECK } from "./ledger.ts";
 import { networkChecks } from "./network.ts";
@@ -42,12 +40,10 @@ export const OWN_LISTENERS = [
 ];
 
 /** What the checks look at. */
-export interface PreflightContext extends HostCheckContext {
+export interface PreflightContext extends Node {
   config: InitConfig;
-  files: Files;
-  ledger: Ledger;
-  ui: Ui;
-  options: HostCheckContext["options"] & { network: string };
+  /** The pods' network that was asked for; see --network. */
+  network: string;
 }
 
 type InitCheck = Check<PreflightContext>;
@@ -73,8 +69,8 @@ export const INIT_CHECKS: InitCheck[] = [
       );
     },
   },
-  ...networkChecks<PreflightContext>(({ config, options }) => ({
-    flat: options.network === "flat",
+  ...networkChecks<PreflightContext>(({ config, network }) => ({
+    flat: network === FLAT,
     proxyMode: config.cluster.proxy.disabled ? undefined : proxyMode(config.kubeProxy?.["mode"]),
   })),
   {
@@ -114,9 +110,9 @@ export const INIT_CHECKS: InitCheck[] = [
   {
     name: "HTTPProxyCIDR",
     why: "the API server asks Services, such as webhooks, and pods itself",
-    run: ({ config }) => {
+    run: ({ config, environment }) => {
       const { serviceSubnet, podSubnet = "" } = config.cluster.networking;
-      return [serviceSubnet, podSubnet].flatMap((networks) => proxiedNetworks(networks));
+      return [serviceSubnet, podSubnet].flatMap((networks) => proxiedNetworks(networks, environment));
     },
   },
   {
@@ -160,8 +156,8 @@ export const INIT_CHECKS: InitCheck[] = [
   {
     name: "PodNetwork",
     why: "what an earlier cluster's network left on the host leads packets of new pods astray",
-    run: ({ config, options, files }) => {
-      if (options.network !== FLAT) return [];
+    run: ({ config, network, files }) => {
+      if (network !== FLAT) return [];
       const ranges = networksOf(config.cluster).podRanges.map(({ cidr }) => cidr);
       return routesInTheWay(readHostNetwork(files), ranges).flatMap((route) =>
         warning(

@@ -2,10 +2,11 @@ import { type Found, unsuitable } from "../binaries/install.ts";
 import type { JoinConfiguration, NodeRegistration } from "../config/types.ts";
 import { KUBELET_KUBECONFIG } from "../constants/paths.ts";
 import { API_SERVER_PORT, KUBELET_PORT } from "../constants/ports.ts";
+import type { Node } from "../edge/node.ts";
 import type { Programs } from "../edge/programs.ts";
 import type { BundleCheckContext } from "./bundle.ts";
 import { type Check, error } from "./check.ts";
-import { foreignListeners, HOST_CHECKS, type HostCheckContext } from "./host.ts";
+import { foreignListeners, HOST_CHECKS } from "./host.ts";
 import { INIT_CHECKS, OWN_LISTENERS } from "./init.ts";
 import { KUBELET_FLAGS, kubeletVersion, removedKubeletFlags } from "./kubelet.ts";
 import { LEDGER_CHECK } from "./ledger.ts";
@@ -13,7 +14,7 @@ import { networkChecks } from "./network.ts";
 import { controlPlaneListening, kubeletListening } from "./ports.ts";
 
 /** What the checks of a joining host look at. */
-export interface JoinCheckContext extends HostCheckContext {
+export interface JoinCheckContext extends Node {
   config: JoinConfiguration;
 }
 

@@ -10,10 +10,10 @@ import { cniConfig, masqueradeRules } from "../../lib/network/flat.ts";
 import { podMtu, removalOf, routesInTheWay } from "../../lib/network/host.ts";
 import { lastTime, neverInThePast, noteTime } from "../../lib/node/clock.ts";
 import { winningCniConfig } from "../../lib/node/cni.ts";
-import { holdPods, providerObjects } from "../../lib/phases/network.ts";
+import { holdPods } from "../../lib/phases/node-agent.ts";
+import { providerObjects } from "../../lib/phases/provider.ts";
 import { writeYaml } from "../../lib/yaml/write.ts";
 import { testCa } from "../support/api-double.ts";
-import { silentUi } from "../support/ui.ts";
 
 describe("flat network", () => {
   test("reads Nodes, also ones that have nothing yet", () => {
@@ -118,7 +118,7 @@ describe("flat network", () => {
       const files = new Files("/", { overlay: true });
       for (const name of others) files.write(`/etc/cni/net.d/${name}`, "{}");
       const ledger = new Ledger(files);
-      holdPods({ files, ledger, ui: silentUi() });
+      holdPods({ files, ledger }, () => undefined);
       return [
         files.readText("/etc/cni/net.d/10-kubestick.conflist"),
         ledger.claimed("/etc/cni/net.d/10-kubestick.conflist"),

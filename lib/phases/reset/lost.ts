@@ -22,7 +22,7 @@ import {
 import type { Removal } from "../../edge/removal.ts";
 import type { Files } from "../../host/files.ts";
 import { WRITTEN_HERE } from "../../services/service.ts";
-import type { ResetContext } from "./context.ts";
+import type { Reset } from "./context.ts";
 import { emptyPlace, type Place } from "./places.ts";
 import { fileBelow, textOf } from "./removals.ts";
 
@@ -37,12 +37,12 @@ const KUBECONFIGS = [
 ];
 const CONTROL_PLANE_MANIFESTS = /^(etcd|kube-apiserver|kube-controller-manager|kube-scheduler)\.yaml$/;
 /** What goes without a ledger: what kubeadm's reset removes, whoever wrote it, as far as kubeadm and kubestick make it; and what kubestick's mark is in. */
-export function lostRemovals(ctx: ResetContext): Removal[] {
-  const { files, options } = ctx;
+export function lostRemovals(ctx: Reset): Removal[] {
+  const { files, asked } = ctx;
   const pki = { entries: /\.(crt|key|pub)$/, only: true };
   const places: Place[] = [
-    { path: `${options.certificatesDir}/etcd`, ...pki },
-    { path: options.certificatesDir, ...pki },
+    { path: `${asked.certificatesDir}/etcd`, ...pki },
+    { path: asked.certificatesDir, ...pki },
     { path: MANIFESTS_DIR, entries: CONTROL_PLANE_MANIFESTS, only: true },
   ];
   const marked = [
@@ -70,7 +70,7 @@ function hasFlatNetwork(files: Files): boolean {
 }
 
 /** Tells which programs stay because the record of them is damaged: whoever installed them is not known any more. */
-export function warnOfBinaries({ files, ui }: ResetContext): void {
+export function warnOfBinaries({ files, ui }: Reset): void {
   if (findInstalled(files).condition !== "damaged") return;
   const names = HOST_BINARY_KINDS.flatMap(({ name, members }) => (Array.isArray(members) ? members : [name])).map(
     (member) => member.slice(member.lastIndexOf("/") + 1),

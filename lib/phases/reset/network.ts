@@ -2,7 +2,7 @@ import { CNI_NETWORK, CNI_STATE_DIR } from "../../constants/network.ts";
 import type { Removal } from "../../edge/removal.ts";
 import type { Files } from "../../host/files.ts";
 import { type Left, removeTree } from "../../host/remove.ts";
-import type { ResetContext } from "./context.ts";
+import type { Reset } from "./context.ts";
 import { isLeft, resolvePlace } from "./places.ts";
 
 /** Networks whose results containerd keeps for pods: kubestick's, and the loopback of each pod. */
@@ -12,7 +12,7 @@ const POD_NETWORKS = [CNI_NETWORK, "cni-loopback"];
  * What the CNI plugins and their callers have kept of kubestick's network: its addresses would count as given out. What
  * belongs to other networks, such as podman's, stays.
  */
-export const networkRemoval = ({ files }: Pick<ResetContext, "files">): Removal => ({
+export const networkRemoval = ({ files }: Pick<Reset, "files">): Removal => ({
   path: CNI_STATE_DIR,
   remove: () => removeNetworkState(files),
 });

@@ -9,7 +9,7 @@ import { removeLeftovers } from "../../host/new-file.ts";
 import { previousOf } from "../../host/record.ts";
 import { removeFileBelow, removeTree } from "../../host/remove.ts";
 import { commandFlag } from "../../manifests/pod.ts";
-import type { ResetContext } from "./context.ts";
+import type { Reset } from "./context.ts";
 import { isLeft, LEDGER_ROOTS, resolvePlace } from "./places.ts";
 
 const ETCD_MANIFEST = `${MANIFESTS_DIR}/etcd.yaml`;
@@ -21,7 +21,7 @@ const ETCD_MEMBER = "member";
  * etcd's data, where kubestick began it: all of its usual directory. Of another, which the ledger must name and the static pod too,
  * or of what a link leads to, only etcd's own part.
  */
-export function etcdRemovals(ctx: ResetContext): Removal[] {
+export function etcdRemovals(ctx: Reset): Removal[] {
   const { files, ledger, lost } = ctx;
   return etcdPlaces(ctx)
     .filter((path) => (ledger.claimed(path) || lost) && fs.existsSync(path))
@@ -40,7 +40,7 @@ export function etcdRemovals(ctx: ResetContext): Removal[] {
 }
 
 /** Where etcd's data may be: where it usually is, and where the static pod has it. */
-function etcdPlaces({ files }: ResetContext): string[] {
+function etcdPlaces({ files }: Reset): string[] {
   const named = commandFlag(textOf(files, ETCD_MANIFEST), "data-dir");
   return [...new Set([ETCD_DATA_DIR, ...(named && isPlain(named) ? [named] : [])])];
 }
@@ -49,10 +49,10 @@ function etcdPlaces({ files }: ResetContext): string[] {
  * The files that the ledger names. It is data, and may have been tampered with: only files, only below the directories
  * where kubestick writes, and with no link on the way. One that was changed since is somebody's work, and stays unless forced.
  */
-export function ledgerRemovals(ctx: ResetContext): Removal[] {
-  const { files, ledger, ui, options } = ctx;
+export function ledgerRemovals(ctx: Reset): Removal[] {
+  const { files, ledger, ui, asked } = ctx;
   const certificates = commandFlag(textOf(files, APISERVER_MANIFEST), "client-ca-file");
-  const roots = [...LEDGER_ROOTS, options.certificatesDir, ...(certificates ? [dirname(certificates)] : [])].filter(
+  const roots = [...LEDGER_ROOTS, asked.certificatesDir, ...(certificates ? [dirname(certificates)] : [])].filter(
     isPlain,
   );
   const etcd = etcdPlaces(ctx);
@@ -65,7 +65,7 @@ export function ledgerRemovals(ctx: ResetContext): Removal[] {
     if (root === undefined || found === "no path")
       ui.warn(`the ledger names ${path}, where kubestick keeps nothing by itself; it stays`);
     else if (found.isDirectory()) ui.warn(`the ledger names ${path}, which is a directory; it stays`);
-    else if (ledger.claimed(path) || options.force || (found.isFile() && ledger.owns(path)))
+    else if (ledger.claimed(path) || asked.force || (found.isFile() && ledger.owns(path)))
       removals.push(fileBelow(root, path));
     else ui.warn(`${path} was changed since kubestick wrote it, and stays; rm ${path} removes it`);
   }
@@ -109,7 +109,7 @@ export function fileBelow(root: string, path: string): Removal {
 }
 
 /** The programs that kubestick installed, by its record: those that it knows, where it puts them. */
-export function binaryRemovals({ files, ui }: ResetContext): Removal[] {
+export function binaryRemovals({ files, ui }: Reset): Removal[] {
   const directories = [...PROGRAM_PATH.split(":"), CNI_BIN_DIR];
   return Object.entries(findInstalled(files).value ?? {}).flatMap(([name, { files: paths }]) => {
     const kind = hostBinaryKind(name);

@@ -2,15 +2,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici/index.js";
 import { formatDuration, parseDuration } from "../../config/schema.ts";
 import { CONTROL_PLANE_TIMEOUT, KUBELET_HEALTH_TIMEOUT } from "../../constants/durations.ts";
+import { MANIFESTS_DIR } from "../../constants/paths.ts";
 import { KUBE_CONTROLLER_MANAGER_PORT, KUBE_SCHEDULER_PORT } from "../../constants/ports.ts";
+import type { Node } from "../../edge/node.ts";
 import { KubestickError, reason } from "../../errors.ts";
 import { dataDamage, dataDamageHint } from "../../etcd/damage.ts";
 import { within } from "../../host/within.ts";
 import { probeOf } from "../../manifests/probe.ts";
 import { joinHostPort } from "../../net/ip.ts";
 import { describeContainer, lastWords } from "../../runtime/diagnose.ts";
-import type { Phase } from "../runner.ts";
-import type { InitContext } from "./context.ts";
+import type { ControlPlane } from "../control-plane.ts";
+import type { Phase, Step } from "../runner.ts";
 import { endStalePods } from "./stale-pods.ts";
 
 /** One thing that must become healthy: where it is asked, and the container it runs in. */
@@ -27,44 +29,44 @@ const ANSWER_MS = 4_000;
 const LOOK_MS = 1_000;
 
 /** init's phase `wait-control-plane`: until kubelet, API server, controller manager and scheduler answer (kubeadm waiter.go). */
-export const waitControlPlanePhase: Phase<InitContext> = {
+export const waitControlPlanePhase: Phase<{ cp: ControlPlane }> = {
   name: "wait-control-plane",
   short: "Wait for the control plane to start",
   live: true,
-  run: (ctx) =>
-    ctx.waiting.on(
-      "wait for the kubelet and the control plane to become healthy",
-      (text) => ctx.ui.step("wait-control-plane", text),
-      () => waitForAll(ctx),
-    ),
+  inputs: [MANIFESTS_DIR, "service kubelet"],
+  run: ({ cp }, step) => waitForControlPlane(cp, step),
 };
 
-async function waitForAll(ctx: InitContext): Promise<void> {
-  const limits = ctx.config.timeouts;
-  const kubelet = (await ctx.kubelet()).local;
+/** Waits for the kubelet and the control plane's components. Throws KubestickError with the last words of those that do not come. */
+export const waitForControlPlane = (cp: ControlPlane, step: Step): Promise<void> =>
+  cp.node.waiting.on("wait for the kubelet and the control plane to become healthy", step, () => waitForAll(cp, step));
+
+async function waitForAll(cp: ControlPlane, step: Step): Promise<void> {
+  const limits = cp.config.timeouts;
+  const kubelet = (await cp.kubelet()).local;
   const health = joinHostPort(String(kubelet["healthzBindAddress"]), Number(kubelet["healthzPort"]));
   const kubeletLimit = limits?.kubeletHealthCheck ? parseDuration(limits.kubeletHealthCheck) : KUBELET_HEALTH_TIMEOUT;
-  await waitFor(ctx, [{ name: "kubelet", url: `http://${health}/healthz` }], kubeletLimit);
+  await waitFor(cp, [{ name: "kubelet", url: `http://${health}/healthz` }], kubeletLimit, step);
   const limit = limits?.controlPlaneComponentHealthCheck
     ? parseDuration(limits.controlPlaneComponentHealthCheck)
     : CONTROL_PLANE_TIMEOUT;
-  await waitFor(ctx, controlPlaneTargets(ctx), limit);
+  await waitFor(cp, controlPlaneTargets(cp), limit, step);
 }
 
-function controlPlaneTargets(ctx: InitContext): Target[] {
+function controlPlaneTargets({ node, servers }: ControlPlane): Target[] {
   const local = (component: string, port: number, path: string): Target => ({
     name: component,
-    url: probeOf(ctx.files, component) ?? `https://127.0.0.1:${port}${path}`,
+    url: probeOf(node.files, component) ?? `https://127.0.0.1:${port}${path}`,
     container: component,
   });
   return [
-    { name: "kube-apiserver", url: `${ctx.localServer}/livez`, container: "kube-apiserver" },
+    { name: "kube-apiserver", url: `${servers.local}/livez`, container: "kube-apiserver" },
     local("kube-controller-manager", KUBE_CONTROLLER_MANAGER_PORT, "/healthz"),
     local("kube-scheduler", KUBE_SCHEDULER_PORT, "/livez"),
   ];
 }
 
-async function waitFor(ctx: InitContext, targets: Target[], limitMs: number): Promise<void> {
+async function waitFor(cp: ControlPlane, targets: Target[], limitMs: number, step: Step): Promise<void> {
   const started = Date.now();
   const states = new Map(targets.map((t) => [t.name, "not started"]));
   const healthy = new Set<string>();
@@ -84,30 +86,24 @@ async function waitFor(ctx: InitContext, targets: Target[], limitMs: number): Pr
           }
           healthy.add(target.name);
           states.set(target.name, "healthy");
-          ctx.ui.step(
-            "wait-control-plane",
-            `${target.name} is healthy after ${formatDuration(Math.round((Date.now() - started) / 10) * 10)}`,
-          );
+          step(`${target.name} is healthy after ${formatDuration(Math.round((Date.now() - started) / 10) * 10)}`);
         }),
       );
       if (healthy.size === targets.length) return;
       if (Date.now() - started > limitMs)
         throw await explain(
-          ctx,
+          cp,
           targets.filter((t) => !healthy.has(t.name)),
           limitMs,
         );
       if (Date.now() - lastLook > LOOK_MS) {
         lastLook = Date.now();
-        await look(ctx, targets, healthy, states);
+        await look(cp.node, targets, healthy, states);
         const waitsForEtcd = targets.some((t) => t.name === "kube-apiserver" && !healthy.has(t.name));
-        if (waitsForEtcd) await expectWholeData(ctx, started);
+        if (waitsForEtcd) await expectWholeData(cp, started);
         // Once: where the clock was put back meanwhile, new pods look old.
-        if (!ended && waitsForEtcd) ended = await endStalePods(ctx);
-        ctx.ui.live(
-          "wait-control-plane",
-          targets.filter((t) => !healthy.has(t.name)).map((t) => `${t.name}: ${states.get(t.name)}`),
-        );
+        if (!ended && waitsForEtcd) ended = await endStalePods(cp, step);
+        step.live(...targets.filter((t) => !healthy.has(t.name)).map((t) => `${t.name}: ${states.get(t.name)}`));
       }
       await sleep(POLL_MS);
     }
@@ -131,16 +127,16 @@ async function ask(url: string, dispatcher: Agent): Promise<string> {
 }
 
 async function look(
-  ctx: InitContext,
+  { services, cri }: Node,
   targets: Target[],
   healthy: Set<string>,
   states: Map<string, string>,
 ): Promise<void> {
   if (targets.every((t) => t.container === undefined)) {
-    states.set("kubelet", ctx.services.isActive("kubelet") ? "started" : "not running");
+    states.set("kubelet", services.isActive("kubelet") ? "started" : "not running");
     return;
   }
-  const containers = await ctx.cri.containers().catch(() => []);
+  const containers = await cri.containers().catch(() => []);
   for (const target of targets) {
     if (healthy.has(target.name) || target.container === undefined) continue;
     const newest = containers.find((c) => c.name === target.container && c.namespace === "kube-system");
@@ -154,31 +150,31 @@ async function look(
 }
 
 /** Ends the wait where etcd's own words say that its data are damaged: it would end the same way for ever. Throws KubestickError. */
-async function expectWholeData(ctx: InitContext, since: number): Promise<void> {
-  const local = ctx.config.cluster.etcd.local;
-  const damage = local && dataDamage((await lastWords(ctx.cri, "etcd", since)) ?? "");
+async function expectWholeData({ node, config }: ControlPlane, since: number): Promise<void> {
+  const local = config.cluster.etcd.local;
+  const damage = local && dataDamage((await lastWords(node.cri, "etcd", since)) ?? "");
   if (!damage) return;
   throw new KubestickError(
-    `etcd cannot use its data in ${local.dataDir}: ${damage}\n${await describeContainer(ctx.cri, "etcd")}`,
+    `etcd cannot use its data in ${local.dataDir}: ${damage}\n${await describeContainer(node.cri, "etcd")}`,
     { hint: dataDamageHint(local.dataDir) },
   );
 }
 
 /** The time-out as an error: each component's container, its exit code and its last words, and what to check. */
-async function explain(ctx: InitContext, missing: Target[], limitMs: number): Promise<KubestickError> {
+async function explain({ node, config }: ControlPlane, missing: Target[], limitMs: number): Promise<KubestickError> {
   const lines = [`not healthy after ${formatDuration(limitMs)}: ${missing.map((t) => t.name).join(", ")}`];
   // An API server without its etcd has nothing to say that helps.
-  if (missing.some((t) => t.name === "kube-apiserver") && ctx.config.cluster.etcd.local)
-    lines.push(await describeContainer(ctx.cri, "etcd"));
+  if (missing.some((t) => t.name === "kube-apiserver") && config.cluster.etcd.local)
+    lines.push(await describeContainer(node.cri, "etcd"));
   for (const target of missing) {
     lines.push(
       target.container
-        ? await describeContainer(ctx.cri, target.container)
-        : `kubelet: ${ctx.services.isActive("kubelet") ? "runs, but does not answer" : "does not run"} at ${target.url}`,
+        ? await describeContainer(node.cri, target.container)
+        : `kubelet: ${node.services.isActive("kubelet") ? "runs, but does not answer" : "does not run"} at ${target.url}`,
     );
   }
   const check = missing.some((t) => t.container) ? "crictl ps -a, then " : "";
   return new KubestickError(lines.join("\n"), {
-    hint: `look at the kubelet's log too: ${check}${ctx.services.logCommand("kubelet")}; when it is mended, run the same command again`,
+    hint: `look at the kubelet's log too: ${check}${node.services.logCommand("kubelet")}; when it is mended, run the same command again`,
   });
 }

@@ -4,6 +4,7 @@ import { AGENT_SERVICE, CNI_CONF_DIR } from "../../constants/network.ts";
 import {
   CNI_BIN_DIR,
   CONTAINERD_CERTS_DIR,
+  HOST_BINARIES_FILE,
   KUBELET_BOOTSTRAP_KUBECONFIG,
   KUBERNETES_DIR,
   LEDGER_FILE,
@@ -14,7 +15,8 @@ import type { Removal, Remover } from "../../edge/removal.ts";
 import { KubestickError } from "../../errors.ts";
 import { type Left, removeTree } from "../../host/remove.ts";
 import type { Say } from "../../ui/ui.ts";
-import type { ResetContext } from "./context.ts";
+import type { Phase } from "../runner.ts";
+import type { Reset } from "./context.ts";
 import { lostRemovals, warnOfBinaries } from "./lost.ts";
 import { lostLedger } from "./lost-ledger.ts";
 import { networkRemoval } from "./network.ts";
@@ -46,16 +48,24 @@ const EMPTY_DIRS = (pki: string) => [
   "/opt/kubestick",
 ];
 
-/** Takes everything off this host that kubestick put on it, and nothing else (kubeadm phases/reset/cleanupnode.go). */
-export async function cleanUpNode(ctx: ResetContext): Promise<void> {
-  const { files, ledger, ui, options, lost, edges } = ctx;
-  const { services, kernel, remover } = edges;
-  const say = (text: string) => ui.step("cleanup-node", text);
+/** reset's phase `cleanup-node`: takes off this host what kubestick put on it (kubeadm phases/reset/cleanupnode.go). */
+export const cleanupNodePhase: Phase<Reset> = {
+  name: "cleanup-node",
+  short: "Run cleanup node.",
+  live: true,
+  flags: ["cert-dir", "cri-socket", "force"],
+  inputs: [LEDGER_FILE, HOST_BINARIES_FILE],
+  run: cleanUpNode,
+};
+
+/** Takes everything off this host that kubestick put on it, and nothing else. Throws KubestickError with what stays. */
+async function cleanUpNode(ctx: Reset, step: Say): Promise<void> {
+  const { files, ledger, ui, asked, lost, services, cri, kernel, remover, facts, outcome } = ctx;
   const warn = (text: string) => ui.warn(text);
   const installed = findInstalled(files);
-  if (lost && !options.force) throw lostLedger(ledger);
+  if (lost && !asked.force) throw lostLedger(ledger);
   if (!lost && !ledger.begun && installed.condition === "none") {
-    ui.step("cleanup-node", `kubestick has made nothing on this host (there is no ${LEDGER_FILE})`);
+    step(`kubestick has made nothing on this host (there is no ${LEDGER_FILE})`);
     return;
   }
   if (ledger.condition === "restored")
@@ -71,20 +81,20 @@ export async function cleanUpNode(ctx: ResetContext): Promise<void> {
     ...binaryRemovals(ctx),
     fileBelow(KUBERNETES_DIR, KUBELET_BOOTSTRAP_KUBECONFIG),
   ];
-  await services.end([AGENT_SERVICE, "kubelet"], "the node agent and the kubelet", say);
-  await edges.cri.removePods(say, warn);
-  if (ownContainerd) await services.end(["containerd"], "containerd", say);
-  if (ctx.facts.cgroupRoot) kernel.removeCgroupRoot(ctx.facts.cgroupRoot, ctx.facts.cgroupVersion);
-  kernel.removeNetwork(say, warn);
-  const left = remover.remove([networkRemoval(ctx)], say);
-  left.push(...(await removeAll(remover, removals, places, mounted, say)));
-  for (const dir of [...EMPTY_DIRS(options.certificatesDir), ...places.map(({ path }) => path)])
+  await services.end([AGENT_SERVICE, "kubelet"], "the node agent and the kubelet", step);
+  await cri.removePods(step, warn);
+  if (ownContainerd) await services.end(["containerd"], "containerd", step);
+  if (facts.cgroupRoot) kernel.removeCgroupRoot(facts.cgroupRoot, facts.cgroupVersion);
+  kernel.removeNetwork(step, warn);
+  const left = remover.remove([networkRemoval(ctx)], step);
+  left.push(...(await removeAll(remover, removals, places, mounted, step)));
+  for (const dir of [...EMPTY_DIRS(asked.certificatesDir), ...places.map(({ path }) => path)])
     files.removeEmptyDirectory(dir);
   for (const dir of ownContainerd ? CONTAINERD_EMPTY_DIRS : []) files.removeEmptyDirectory(dir);
   // Last, because it is the account of all the rest: a reset that was interrupted can be run again.
-  if (left.length === 0) left.push(...remover.remove([{ path: STATE_DIR, remove: removeState }], say));
+  if (left.length === 0) left.push(...remover.remove([{ path: STATE_DIR, remove: removeState }], step));
   if (left.length > 0) throw notClean(left);
-  say(edges.outcome("Removed what kubestick had put on this host", "This host was not touched: this was a dry run"));
+  step(outcome("Removed what kubestick had put on this host", "This host was not touched: this was a dry run"));
 }
 
 /** Unmounts what is below the places of pods, and removes everything; a place where something stays mounted is left as it is. */

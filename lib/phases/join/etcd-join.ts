@@ -1,0 +1,206 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { textsOf } from "../../api/fields.ts";
+import type { KubeObject } from "../../api/resources.ts";
+import { parseDuration } from "../../config/schema.ts";
+import { MINUTE } from "../../constants/durations.ts";
+import { ANNOTATION_ETCD_CLIENT_URLS, NAMESPACE_SYSTEM } from "../../constants/names.ts";
+import { CERTIFICATES_DIR, ETCD_DATA_DIR, MANIFESTS_DIR } from "../../constants/paths.ts";
+import { ETCD_CLIENT_PORT, ETCD_PEER_PORT } from "../../constants/ports.ts";
+import type { Etcd } from "../../edge/etcd.ts";
+import { KubestickError, moveAway, reason } from "../../errors.ts";
+import { EtcdError, type EtcdMember } from "../../etcd/client.ts";
+import { removeTree } from "../../host/remove.ts";
+import { commandFlag } from "../../manifests/pod.ts";
+import { joinHostPort } from "../../net/ip.ts";
+import { describeContainer } from "../../runtime/diagnose.ts";
+import { LOCAL_ETCD } from "../conditions.ts";
+import type { ControlPlane } from "../control-plane.ts";
+import { writeManifest } from "../init/control-plane.ts";
+import { claimEtcdData } from "../init/etcd.ts";
+import type { Phase, Step } from "../runner.ts";
+import type { Join, Joining } from "./context.ts";
+
+const ETCD_MANIFEST = `${MANIFESTS_DIR}/etcd.yaml`;
+const POLL_MS = 500;
+const PASSING_POLL_MS = 1_000;
+/** As long as kubeadm. */
+const ENDPOINTS_TIMEOUT_MS = 2 * MINUTE;
+/** A learner on a slow card takes its time to catch up. */
+const PROMOTE_TIMEOUT_MS = 4 * MINUTE;
+/** How long etcd may be busy with itself: a card that was slow for a minute is perhaps well again in the next. */
+const PASSING_MS = 2 * MINUTE;
+
+/**
+ * join's phase `etcd-join` (kubeadm phases/etcd/local.go): makes this node a member of etcd, a learner first, which has
+ * no vote and so cannot cost the cluster its quorum; promoted once it has caught up. What an earlier run began is gone
+ * on with. When this run's own learner does not get that far, it is taken out again.
+ */
+export const etcdJoinPhase: Phase<Join> = {
+  name: "etcd-join",
+  short: "Join etcd for control plane nodes",
+  tag: "etcd",
+  live: true,
+  inputs: [`Pod ${NAMESPACE_SYSTEM}/etcd-NAME`, `${CERTIFICATES_DIR}/etcd`],
+  outputs: [ETCD_DATA_DIR, ETCD_MANIFEST, "member of etcd"],
+  run: async ({ controlPlane }, step) => {
+    const joining = await controlPlane();
+    if (LOCAL_ETCD.holds(joining)) await joinEtcd(joining, step);
+  },
+  undo: async ({ controlPlane }, step) => leaveEtcd(await controlPlane(), step),
+};
+
+/** timeouts.etcdAPICall, or a default. */
+function timeout({ config }: ControlPlane, fallback: number): number {
+  const given = config.timeouts?.etcdAPICall;
+  return given ? parseDuration(given) : fallback;
+}
+
+/** The client URLs of the cluster's etcd members, as kubeadm notes them on their pods; this node's own left out. */
+export async function etcdEndpoints({ cp, admin }: Joining): Promise<string[]> {
+  const { items } = await (await admin.client()).list<KubeObject>("v1", "Pod", {
+    namespace: NAMESPACE_SYSTEM,
+    query: { labelSelector: "component=etcd,tier=control-plane" },
+  });
+  const own = urlOf(cp, ETCD_CLIENT_PORT);
+  const urls = items
+    .map((pod) => textsOf(pod.metadata["annotations"])[ANNOTATION_ETCD_CLIENT_URLS] ?? "")
+    .filter(Boolean);
+  return urls.flatMap((text) => text.split(",")).filter((url) => url !== own);
+}
+
+/** As etcdEndpoints, but waits for the first: the pod of a control plane made just now is perhaps not in the API yet. */
+async function knownEndpoints(joining: Joining, step: Step): Promise<string[]> {
+  for (const deadline = Date.now() + timeout(joining.cp, ENDPOINTS_TIMEOUT_MS); ; await sleep(POLL_MS)) {
+    const endpoints = await etcdEndpoints(joining);
+    if (endpoints.length > 0) return endpoints;
+    if (Date.now() > deadline)
+      throw new KubestickError("the cluster has no etcd pod with the address of its member", {
+        hint: `on the first control plane: kubectl get pods -n ${NAMESPACE_SYSTEM} -l component=etcd -o yaml`,
+      });
+    step.live("etcd: waits until the API shows the pod of the first member");
+  }
+}
+
+/** The members of etcd behind these URLs, asked with the certificate that etcd's own health checks use. */
+function openEtcd({ node, pki }: ControlPlane, endpoints: string[]): Etcd {
+  const read = (name: string) => {
+    const path = pki.path(name);
+    const text = node.files.readText(path);
+    if (text === undefined) throw new KubestickError(`${path} is not there`, { hint: "it is needed to ask etcd" });
+    return text;
+  };
+  return node.etcd(endpoints, {
+    ca: read("etcd/ca.crt"),
+    certificate: read("etcd/healthcheck-client.crt"),
+    key: read("etcd/healthcheck-client.key"),
+  });
+}
+
+/** This node's own URL of etcd for members (ETCD_PEER_PORT) or clients. */
+const urlOf = ({ config }: ControlPlane, port: number): string =>
+  `https://${joinHostPort(config.localAPIEndpoint.advertiseAddress, port)}`;
+
+async function joinEtcd(joining: Joining, step: Step): Promise<void> {
+  const { cp } = joining;
+  const endpoints = await knownEndpoints(joining, step);
+  const etcd = openEtcd(cp, endpoints);
+  try {
+    const own = urlOf(cp, ETCD_PEER_PORT);
+    const list = () => whileItPasses(cp, step, () => etcd.list());
+    let members = await list();
+    const isNew = !members.some((m) => m.peerUrls.includes(own));
+    if (isNew) {
+      refuseForeignData(cp);
+      await whileItPasses(cp, step, () => etcd.admit(own, step));
+      members = await list();
+    }
+    const me = members.find((m) => m.peerUrls.includes(own));
+    if (!me) throw new KubestickError(`etcd does not list this node (${own}), which was added to it`);
+    if (isNew) joining.learner = { id: me.id, endpoints };
+    claimEtcdData(cp);
+    // Once a member has started, etcd does not look at it any more; another text would only restart it.
+    const first =
+      me.name === "" ? undefined : commandFlag(cp.node.files.readText(ETCD_MANIFEST) ?? "", "initial-cluster");
+    writeManifest(cp, "etcd", step, first?.split(",") ?? initialCluster(members, me, cp.node.name));
+    if (me.learner) await promote(cp, etcd, me.id, step);
+    delete joining.learner;
+    members = await list();
+    if (members.some((m) => m.id === me.id && !m.learner))
+      step(`This node is a member of etcd, one of ${members.length}`);
+  } finally {
+    await etcd.close();
+  }
+}
+
+/** `--initial-cluster`: the members that have started, and this one, in the order of their names. */
+function initialCluster(members: EtcdMember[], me: EtcdMember, name: string): string[] {
+  return members
+    .filter((m) => m.name !== "" && m.peerUrls.length > 0 && m.id !== me.id)
+    .map((m) => `${m.name}=${m.peerUrls[0]}`)
+    .concat(`${name}=${me.peerUrls[0]}`)
+    .sort();
+}
+
+/** A member's data of another cluster, or of an earlier membership, would keep this one from starting. */
+function refuseForeignData({ node, config }: ControlPlane): void {
+  const { dataDir } = config.cluster.etcd.local!;
+  if (node.files.list(dataDir).filter((name) => name !== "lost+found").length === 0) return;
+  throw new KubestickError(`${dataDir} is not empty, and this node is no member of etcd`, { hint: moveAway(dataDir) });
+}
+
+/** Promotes as soon as etcd finds the learner in sync. */
+async function promote(cp: ControlPlane, etcd: Etcd, id: string, step: Step): Promise<void> {
+  const { cri, services } = cp.node;
+  for (const deadline = Date.now() + timeout(cp, PROMOTE_TIMEOUT_MS); ; await sleep(POLL_MS)) {
+    try {
+      return await etcd.giveVote(id, step);
+    } catch (error) {
+      const waits =
+        error instanceof EtcdError ? !/can only promote a learner member$|not found/.test(error.message) : true;
+      // Somebody else, or a call of ours whose answer was lost, has promoted it already.
+      if (!waits && !(await whileItPasses(cp, step, () => etcd.list())).find((m) => m.id === id)?.learner) return;
+      if (!waits || Date.now() > deadline)
+        throw new KubestickError(
+          `this node's etcd did not catch up with the others: ${reason(error)}\n${await describeContainer(cri, "etcd")}`,
+          {
+            hint: `look at its log below /var/log/pods, and at the kubelet's: ${services.logCommand("kubelet")}`,
+          },
+        );
+      step.live("etcd: the learner catches up with the other members");
+    }
+  }
+}
+
+/** While etcd elects a leader, or its card is slow, it refuses or does not answer; the cluster is well again in a moment. */
+async function whileItPasses<T>(cp: ControlPlane, step: Step, attempt: () => Promise<T>): Promise<T> {
+  for (const deadline = Date.now() + timeout(cp, PASSING_MS); ; await sleep(PASSING_POLL_MS)) {
+    try {
+      return await attempt();
+    } catch (error) {
+      // "unhealthy cluster": a member that joined just before is still starting; "too many learner": one at a time.
+      const passing =
+        /leader|unhealthy cluster|too many learner|timed out|too many requests|no member of etcd answers/i.test(
+          reason(error),
+        );
+      if (!passing || Date.now() > deadline) throw error;
+      step.live(`etcd: waits (${reason(error)})`);
+    }
+  }
+}
+
+/** Leaves the others as they were: no learner that never comes, no pod that looks for them. */
+async function leaveEtcd({ cp, learner }: Joining, step: Step): Promise<void> {
+  if (!learner) return;
+  const { files, ui } = cp.node;
+  files.remove(ETCD_MANIFEST);
+  const etcd = openEtcd(cp, learner.endpoints);
+  try {
+    await whileItPasses(cp, step, () => etcd.dismiss(learner.id, " again", step));
+    const { dataDir } = cp.config.cluster.etcd.local!;
+    for (const { path, why } of removeTree(files.real(`${dataDir}/member`))) ui.warn(`${path}: ${why}; it stays`);
+  } catch (error) {
+    ui.warn(`this node could not be taken out of etcd again (${reason(error)}); the same command goes on with it`);
+  } finally {
+    await etcd.close();
+  }
+}
