@@ -45,6 +45,11 @@ export class ClusterAccess {
     return this.#client;
   }
 
+  /** Whether anybody has asked the cluster anything by this. */
+  get used(): boolean {
+    return this.#client !== undefined;
+  }
+
   /** Where objects are written: the cluster, or in a dry run the notes. */
   cluster(): Promise<Cluster> {
     this.#cluster ??= (async () => {

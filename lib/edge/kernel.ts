@@ -37,7 +37,7 @@ export interface Kernel {
   /** Takes kube-proxy's rules and kubestick's routes, tables and bridge off this host, all known by their marks. */
   removeNetwork(say: Say, warn: Say): void;
   /** Makes this host's routes to Services and keeps what they are made from; says what changed, and gives what could not. */
-  routeServices(known: ServiceRanges, say: Say): string[];
+  routeServices(said: ServiceRanges, say: Say): string[];
   /** Sets the clock to the control plane's time and says so; gives whether it did. Throws KubestickError when it cannot. */
   setClock(time: Date, say: Say): boolean;
 }
@@ -62,9 +62,8 @@ export const realKernel = (files: Files): Kernel => ({
     const removed = [...removeOwnRoutes(), ...removeFlatNetwork()];
     if (removed.length > 0) say(`Removed from the network: ${removed.join(", ")}`);
   },
-  routeServices(known, say) {
-    rememberServiceRanges(files, known);
-    const { changes, refusals } = applyServiceRoutes(files, known);
+  routeServices(said, say) {
+    const { changes, refusals } = applyServiceRoutes(files, rememberServiceRanges(files, said));
     for (const change of changes) say(`Routes to Services: ${change}`);
     return refusals;
   },

@@ -35,20 +35,21 @@ function namespaceOf(pid: string): string | undefined {
   }
 }
 
-/** Every hierarchy of cgroups: one with version 2, one a controller with version 1. */
+/** Every hierarchy of cgroups: one with version 2; one a controller with version 1, and perhaps systemd's of version 2 beside them. */
 function hierarchies(version: 1 | 2): string[] {
   return version === 2 ? [CGROUPS] : mountedHierarchies(readSystemFile("/proc/self/mounts"));
 }
 
 /**
- * Where the hierarchies of version 1 are mounted, out of /proc/self/mounts (proc_mounts(5)). Directories alone tell
- * nothing: systemd makes one for controllers it would join (`cpu,cpuacct`), and leaves it when they stand apart.
+ * Where the hierarchies are mounted that are not one for all, out of /proc/self/mounts (proc_mounts(5)). Directories alone
+ * tell nothing: systemd makes one for controllers it would join (`cpu,cpuacct`), and leaves it when they stand apart.
+ * systemd's "hybrid" layout has one of version 2 beside those of version 1; runc puts containers into that one too.
  */
 export function mountedHierarchies(mounts: string): string[] {
   const found = mounts
     .split("\n")
     .map((line) => line.split(" "))
-    .filter(([, path, type]) => type === "cgroup" && path?.startsWith(`${CGROUPS}/`))
+    .filter(([, path, type]) => (type === "cgroup" || type === "cgroup2") && path?.startsWith(`${CGROUPS}/`))
     .map(([, path]) => path!);
   return [...new Set(found)];
 }

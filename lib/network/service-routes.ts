@@ -38,10 +38,16 @@ export function applyServiceRoutes(files: Files, known: ServiceRanges): { change
   return applyRoutes(serviceRoutes(known, host), have);
 }
 
-/** Keeps on disk what the routes are made from, for a start before the API server answers. */
-export function rememberServiceRanges(files: Files, known: ServiceRanges): void {
+/**
+ * Keeps on disk what the routes are made from, for a start before the API server answers, and gives it back. Addresses
+ * that are known stay where none are given: a Node that is not registered yet, or was deleted, says none.
+ */
+export function rememberServiceRanges(files: Files, { ranges, nodeAddresses }: ServiceRanges): ServiceRanges {
+  const kept = nodeAddresses.length > 0 ? nodeAddresses : recallServiceRanges(files).nodeAddresses;
+  const known = { ranges, nodeAddresses: kept };
   const text = `${JSON.stringify(known, null, 1)}\n`;
   if (files.readText(SERVICE_RANGES_FILE) !== text) files.write(SERVICE_RANGES_FILE, text, { mode: 0o644 });
+  return known;
 }
 
 /** What rememberServiceRanges kept; nothing where it kept nothing, or what is there is damaged. */

@@ -20,11 +20,9 @@ export class ServiceRoutes {
     this.#known = recallServiceRanges(files);
   }
 
-  /** Takes in what the cluster says; a Node that is not registered yet, or was deleted, says no addresses. */
-  learn({ ranges, nodeAddresses }: ServiceRanges): void {
-    const known = { ranges, nodeAddresses: nodeAddresses.length > 0 ? nodeAddresses : this.#known.nodeAddresses };
-    this.#known = known;
-    rememberServiceRanges(this.#files, known);
+  /** Takes in what the cluster says. */
+  learn(said: ServiceRanges): void {
+    this.#known = rememberServiceRanges(this.#files, said);
     this.reconcile();
   }
 

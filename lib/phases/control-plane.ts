@@ -1,4 +1,5 @@
 import { kubeProxyConfig } from "../addons/kube-proxy.ts";
+import { ApiClient } from "../api/client.ts";
 import type { DryRunCluster } from "../api/cluster.ts";
 import { ApiError } from "../api/errors.ts";
 import type { KubeObject } from "../api/resources.ts";
@@ -7,7 +8,7 @@ import { ClusterAccess } from "../cluster/access.ts";
 import { parseDuration } from "../config/schema.ts";
 import type { ComponentConfig, InitConfig } from "../config/types.ts";
 import { API_CALL_TIMEOUT } from "../constants/durations.ts";
-import { GROUP_MASTERS } from "../constants/names.ts";
+import { GROUP_MASTERS, NAMESPACE_SYSTEM } from "../constants/names.ts";
 import { KUBERNETES_DIR } from "../constants/paths.ts";
 import type { Node } from "../edge/node.ts";
 import { KubestickError } from "../errors.ts";
@@ -95,6 +96,20 @@ export function adminConnection(files: Files, name: string, server: string): Con
   if (text === undefined)
     throw new KubestickError(`${path} is not there`, { hint: "run first: kubestick init phase kubeconfig all" });
   return { ...readKubeconfig(text, path, (file) => files.readText(file)), server };
+}
+
+/**
+ * Waits until the API server lets admin.conf in: super-admin.conf, by which all the rest goes, needs no roles, and those
+ * come seconds after the API server is up (its hook rbac/bootstrap-roles). Throws what ApiClient throws.
+ */
+export async function expectAdmins({ node, servers, callTimeoutMs }: ControlPlane): Promise<void> {
+  const connection = adminConnection(node.files, "admin.conf", servers.local);
+  const client = new ApiClient(connection, { callTimeoutMs, refusalsPassMs: callTimeoutMs });
+  try {
+    await client.get("v1", "Namespace", NAMESPACE_SYSTEM);
+  } finally {
+    await client.close();
+  }
 }
 
 /**

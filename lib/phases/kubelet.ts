@@ -5,6 +5,7 @@ import {
   KUBELET_FLAGS_FILE,
   KUBELET_INSTANCE_CONFIG_FILE,
   KUBELET_RESTART_MARK,
+  MANIFESTS_DIR,
   OWN_RESOLV_CONF,
   XTABLES_LOCK,
 } from "../constants/paths.ts";
@@ -76,6 +77,8 @@ export async function startKubelet(node: Node, start: KubeletStart, step: Step):
   for (const [path, text] of wanted) ledger.replace(path, text, { mode: 0o644 });
   step(`Writing kubelet environment file with flags to file "${KUBELET_FLAGS_FILE}"`);
   step(`Writing kubelet configuration to file "${KUBELET_CONFIG_FILE}"`);
+  // kubeadm's packages bring it; a kubelet that finds none complains of it every second.
+  if (local["staticPodPath"] === MANIFESTS_DIR) files.mkdir(MANIFESTS_DIR);
   // Before the API server runs here: it calls webhooks by their Services.
   const refusals = kernel.routeServices(
     { ranges: start.serviceRanges, nodeAddresses: (given ?? flag?.value)?.split(",") ?? [] },

@@ -5,7 +5,7 @@ import { testImages } from "./images.ts";
 import { report, runSuite } from "./suite.ts";
 
 /** Tests wait more than they work. */
-const TESTS_PER_PROCESSOR = 3;
+const TESTS_PER_PROCESSOR = 2;
 /** The whole takes an hour on two processors. */
 const TIMEOUT = "150m";
 

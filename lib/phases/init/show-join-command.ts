@@ -2,6 +2,7 @@ import { joinCommand } from "../../bootstrap/join-command.ts";
 import { ADMIN_KUBECONFIG, CERTIFICATES_DIR } from "../../constants/paths.ts";
 import { KubestickError } from "../../errors.ts";
 import { caPin } from "../../pki/certificate.ts";
+import { expectAdmins } from "../control-plane.ts";
 import type { Phase } from "../runner.ts";
 import type { Init } from "./context.ts";
 
@@ -11,8 +12,10 @@ export const showJoinCommandPhase: Phase<Init> = {
   short: "Show the join command for control-plane and worker node",
   flags: ["skip-token-print", "skip-certificate-key-print"],
   inputs: [`${CERTIFICATES_DIR}/ca.crt`],
-  run: (init) => {
-    const { node } = init;
+  run: async (init) => {
+    const { node, cp, access } = init;
+    // A phase that is run by itself talks to nobody.
+    if (access.used) await expectAdmins(cp);
     const { command, controlPlane } = joinCommands(init);
     node.ui.print(`
 Your Kubernetes control-plane has ${node.outcome("initialized successfully", "not been touched: this was a dry run")}!
