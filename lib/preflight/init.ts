@@ -12,14 +12,13 @@ import type { Node } from "../edge/node.ts";
 import { moveAway } from "../errors.ts";
 import { findProgram } from "../host/facts.ts";
 import { tryRun } from "../host/process.ts";
-import { pauseImage, requiredImages } from "../manifests/images.ts";
 import { formatCidr } from "../net/ip.ts";
 import { readHostNetwork, removalOf, routesInTheWay } from "../network/host.ts";
-import { inParallel } from "../util/pool.ts";
 import { compareVersions, parseVersion } from "../util/version.ts";
 import { brings } from "./bundle.ts";
 import { type Check, error, type Finding, warning } from "./check.ts";
 import { foreignListeners, HOST_CHECKS } from "./host.ts";
+import { IMAGE_CHECK } from "./images.ts";
 import { KUBELET_FLAGS, kubeletVersion, removedKubeletFlags } from "./kubelet.ts";
 import { LEDGER_CHECK } from "./ledger.ts";
 import { networkChecks } from "./network.ts";
@@ -179,7 +178,7 @@ export const INIT_CHECKS: InitCheck[] = [
       return removedKubeletFlags(config.nodeRegistration, version ?? config.cluster.kubernetesVersion);
     },
   },
-  { name: "ImagePull", why: "an image that is missing later stops the control plane half-way", run: checkImages },
+  IMAGE_CHECK,
 ];
 
 /** kube-proxy's mode as it takes it: iptables where nothing is said. */
@@ -216,51 +215,4 @@ function checkKubelet({ config, programs, bundle, facts }: PreflightContext): Fi
 /** The version that a kubelet tells; undefined where there is none or it tells none. */
 function installedKubelet(program: string | undefined): string | undefined {
   return program && /v?\d+\.\d+\.\d+\S*/.exec(tryRun(program, ["--version"]).stdout)?.[0];
-}
-
-/** With nodeRegistration.imagePullSerial: false. */
-const PULLS_AT_ONCE = 4;
-
-async function checkImages({ config, cri, ui, bundle, facts }: PreflightContext): Promise<Finding[]> {
-  // Nothing of the control plane waits for the pause image of this version: the runtime has its own choice of one.
-  const wanted = [
-    ...requiredImages(config.cluster).map((image) => ({ image, lacks: error })),
-    { image: pauseImage(config.cluster), lacks: warning },
-  ];
-  if (bundle) {
-    const brought = new Set(bundle.images.filter((i) => i.arch === facts.arch).map((i) => i.name));
-    return wanted
-      .filter(({ image }) => !brought.has(image))
-      .flatMap(({ image, lacks }) =>
-        lacks(
-          `the bundle has no ${image}`,
-          "create the bundle with it (--image), or ask for what it has: kubestick bundle list",
-        ),
-      );
-  }
-  const { imagePullPolicy: policy, imagePullSerial: serial = true } = config.nodeRegistration;
-  const findings: Finding[] = [];
-  await inParallel(wanted, serial ? 1 : PULLS_AT_ONCE, async ({ image, lacks }) => {
-    if (policy !== "Always" && (await cri.hasImage(image))) return;
-    if (policy === "Never") {
-      findings.push(
-        ...lacks(
-          `the image ${image} is not here, and imagePullPolicy is Never`,
-          `import it: ctr -n k8s.io images import FILE`,
-        ),
-      );
-      return;
-    }
-    try {
-      await cri.pull(image, (text) => ui.step("preflight", text));
-    } catch (e) {
-      findings.push(
-        ...lacks(
-          e instanceof Error ? e.message : String(e),
-          "without a network, import it: ctr -n k8s.io images import FILE",
-        ),
-      );
-    }
-  });
-  return findings;
 }

@@ -6,13 +6,20 @@ import { runChecks, warnOfUnknown } from "../../preflight/check.ts";
 import { INIT_CHECKS } from "../../preflight/init.ts";
 import { CLUSTER_CHECKS, CONTROL_PLANE_CHECKS, JOIN_CHECKS } from "../../preflight/join.ts";
 import type { Ui } from "../../ui/ui.ts";
-import type { Phase } from "../runner.ts";
+import { NO_BUNDLE, pullImages } from "../images.ts";
+import { type Condition, type Phase, when } from "../runner.ts";
 import type { Join } from "./context.ts";
 
 /** The pods' network of a cluster that is there already is not this node's to choose. */
 const NOT_CHOSEN = "none";
 
-/** join's phase `preflight`: checks of the host, then the cluster is found, then checks of the two together. */
+/** This node becomes a control plane, whose images are in no bundle. */
+const PULLS: Condition<Join> = {
+  holds: ({ node, config }) => config.controlPlane !== undefined && NO_BUNDLE.holds({ node }),
+  otherwise: "this node joins as a worker, or the bundle has them",
+};
+
+/** join's phase `preflight`: checks of the host, then the cluster is found, then checks of the two together, and the images. */
 export const preflightPhase: Phase<Join> = {
   name: "preflight",
   short: "Run join pre-flight checks",
@@ -37,6 +44,17 @@ export const preflightPhase: Phase<Join> = {
     const { cp } = await controlPlane();
     await runChecks(CONTROL_PLANE_CHECKS, { ...node, config: cp.config, network: NOT_CHOSEN }, node.ui, ignored);
   },
+  children: [
+    when(PULLS, {
+      name: "images",
+      short: "Pull the control plane's images that are not there",
+      live: true,
+      inputs: ["service containerd"],
+      outputs: ["images"],
+      run: async ({ controlPlane, asked }, step) =>
+        pullImages((await controlPlane()).cp, asked.ignorePreflightErrors, step),
+    }),
+  ],
 };
 
 /** Said before it is waited for: the name may come with a DNS server that starts a little later. */
