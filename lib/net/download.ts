@@ -51,7 +51,7 @@ export function isLocal(hostname: string): boolean {
  * from HTTP_PROXY, HTTPS_PROXY and NO_PROXY; redirects followed without the credentials of the first host.
  */
 export class Downloader {
-  readonly #agent = environmentAgent({ connections: 8 });
+  readonly #agent = environmentAgent({ connections: 8 }, process.env);
   readonly #plain: Set<string>;
 
   constructor(plainHosts: Iterable<string> = []) {

@@ -16,7 +16,7 @@ type Exception = { port?: string } & ({ suffix: string; exact?: string } | { ip:
  * for the names below them too, each with or without a port. Undefined where the URL is asked directly. Throws UsageError
  * that names the variable when it is no URL of an HTTP proxy.
  */
-export function proxyFor(url: URL, environment: Environment = process.env): URL | undefined {
+export function proxyFor(url: URL, environment: Environment): URL | undefined {
   const names = url.protocol === "https:" ? ["HTTPS_PROXY", "https_proxy"] : ["HTTP_PROXY", "http_proxy"];
   const name = names.find((n) => environment[n]);
   if (name === undefined || isDirect(url, environment["NO_PROXY"] || environment["no_proxy"] || "")) return undefined;
@@ -39,7 +39,7 @@ type OutwardOptions = Omit<Agent.Options, "connect" | "factory"> & { ca?: string
  * A dispatcher of undici's for servers outside the cluster: each is asked through the environment's proxy for it, if there
  * is one (see proxyFor), and may have a certificate of the well-known authorities or of those that this host trusts.
  */
-export function environmentAgent(options: OutwardOptions = {}, environment: Environment = process.env): Dispatcher {
+export function environmentAgent(options: OutwardOptions, environment: Environment): Dispatcher {
   const { ca = [], ...rest } = options;
   const tls = {
     ca: [...getCACertificates("bundled"), ...getCACertificates("system"), ...getCACertificates("extra"), ...ca],

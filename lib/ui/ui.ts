@@ -9,6 +9,8 @@ export type Say = (text: string) => void;
 export interface Ui {
   readonly json: boolean;
   readonly verbosity: number;
+  /** Whether a person looks on: a terminal, on which lines replace each other. */
+  readonly terminal?: boolean;
   /** A step: `[certs] Generating "ca" certificate and key`. */
   step(phase: string, text: string): void;
   warn(text: string): void;
@@ -51,6 +53,7 @@ export function consoleUi(options: { json: boolean; verbosity: number }): Ui {
   return {
     json: options.json,
     verbosity: options.verbosity,
+    terminal: stream.isTTY === true,
     step(phase, text) {
       endLive();
       stream.write(`[${phase}] ${printable(text)}\n`);
