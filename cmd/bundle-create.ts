@@ -1,15 +1,22 @@
 import { existsSync, statfsSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
-import { type Contents, compose, layoutTar } from "../lib/bundle/compose.ts";
-import { addDigestNames, leftOut, type Plan, type Progress, stageLocal, stageLock } from "../lib/bundle/create.ts";
+import { compose } from "../lib/bundle/compose.ts";
+import type { Contents } from "../lib/bundle/contents.ts";
+import { addDigestNames } from "../lib/bundle/digest-names.ts";
+import { leftOut } from "../lib/bundle/left-out.ts";
 import { openLocal } from "../lib/bundle/local.ts";
 import { type BundleLock, formatLock, parseLock } from "../lib/bundle/lock.ts";
+import { mirrored } from "../lib/bundle/lock-binary.ts";
+import { lockImage } from "../lib/bundle/lock-image.ts";
 import { recompress } from "../lib/bundle/recompress.ts";
-import { lockImage, mirrored, resolveLock } from "../lib/bundle/resolve.ts";
-import { manifestImages } from "../lib/bundle/user-manifests.ts";
+import { resolveLock } from "../lib/bundle/resolve.ts";
+import type { Plan, Progress, Sources } from "../lib/bundle/sources.ts";
+import { stageLocal } from "../lib/bundle/stage-local.ts";
+import { stageLock } from "../lib/bundle/stage-lock.ts";
+import { userYamlImages } from "../lib/bundle/user-yaml.ts";
 import { hostBinaryKind } from "../lib/constants/host-binaries.ts";
-import { USER_MANIFEST_YAML } from "../lib/constants/oci.ts";
+import { USER_YAML } from "../lib/constants/oci.ts";
 import { KUBERNETES_VERSION } from "../lib/constants/versions.ts";
 import { KubestickError, reason, UsageError } from "../lib/errors.ts";
 import { makeDirectory } from "../lib/host/directories.ts";
@@ -19,9 +26,11 @@ import { writeWhole } from "../lib/host/new-file.ts";
 import { readPlainText } from "../lib/host/plain-file.ts";
 import { removeTree } from "../lib/host/remove.ts";
 import { Downloader } from "../lib/net/download.ts";
-import { Credentials } from "../lib/oci/credentials.ts";
+import { RegistryCredentials } from "../lib/oci/credentials.ts";
+import { layoutTar } from "../lib/oci/layout-tar.ts";
+import { parseMirrors } from "../lib/oci/mirrors.ts";
 import { parseReference } from "../lib/oci/reference.ts";
-import { parseMirrors, Registry } from "../lib/oci/registry.ts";
+import { Registry } from "../lib/oci/registry.ts";
 import { Staging } from "../lib/oci/staging.ts";
 import { progressLine } from "../lib/ui/progress.ts";
 import { formatBytes } from "../lib/ui/table.ts";
@@ -150,19 +159,14 @@ function sayLeftOut(ui: Ui, { warnings, notes }: ReturnType<typeof leftOut>): vo
 }
 
 /** Adds the images and manifests that the user named. */
-async function addOwn(
-  given: Given,
-  contents: Contents,
-  archs: string[],
-  sources: Parameters<typeof stageLock>[2],
-): Promise<void> {
+async function addOwn(given: Given, contents: Contents, archs: string[], sources: Sources): Promise<void> {
   const names = listValue(given, "image").map((text) => parseReference(text).name);
   for (const file of listValue(given, "manifest")) {
     const text = readText(file);
-    names.push(...manifestImages(text, file));
-    contents.manifests.push({
+    names.push(...userYamlImages(text, file));
+    contents.userYaml.push({
       title: basename(file),
-      blob: sources.staging.put(USER_MANIFEST_YAML, Buffer.from(text)),
+      blob: sources.staging.put(USER_YAML, Buffer.from(text)),
     });
   }
   addDigestNames(contents, names);
@@ -228,7 +232,7 @@ function openRegistry(given: Given): Registry {
   const named = given.get("registry-config");
   // A file that was named is wrong at once, the user's own only when it is needed.
   const read = (files: string[]) =>
-    files.reduce((all, file) => all.add(readText(file, MAX_CREDENTIALS_BYTES), file), new Credentials());
+    files.reduce((all, file) => all.add(readText(file, MAX_CREDENTIALS_BYTES), file), new RegistryCredentials());
   let credentials = named === undefined ? undefined : read([named]);
   const mirrors = parseMirrors(listValue(given, "registry-mirror"));
   return new Registry(new Downloader(listValue(given, "insecure-registry")), {

@@ -1,7 +1,7 @@
 import { arch as machine } from "node:os";
-import { checkArchitectures } from "../lib/bundle/lock.ts";
 import { KUBERNETES_VERSION } from "../lib/constants/versions.ts";
 import { UsageError } from "../lib/errors.ts";
+import { checkArchitectures } from "../lib/oci/platform.ts";
 import { isCompiled } from "../lib/services/executable.ts";
 import { byName, type Flag, GLOBAL_FLAGS, listValue } from "./flags.ts";
 

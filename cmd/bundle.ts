@@ -1,6 +1,7 @@
 import { networkInterfaces } from "node:os";
 import { join, resolve } from "node:path";
-import { installBinary, planBinaries, refuseForeign } from "../lib/binaries/install.ts";
+import { installBinary } from "../lib/binaries/install.ts";
+import { planBinaries, refuseForeign } from "../lib/binaries/plan.ts";
 import { attach, detach, saveBundle } from "../lib/bundle/attach.ts";
 import { Bundle } from "../lib/bundle/bundle.ts";
 import { DEFAULT_CRI_SOCKET } from "../lib/constants/paths.ts";
@@ -43,7 +44,7 @@ export function inspectCommand(given: Given, [file]: string[]): void {
       architectures: bundle.architectures,
       images: bundle.images.length,
       binaries: bundle.binaries.length,
-      manifests: bundle.manifests.length,
+      manifests: bundle.userYaml.length,
       blobs: bundle.blobs.length,
       bytes,
     };
@@ -81,7 +82,7 @@ export function listCommand(given: Given, [file]: string[]): void {
         digest: blob.digest,
         bytes: blob.size,
       }));
-    const manifests = bundle.manifests.map(({ title, blob }) => ({
+    const manifests = bundle.userYaml.map(({ title, blob }) => ({
       kind: "manifest",
       name: title,
       arch: "any",
@@ -131,7 +132,7 @@ export function extractCommand(given: Given, positionals: string[]): void {
     makeDirectory(target);
     for (const { arch, title, archive, blob } of bundle.binaries.filter((b) => wanted.includes(b.arch)))
       write(["bin", arch], title, archive ? 0o644 : 0o755, verifiedChunks(bundle.store, blob));
-    for (const { title, blob } of bundle.manifests)
+    for (const { title, blob } of bundle.userYaml)
       write(["manifests"], title, 0o644, verifiedChunks(bundle.store, blob));
     if (bundle.executableBytes > 0) write([], "bundle.tar", 0o644, bundle.region.chunks(0, bundle.region.length));
     if (ui.json) printJson({ command: "bundle extract", file: bundle.path, directory: target });

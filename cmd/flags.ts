@@ -1,12 +1,12 @@
 import { resolve } from "node:path";
 import type { ArgDef, ArgsDef } from "citty";
+import { inspectExecutable } from "../lib/bundle/payload.ts";
 import { reportOf } from "../lib/commands/run.ts";
 import { MAX_CONFIG_BYTES } from "../lib/config/document.ts";
 import { criSocketUrl, nodeName } from "../lib/config/node.ts";
 import { KubestickError, reason, UsageError } from "../lib/errors.ts";
 import { readPlainFile } from "../lib/host/plain-file.ts";
-import { inspectExecutable } from "../lib/oci/region.ts";
-import { parseMirrors } from "../lib/oci/registry.ts";
+import { parseMirrors } from "../lib/oci/mirrors.ts";
 import { isCompiled } from "../lib/services/executable.ts";
 import { consoleUi, printJson, type Ui } from "../lib/ui/ui.ts";
 import { suggest } from "../lib/util/suggest.ts";

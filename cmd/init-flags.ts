@@ -1,14 +1,15 @@
 import { resolve } from "node:path";
 import { newToken } from "../lib/cluster/tokens.ts";
+import type { ClusterConfiguration } from "../lib/config/kinds/cluster.ts";
+import type { BootstrapToken, InitConfiguration } from "../lib/config/kinds/init.ts";
 import type { FlagConfig } from "../lib/config/load.ts";
-import { formatDuration, parseDuration } from "../lib/config/schema.ts";
-import type { BootstrapToken, ClusterConfiguration, InitConfiguration } from "../lib/config/types.ts";
 import { DAY, HOUR, MINUTE } from "../lib/constants/durations.ts";
 import { DNS_DOMAIN, SERVICE_SUBNET } from "../lib/constants/names.ts";
 import { CERTIFICATES_DIR } from "../lib/constants/paths.ts";
 import { API_SERVER_PORT } from "../lib/constants/ports.ts";
 import { DEFAULT_IMAGE_REPOSITORY, KUBERNETES_VERSION } from "../lib/constants/versions.ts";
 import { UsageError } from "../lib/errors.ts";
+import { formatDuration, parseDuration } from "../lib/util/duration.ts";
 import { byName, type Flag, GLOBAL_FLAGS, listValue, NODE_FLAGS, nodeFlags, patchesFlag } from "./flags.ts";
 
 /** The flags of `init`; names, meanings and defaults are kubeadm's. */
@@ -192,11 +193,11 @@ export function flagConfig(given: Given): FlagConfig {
 }
 
 /** Settings that a flag overrides whether or not there is a configuration file. */
-export function overrides(given: Given, init: Partial<InitConfiguration>): Partial<InitConfiguration> {
+export function overrides(given: Given, init: NonNullable<FlagConfig["init"]>): NonNullable<FlagConfig["init"]> {
   const key = given.get("certificate-key");
   return {
     ...init,
-    nodeRegistration: { ...init.nodeRegistration, ...nodeFlags(given) } as InitConfiguration["nodeRegistration"],
+    nodeRegistration: { ...init.nodeRegistration, ...nodeFlags(given) },
     ...patchesFlag(given),
     ...(key ? { certificateKey: key } : {}),
   };

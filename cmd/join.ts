@@ -1,6 +1,6 @@
 import { type JoinOptions, join } from "../lib/commands/join.ts";
+import type { JoinConfiguration } from "../lib/config/kinds/join.ts";
 import { type ParsedConfig, parseConfig, parseFlags } from "../lib/config/load.ts";
-import type { JoinConfiguration } from "../lib/config/types.ts";
 import { UsageError } from "../lib/errors.ts";
 import {
   bundleOptions,

@@ -1,9 +1,10 @@
-import { existsSync, openSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Bundle } from "../lib/bundle/bundle.ts";
+import { inspectExecutable } from "../lib/bundle/payload.ts";
 import { KubestickError, reason, UsageError } from "../lib/errors.ts";
 import { readPlainText } from "../lib/host/plain-file.ts";
-import { inspectExecutable, Region } from "../lib/oci/region.ts";
+import { sha256OfFile } from "../lib/host/region.ts";
 import { fingerprint, isSigned, PUBLIC_KEY_FILE, parseSums, SIGNATURE_FILE, SUMS_FILE } from "../lib/release/sums.ts";
 import { printJson } from "../lib/ui/ui.ts";
 import { byName, type Flag, GLOBAL_FLAGS, uiOf } from "./flags.ts";
@@ -43,12 +44,11 @@ export function verifyRelease(given: Map<string, string>, [directory = "."]: str
     const path = join(directory, name);
     if (!existsSync(path)) continue;
     const { executableBytes: length, hasBundle } = inspectExecutable(path);
-    if (sha256(path, length) !== digest)
+    if (sha256OfFile(path, length) !== digest)
       throw new KubestickError(`${path} is not the file that was signed`, { hint: "do not use it; download it again" });
     if (hasBundle) {
-      const bundle = Bundle.open(path);
+      using bundle = Bundle.open(path);
       bundle.verify();
-      bundle.close();
     }
     checked.push(name);
     ui.step("verify", `${name}: as signed${hasBundle ? ", and its bundle is whole" : ""}`);
@@ -69,14 +69,5 @@ function read(path: string): string {
       `cannot read ${path}: ${reason(error)}`,
       "name the directory of a release: kubestick verify DIR",
     );
-  }
-}
-
-function sha256(path: string, length: number): string {
-  const region = new Region(openSync(path, "r"), path, 0, length);
-  try {
-    return region.sha256(0, length);
-  } finally {
-    region.close();
   }
 }

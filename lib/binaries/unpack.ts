@@ -5,9 +5,9 @@ import { DISK_HINTS, errno, KubestickError, reason } from "../errors.ts";
 import { makeDirectory } from "../host/directories.ts";
 import { passing } from "../host/memory.ts";
 import { NewFile, writeAll } from "../host/new-file.ts";
-import type { LayoutBinary } from "../oci/layout.ts";
 import { type BlobStore, verifiedChunks } from "../oci/store.ts";
 import { TarStream } from "../oci/tar-stream.ts";
+import type { HostBinary } from "./host-binary.ts";
 
 /** So much of a gzip stream at a time, which unpacks to a thousand times as much at most. */
 const PIECE_BYTES = 32 * 1024;
@@ -25,7 +25,7 @@ export type Place = (program: string) => string | undefined;
  */
 export async function unpackBinary(
   store: BlobStore,
-  binary: LayoutBinary,
+  binary: HostBinary,
   kind: HostBinaryKind,
   place: Place,
   note: (paths: string[]) => void = () => undefined,
@@ -67,7 +67,7 @@ export async function unpackBinary(
 
 async function unpackArchive(
   store: BlobStore,
-  binary: LayoutBinary,
+  binary: HostBinary,
   kind: HostBinaryKind,
   stage: (program: string) => NewFile | undefined,
 ): Promise<void> {
@@ -132,7 +132,7 @@ async function gunzip(chunks: Iterable<Buffer>, take: (piece: Buffer, unpacked: 
   }
 }
 
-function tooLarge({ title }: LayoutBinary, { name, maxBytes }: HostBinaryKind): KubestickError {
+function tooLarge({ title }: HostBinary, { name, maxBytes }: HostBinaryKind): KubestickError {
   return new KubestickError(`${title} unpacks to more than ${maxBytes} bytes, which is the limit for ${name}`, {
     hint: "create the bundle with the file as upstream publishes it",
   });

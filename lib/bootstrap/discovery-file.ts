@@ -10,7 +10,7 @@ import { type Environment, environmentAgent } from "../net/proxy.ts";
 import type { DiscoveredCluster } from "./discovery.ts";
 
 /** What a discovery file gives a node to ask for its certificate with. */
-export type Credentials = { token: string } | { certificate: string; key: string };
+export type DiscoveryCredentials = { token: string } | { certificate: string; key: string };
 
 /** A discovery file holds one cluster. */
 const MAX_BYTES = 1024 * 1024;
@@ -25,7 +25,7 @@ export async function discoverByFile(
   source: string,
   timeoutMs: number,
   environment: Environment = {},
-): Promise<DiscoveredCluster & { client?: Credentials }> {
+): Promise<DiscoveredCluster & { client?: DiscoveryCredentials }> {
   const deadline = Date.now() + timeoutMs;
   const text = /^[a-z]+:/i.test(source) ? await fetchFile(source, timeoutMs, environment) : readLocal(source);
   const found = readKubeconfig(text, source, (path) => {

@@ -1,9 +1,10 @@
 import * as fs from "node:fs";
 import { KubestickError } from "../errors.ts";
 import { replaceByLink, writeWhole } from "../host/new-file.ts";
-import { inspectExecutable, Region } from "../oci/region.ts";
-import { encodeTrailer, TRAILER_BYTES } from "../oci/trailer.ts";
+import { Region } from "../host/region.ts";
 import { Bundle } from "./bundle.ts";
+import { inspectExecutable, openBundleFile } from "./payload.ts";
+import { encodeTrailer } from "./trailer.ts";
 
 /** Bun's own mark at the end of what it compiles; a program without it is not kubestick. */
 const COMPILED_MARK = Buffer.from("---- Bun! ----");
@@ -21,35 +22,26 @@ export function attach(
   progress?: (bytes: number) => void,
 ): number {
   const { arch, executableBytes } = inspectExecutable(executable);
-  return withRegion(executable, executableBytes, (program) => {
-    const end = program.read(Math.max(0, executableBytes - MARK_WITHIN), MARK_WITHIN);
-    if (!arch || !end.includes(COMPILED_MARK))
-      throw new KubestickError(`${executable} is no kubestick executable`, {
-        hint: "name one with --executable; npm run build makes them",
-      });
-    const bundle = Bundle.open(bundleFile);
-    try {
-      if (!bundle.architectures.includes(arch))
-        throw new KubestickError(
-          `${executable} is for ${arch}, and ${bundleFile} is for ${bundle.architectures.join(" and ") || "nothing"}`,
-          { hint: `create a bundle with --arch ${arch}, or name another --executable` },
-        );
-      bundle.verify();
-      const { region } = bundle;
-      return writeWhole(
-        target,
-        0o755,
-        (function* () {
-          yield* program.chunks(0, executableBytes);
-          yield* region.chunks(0, region.length);
-          yield encodeTrailer({ offset: executableBytes, length: region.length });
-        })(),
-        progress,
-      );
-    } finally {
-      bundle.close();
-    }
-  });
+  using program = Region.open(executable);
+  const end = program.part(0, executableBytes).read(Math.max(0, executableBytes - MARK_WITHIN), MARK_WITHIN);
+  if (!arch || !end.includes(COMPILED_MARK))
+    throw new KubestickError(`${executable} is no kubestick executable`, {
+      hint: "name one with --executable; npm run build makes them",
+    });
+  using bundle = Bundle.open(bundleFile);
+  if (!bundle.architectures.includes(arch))
+    throw new KubestickError(
+      `${executable} is for ${arch}, and ${bundleFile} is for ${bundle.architectures.join(" and ") || "nothing"}`,
+      { hint: `create a bundle with --arch ${arch}, or name another --executable` },
+    );
+  bundle.verify();
+  const { region } = bundle;
+  const both = function* () {
+    yield* program.chunks(0, executableBytes);
+    yield* region.chunks();
+    yield encodeTrailer({ offset: executableBytes, length: region.length });
+  };
+  return writeWhole(target, 0o755, both(), progress);
 }
 
 /** Writes an executable without its bundle. Throws KubestickError when it carries none. */
@@ -62,9 +54,8 @@ export function detach(executable: string, target: string): number {
 /** Copies an executable, without any bundle that it carries. Gives its length in bytes. Throws KubestickError. */
 export function copyExecutable(executable: string, target: string): number {
   const { executableBytes } = inspectExecutable(executable);
-  return withRegion(executable, executableBytes, (program) =>
-    writeWhole(target, 0o755, program.chunks(0, executableBytes)),
-  );
+  using program = Region.open(executable);
+  return writeWhole(target, 0o755, program.chunks(0, executableBytes));
 }
 
 /**
@@ -90,19 +81,8 @@ export function keepExecutable(executable: string, target: string): void {
 
 /** Writes the bundle that an executable carries as a file of its own. Throws KubestickError when it carries none. */
 export function saveBundle(executable: string, target: string): number {
-  const { executableBytes, hasBundle } = inspectExecutable(executable);
-  if (!hasBundle)
+  if (!inspectExecutable(executable).hasBundle)
     throw new KubestickError(`${executable} carries no bundle`, { hint: "attach one: kubestick bundle attach" });
-  const { size } = fs.statSync(executable);
-  const length = size - executableBytes - TRAILER_BYTES;
-  return withRegion(executable, size, (file) => writeWhole(target, 0o644, file.chunks(executableBytes, length)));
-}
-
-function withRegion<T>(path: string, length: number, use: (region: Region) => T): T {
-  const region = new Region(fs.openSync(path, "r"), path, 0, length);
-  try {
-    return use(region);
-  } finally {
-    region.close();
-  }
+  using bundle = openBundleFile(executable).region;
+  return writeWhole(target, 0o644, bundle.chunks());
 }

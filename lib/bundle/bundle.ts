@@ -1,29 +1,25 @@
+import type { HostBinary } from "../binaries/host-binary.ts";
 import { KubestickError } from "../errors.ts";
-import type { Descriptor } from "../oci/descriptor.ts";
-import {
-  imageBlobs,
-  type Layout,
-  type LayoutBinary,
-  type LayoutImage,
-  type LayoutManifest,
-  readLayout,
-} from "../oci/layout.ts";
-import { openBundleFile, type Region } from "../oci/region.ts";
-import { TarStore, verifiedChunks } from "../oci/store.ts";
+import type { Region } from "../host/region.ts";
+import { type Descriptor, uniqueBlobs } from "../oci/descriptor.ts";
+import { type Image, imageBlobs } from "../oci/image.ts";
+import { verifiedChunks } from "../oci/store.ts";
+import { TarStore } from "../oci/tar-store.ts";
+import { type Contents, readContents, type UserYaml } from "./contents.ts";
+import { openBundleFile } from "./payload.ts";
 
 /** An open bundle: what it holds, listed and checked except for the bytes of layers and binaries. */
-export class Bundle implements Layout {
+export class Bundle implements Contents {
   readonly store: TarStore;
   readonly region: Region;
   /** The length of the executable that carries it; 0 for a bundle alone. */
   readonly executableBytes: number;
   readonly kubernetesVersion: string | undefined;
-  readonly images: LayoutImage[];
-  readonly binaries: LayoutBinary[];
-  readonly manifests: LayoutManifest[];
+  readonly images: Image[];
+  readonly binaries: HostBinary[];
+  readonly userYaml: UserYaml[];
+  /** Every blob that anything in it refers to, once. */
   readonly blobs: Descriptor[];
-  readonly leftOut: string[];
-  readonly absent: Layout["absent"];
 
   readonly #verified = new Set<string>();
 
@@ -31,14 +27,12 @@ export class Bundle implements Layout {
     this.region = region;
     this.executableBytes = executableBytes;
     this.store = new TarStore(region);
-    const layout = readLayout(this.store);
-    this.kubernetesVersion = layout.kubernetesVersion;
-    this.images = layout.images;
-    this.binaries = layout.binaries;
-    this.manifests = layout.manifests;
-    this.blobs = layout.blobs;
-    this.leftOut = layout.leftOut;
-    this.absent = layout.absent;
+    const contents = readContents(this.store);
+    this.kubernetesVersion = contents.kubernetesVersion;
+    this.images = contents.images;
+    this.binaries = contents.binaries;
+    this.userYaml = contents.userYaml;
+    this.blobs = contents.blobs;
   }
 
   /** Opens a bundle's file, or the executable it is attached to. Throws KubestickError when it is none or is damaged. */
@@ -52,6 +46,7 @@ export class Bundle implements Layout {
     }
   }
 
+  /** Its file. */
   get path(): string {
     return this.region.path;
   }
@@ -64,11 +59,10 @@ export class Bundle implements Layout {
   /** The blobs that an architecture needs, or all of them. */
   blobsFor(arch?: string): Descriptor[] {
     if (arch === undefined) return this.blobs;
-    const wanted = [
+    return uniqueBlobs([
       ...this.images.filter((i) => i.arch === arch).flatMap(imageBlobs),
       ...this.binaries.filter((b) => b.arch === arch).map((b) => b.blob),
-    ];
-    return [...new Map(wanted.map((d) => [d.digest, d])).values()];
+    ]);
   }
 
   /**
@@ -104,7 +98,12 @@ export class Bundle implements Layout {
     );
   }
 
+  /** Closes its file. */
   close(): void {
     this.region.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }

@@ -1,3 +1,4 @@
+import type { HostBinary } from "../binaries/host-binary.ts";
 import {
   ANNOTATION_BINARY,
   ANNOTATION_CONTAINERD_NAME,
@@ -6,38 +7,34 @@ import {
   ANNOTATION_REF_NAME,
   ANNOTATION_TITLE,
   ANNOTATION_VERSION,
-  BLOBS_DIR,
   HOST_BINARIES,
   HOST_BINARY_RAW,
   HOST_BINARY_TGZ,
-  INDEX_FILE,
   INDEX_TYPES,
-  LAYOUT_FILE,
-  LAYOUT_VERSION,
   OCI_EMPTY,
   OCI_INDEX,
   OCI_MANIFEST,
-  USER_MANIFEST_YAML,
-  USER_MANIFESTS,
+  USER_YAML,
+  USER_YAML_FILES,
 } from "../constants/oci.ts";
 import { KubestickError } from "../errors.ts";
-import { type Descriptor, digestHex, objectList, parseObject } from "../oci/descriptor.ts";
-import type { LayoutBinary, LayoutImage, LayoutManifest } from "../oci/layout.ts";
+import { type Descriptor, plainDescriptor, uniqueBlobs } from "../oci/descriptor.ts";
+import { type Image, indexText, listed } from "../oci/image.ts";
+import { parseObject } from "../oci/json.ts";
 import { LIMITS } from "../oci/limits.ts";
+import { readIndex } from "../oci/manifest.ts";
 import type { Staging } from "../oci/staging.ts";
-import { type BlobStore, readJsonBlob, verifiedChunks } from "../oci/store.ts";
-import { TAR_END, tarHeader, tarPadding } from "../oci/tar.ts";
+import { readJsonBlob } from "../oci/store.ts";
+import type { Contents, UserYaml } from "./contents.ts";
 
-/** What goes into a bundle, its blobs already staged. */
-export interface Contents {
-  kubernetesVersion: string | undefined;
-  images: LayoutImage[];
-  binaries: LayoutBinary[];
-  manifests: LayoutManifest[];
-}
-
-const json = (value: unknown) => Buffer.from(JSON.stringify(value));
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+
+/** What the layout's index lists, and the blobs behind it: those that are small and read first, and the rest. */
+interface Parts {
+  listed: Descriptor[];
+  head: Descriptor[];
+  body: Descriptor[];
+}
 
 /**
  * Makes the layout's index and the manifests that only a bundle has: an index for an image of several architectures, an
@@ -47,65 +44,101 @@ const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
  * Throws KubestickError for more than a bundle may hold.
  */
 export function compose(contents: Contents, staging: Staging): { index: Buffer; blobs: Descriptor[] } {
-  const head: Descriptor[] = [];
-  const body: Descriptor[] = [];
-  const manifests: Descriptor[] = [];
   const names = [...new Set(contents.images.map((image) => image.name))].sort();
-  for (const name of names) {
-    const images = contents.images.filter((i) => i.name === name).sort((a, b) => compare(a.arch, b.arch));
-    const listed = images.map(({ manifest, arch }) => ({
-      mediaType: manifest.mediaType,
-      digest: manifest.digest,
-      size: manifest.size,
-      platform: { architecture: arch, os: "linux" },
-    }));
-    for (const image of images) {
-      head.push(image.manifest, image.config);
-      body.push(...image.layers);
-    }
-    let top: Descriptor = listed[0]!;
-    if (listed.length > 1) {
-      top = staging.put(OCI_INDEX, json({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: listed }));
-      head.push(top);
-    }
-    const published = publishedIndexes(images, staging).filter(({ digest }) => digest !== top.digest);
-    head.push(...published);
-    manifests.push({
-      ...top,
-      annotations: {
-        [ANNOTATION_CONTAINERD_NAME]: name,
-        [ANNOTATION_REF_NAME]: name,
-        ...(published.length > 0 ? { [ANNOTATION_INDEXES]: published.map(({ digest }) => digest).join() } : {}),
-      },
-    });
-  }
-  const artifacts = [...new Set(contents.binaries.map((b) => b.arch))].sort().map((arch) => ({
-    type: HOST_BINARIES,
-    platform: { architecture: arch, os: "linux" },
-    layers: binaryLayers(contents.binaries.filter((b) => b.arch === arch)),
-  }));
-  const user = { type: USER_MANIFESTS, platform: undefined, layers: manifestLayers(contents.manifests) };
-  for (const { type, platform, layers } of user.layers.length > 0 ? [...artifacts, user] : artifacts) {
-    // Artifacts have an empty config (OCI image-spec 1.1 manifest.md, guidelines for artifact usage).
-    const config = staging.put(OCI_EMPTY, Buffer.from("{}"));
-    const manifest = staging.put(
-      OCI_MANIFEST,
-      json({ schemaVersion: 2, mediaType: OCI_MANIFEST, artifactType: type, config, layers }),
-    );
-    head.push(manifest, config);
-    body.push(...layers);
-    manifests.push({ ...manifest, artifactType: type, ...(platform ? { platform } : {}) });
-  }
+  const parts = [
+    ...names.map((name) => imageParts(name, contents.images, staging)),
+    ...artifactsOf(contents).map((artifact) => artifactParts(artifact, staging)),
+  ];
   const { kubernetesVersion } = contents;
-  const index = json({
-    schemaVersion: 2,
-    mediaType: OCI_INDEX,
-    manifests,
-    ...(kubernetesVersion ? { annotations: { [ANNOTATION_KUBERNETES]: kubernetesVersion } } : {}),
-  });
-  const [first, rest] = [unique(head), unique(body, new Set(head.map((d) => d.digest)))];
-  checkLimits(contents, first, index.length, first.length + rest.length);
-  return { index, blobs: [...first, ...rest] };
+  const index = indexText(
+    parts.flatMap((part) => part.listed),
+    kubernetesVersion ? { [ANNOTATION_KUBERNETES]: kubernetesVersion } : undefined,
+  );
+  const head = sorted(parts.flatMap((part) => part.head));
+  const first = new Set(head.map(({ digest }) => digest));
+  const body = sorted(parts.flatMap((part) => part.body)).filter(({ digest }) => !first.has(digest));
+  checkLimits(contents, head, index.length, head.length + body.length);
+  return { index, blobs: [...head, ...body] };
+}
+
+const sorted = (descriptors: Descriptor[]) => uniqueBlobs(descriptors).sort((a, b) => compare(a.digest, b.digest));
+
+/** The images of one name, and where they are several, the index that lists them. */
+function imageParts(name: string, all: Image[], staging: Staging): Parts {
+  const images = all.filter((image) => image.name === name).sort((a, b) => compare(a.arch, b.arch));
+  const several = images.length > 1 ? staging.put(OCI_INDEX, indexText(images.map(listed))) : undefined;
+  const top = several ?? listed(images[0]!);
+  const published = publishedIndexes(images, staging).filter(({ digest }) => digest !== top.digest);
+  const annotations = {
+    [ANNOTATION_CONTAINERD_NAME]: name,
+    [ANNOTATION_REF_NAME]: name,
+    ...(published.length > 0 ? { [ANNOTATION_INDEXES]: published.map(({ digest }) => digest).join() } : {}),
+  };
+  return {
+    listed: [{ ...top, annotations }],
+    head: [...images.flatMap((image) => [image.manifest, image.config]), ...(several ? [several] : []), ...published],
+    body: images.flatMap((image) => image.layers),
+  };
+}
+
+/** The indexes that all of a name's images were published in; none where they come out of several, or are in none of them. */
+function publishedIndexes(images: Image[], staging: Staging): Descriptor[] {
+  const [first = [], ...others] = images.map(({ indexes = [] }) => indexes);
+  const digests = (list: Descriptor[]) => list.map(({ digest }) => digest).join();
+  if (others.some((list) => digests(list) !== digests(first))) return [];
+  if (first.some(({ mediaType }) => !INDEX_TYPES.includes(mediaType))) return [];
+  const children = first.flatMap((index) =>
+    readIndex(parseObject(readJsonBlob(staging, index), index.digest), index.digest),
+  );
+  return images.every(({ manifest }) => children.some(({ digest }) => digest === manifest.digest)) ? first : [];
+}
+
+interface NewArtifact {
+  type: string;
+  arch?: string;
+  layers: Descriptor[];
+}
+
+/** The artifacts of a bundle: host binaries for each architecture, and the user's YAML where there is some. */
+function artifactsOf({ binaries, userYaml }: Contents): NewArtifact[] {
+  const archs = [...new Set(binaries.map((binary) => binary.arch))].sort();
+  const own = archs.map((arch) => ({
+    type: HOST_BINARIES,
+    arch,
+    layers: binaryLayers(binaries.filter((binary) => binary.arch === arch)),
+  }));
+  return userYaml.length > 0 ? [...own, { type: USER_YAML_FILES, layers: userYamlLayers(userYaml) }] : own;
+}
+
+/** An artifact's manifest, with an empty config (OCI image-spec 1.1 manifest.md, guidelines for artifact usage). */
+function artifactParts({ type, arch, layers }: NewArtifact, staging: Staging): Parts {
+  const config = staging.put(OCI_EMPTY, Buffer.from("{}"));
+  const text = { schemaVersion: 2, mediaType: OCI_MANIFEST, artifactType: type, config, layers };
+  const manifest = staging.put(OCI_MANIFEST, Buffer.from(JSON.stringify(text)));
+  const platform = arch === undefined ? {} : { platform: { architecture: arch, os: "linux" } };
+  return {
+    listed: [{ ...manifest, artifactType: type, ...platform }],
+    head: [manifest, config],
+    body: layers,
+  };
+}
+
+function binaryLayers(binaries: HostBinary[]): Descriptor[] {
+  return [...binaries]
+    .sort((a, b) => compare(a.name, b.name))
+    .map(({ name, version, title, archive, blob }) => ({
+      ...plainDescriptor({ ...blob, mediaType: archive ? HOST_BINARY_TGZ : HOST_BINARY_RAW }),
+      annotations: { [ANNOTATION_BINARY]: name, [ANNOTATION_TITLE]: title, [ANNOTATION_VERSION]: version },
+    }));
+}
+
+function userYamlLayers(files: UserYaml[]): Descriptor[] {
+  return [...files]
+    .sort((a, b) => compare(a.title, b.title) || compare(a.blob.digest, b.blob.digest))
+    .map(({ title, blob }) => ({
+      ...plainDescriptor({ ...blob, mediaType: USER_YAML }),
+      annotations: { [ANNOTATION_TITLE]: title },
+    }));
 }
 
 /** Refuses to make what would not be read again. */
@@ -121,64 +154,4 @@ function checkLimits({ images }: Contents, manifests: Descriptor[], indexBytes: 
     throw new KubestickError(`a bundle holds at most ${over[1]} ${over[2]}, and these are ${over[0]}`, {
       hint: "make several bundles",
     });
-}
-
-/** The indexes that all of a name's images were published in; none where they come out of several, or are in none of them. */
-function publishedIndexes(images: LayoutImage[], staging: Staging): Descriptor[] {
-  const [first = [], ...others] = images.map(({ indexes = [] }) => indexes);
-  const digests = (list: Descriptor[]) => list.map(({ digest }) => digest).join();
-  if (others.some((list) => digests(list) !== digests(first))) return [];
-  if (first.some(({ mediaType }) => !INDEX_TYPES.includes(mediaType))) return [];
-  const listed = first.flatMap((index) =>
-    objectList(parseObject(readJsonBlob(staging, index), index.digest)["manifests"], index.digest),
-  );
-  return images.every(({ manifest }) => listed.some(({ digest }) => digest === manifest.digest)) ? first : [];
-}
-
-function binaryLayers(binaries: LayoutBinary[]): Descriptor[] {
-  return [...binaries]
-    .sort((a, b) => compare(a.name, b.name))
-    .map(({ name, version, title, archive, blob }) => ({
-      mediaType: archive ? HOST_BINARY_TGZ : HOST_BINARY_RAW,
-      digest: blob.digest,
-      size: blob.size,
-      annotations: { [ANNOTATION_BINARY]: name, [ANNOTATION_TITLE]: title, [ANNOTATION_VERSION]: version },
-    }));
-}
-
-function manifestLayers(manifests: LayoutManifest[]): Descriptor[] {
-  return [...manifests]
-    .sort((a, b) => compare(a.title, b.title) || compare(a.blob.digest, b.blob.digest))
-    .map(({ title, blob }) => ({
-      mediaType: USER_MANIFEST_YAML,
-      digest: blob.digest,
-      size: blob.size,
-      annotations: { [ANNOTATION_TITLE]: title },
-    }));
-}
-
-function unique(descriptors: Descriptor[], without = new Set<string>()): Descriptor[] {
-  const byDigest = new Map(descriptors.filter((d) => !without.has(d.digest)).map((d) => [d.digest, d]));
-  return [...byDigest.values()].sort((a, b) => compare(a.digest, b.digest));
-}
-
-/**
- * A layout as a tar, a chunk at a time (each valid until the next but one), every blob verified as it passes. No owners,
- * times or other accidents go in.
- */
-export function* layoutTar(index: Buffer, blobs: Descriptor[], store: BlobStore): Generator<Buffer> {
-  for (const [name, data] of [
-    [LAYOUT_FILE, json({ imageLayoutVersion: LAYOUT_VERSION })],
-    [INDEX_FILE, index],
-  ] as const) {
-    yield tarHeader(name, data.length);
-    yield data;
-    yield tarPadding(data.length);
-  }
-  for (const blob of blobs) {
-    yield tarHeader(`${BLOBS_DIR}/${digestHex(blob.digest)}`, blob.size);
-    yield* verifiedChunks(store, blob);
-    yield tarPadding(blob.size);
-  }
-  yield TAR_END;
 }

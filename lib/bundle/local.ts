@@ -1,23 +1,28 @@
 import * as fs from "node:fs";
 import { basename, join } from "node:path";
+import type { HostBinary } from "../binaries/host-binary.ts";
 import { HOST_BINARY_KINDS } from "../constants/host-binaries.ts";
 import { LAYOUT_FILE } from "../constants/oci.ts";
 import { KubestickError, reason } from "../errors.ts";
 import { readPlainText } from "../host/plain-file.ts";
+import { Region } from "../host/region.ts";
 import { compression } from "../oci/compression.ts";
+import { digestOfHex } from "../oci/descriptor.ts";
+import { DirectoryStore } from "../oci/directory-store.ts";
 import { openDockerArchive } from "../oci/docker-archive.ts";
-import { EMPTY_LAYOUT, type Layout, type LayoutBinary, readLayout } from "../oci/layout.ts";
 import { LIMITS } from "../oci/limits.ts";
-import { inspectExecutable, openBundleFile, Region } from "../oci/region.ts";
-import { type BlobStore, DirectoryStore, TarStore } from "../oci/store.ts";
-import { indexTar } from "../oci/tar.ts";
+import type { BlobStore } from "../oci/store.ts";
 import { BLOCK, isTarHeader } from "../oci/tar-header.ts";
-import { elfArchitecture } from "../oci/trailer.ts";
+import { indexTar } from "../oci/tar-index.ts";
+import { TarStore } from "../oci/tar-store.ts";
+import { type FoundContents, NO_CONTENTS, readContents } from "./contents.ts";
+import { ELF_HEAD_BYTES, elfArchitecture } from "./elf.ts";
+import { inspectExecutable, openBundleFile } from "./payload.ts";
 
 /** Images and binaries that lie on this machine. */
 export interface LocalContent {
   store: BlobStore;
-  layout: Layout;
+  contents: FoundContents;
 }
 
 const MAX_DEPTH = 4;
@@ -35,10 +40,13 @@ export function openLocal(paths: string[], kubernetesVersion: string | undefined
 }
 
 class Opener {
+  readonly #kubernetesVersion: string | undefined;
   #files = 0;
   #members = 0;
 
-  constructor(readonly kubernetesVersion: string | undefined) {}
+  constructor(kubernetesVersion: string | undefined) {
+    this.#kubernetesVersion = kubernetesVersion;
+  }
 
   open(path: string): LocalContent[] {
     if (!tryRead(path, () => fs.statSync(path)).isDirectory()) {
@@ -52,10 +60,7 @@ class Opener {
   }
 
   #directory(path: string, depth: number): LocalContent[] {
-    if (fs.existsSync(join(path, LAYOUT_FILE))) {
-      const store = new DirectoryStore(path);
-      return [{ store, layout: readLayout(store, { others: true }) }];
-    }
+    if (fs.existsSync(join(path, LAYOUT_FILE))) return [layoutIn(new DirectoryStore(path))];
     if (isSkopeoDirectory(path))
       throw new KubestickError(`${path} is what skopeo copy ... dir: writes, which does not keep an image's name`, {
         hint: `copy it as an archive with its name: skopeo copy dir:${path} oci-archive:FILE.tar:registry.example.org/team/app:TAG`,
@@ -79,23 +84,13 @@ class Opener {
       throw new KubestickError(`there are more than ${LIMITS.files} files to take contents from`, {
         hint: "make several bundles of them",
       });
-    const binary = publishedBinary(path, this.kubernetesVersion);
+    const binary = publishedBinary(path, this.#kubernetesVersion);
     if (binary) return binary;
     if (isOther(path)) return "neither an image archive nor a host binary that kubestick knows";
     const { region } = openBundleFile(path);
     try {
-      const members = indexTar(region);
-      this.#members += members.length;
-      if (this.#members > LIMITS.allMembers)
-        throw new KubestickError(`the archives have more than ${LIMITS.allMembers} members together`, {
-          hint: "make several bundles of them",
-        });
-      const names = new Set(members.map((entry) => entry.name.replace(/^\.\//, "")));
-      if (names.has(LAYOUT_FILE)) {
-        const store = new TarStore(region, { others: true, members });
-        return { store, layout: readLayout(store, { others: true }) };
-      }
-      if (names.has("manifest.json")) return openDockerArchive(region, members);
+      const content = this.#archive(region);
+      if (content) return content;
     } catch (error) {
       region.close();
       throw error;
@@ -103,7 +98,23 @@ class Opener {
     region.close();
     return "an archive of something else than images";
   }
+
+  #archive(region: Region): LocalContent | undefined {
+    const members = indexTar(region);
+    this.#members += members.length;
+    if (this.#members > LIMITS.allMembers)
+      throw new KubestickError(`the archives have more than ${LIMITS.allMembers} members together`, {
+        hint: "make several bundles of them",
+      });
+    const names = new Set(members.map((entry) => entry.name.replace(/^\.\//, "")));
+    if (names.has(LAYOUT_FILE)) return layoutIn(new TarStore(region, { others: true, members }));
+    if (!names.has("manifest.json")) return undefined;
+    const { store, images, leftOut } = openDockerArchive(region, members);
+    return { store, contents: { ...NO_CONTENTS, images, leftOut } };
+  }
 }
+
+const layoutIn = (store: BlobStore): LocalContent => ({ store, contents: readContents(store, { others: true }) });
 
 const WHAT_IS_TAKEN = `images: OCI layouts or docker save's archives; binaries: ${HOST_BINARY_KINDS.map((k) => k.name).join(", ")}, under the names they are published with`;
 
@@ -111,24 +122,15 @@ const WHAT_IS_TAKEN = `images: OCI layouts or docker save's archives; binaries: 
 function nothing(path: string, why: string): LocalContent {
   return {
     store: { path, file: () => undefined, size: () => undefined, chunks: () => [] },
-    layout: { ...EMPTY_LAYOUT, leftOut: [`${path}: ${why}`] },
+    contents: { ...NO_CONTENTS, leftOut: [`${path}: ${why}`] },
   };
 }
 
 /** Whether a file is neither a tar, nor a compressed one, nor an executable with a bundle: a text, a checksum, a program. */
 function isOther(path: string): boolean {
-  const region = openRegion(path);
-  try {
-    const head = region.read(0, BLOCK);
-    return !isTarHeader(head) && compression(head) === undefined && !inspectExecutable(path).hasBundle;
-  } finally {
-    region.close();
-  }
-}
-
-function openRegion(path: string): Region {
-  const fd = tryRead(path, () => fs.openSync(path, fs.constants.O_RDONLY | fs.constants.O_NONBLOCK));
-  return new Region(fd, path, 0, fs.fstatSync(fd).size);
+  using region = Region.open(path);
+  const head = region.read(0, BLOCK);
+  return !isTarHeader(head) && compression(head) === undefined && !inspectExecutable(path).hasBundle;
 }
 
 function isSkopeoDirectory(path: string): boolean {
@@ -163,17 +165,17 @@ function publishedBinary(path: string, kubernetesVersion: string | undefined): L
     ({ name, archive }) => archive === /\.t(ar\.)?gz$/.test(title) && new RegExp(`^${name}(?![a-z]|-shim)`).test(title),
   );
   if (!kind) return undefined;
-  const region = openRegion(path);
+  const region = Region.open(path);
   const size = region.length;
-  const arch = kind.archive ? /(amd64|arm64)/.exec(title)?.[1] : elfArchitecture(region.read(0, 20));
+  const arch = kind.archive ? /(amd64|arm64)/.exec(title)?.[1] : elfArchitecture(region.read(0, ELF_HEAD_BYTES));
   if (!arch) {
     region.close();
     return undefined;
   }
   const own = kind.name.startsWith("kube") ? kubernetesVersion : undefined;
   const version = /v?(\d+\.\d+\.\d+(?:-(?:rc|alpha|beta)\.\d+)?)/.exec(title.replace(/linux-(amd64|arm64)/, ""))?.[1];
-  const blob = { mediaType: "", digest: `sha256:${region.sha256(0, size)}`, size };
-  const entry: LayoutBinary = {
+  const blob = { mediaType: "", digest: digestOfHex(region.sha256()), size };
+  const binary: HostBinary = {
     name: kind.name,
     version: version ? `v${version}` : (own ?? "unknown"),
     arch,
@@ -186,8 +188,8 @@ function publishedBinary(path: string, kubernetesVersion: string | undefined): L
       path,
       file: () => undefined,
       size: (digest) => (digest === blob.digest ? size : undefined),
-      chunks: () => region.chunks(0, size),
+      chunks: () => region.chunks(),
     },
-    layout: { ...EMPTY_LAYOUT, binaries: [entry], blobs: [blob] },
+    contents: { ...NO_CONTENTS, binaries: [binary] },
   };
 }

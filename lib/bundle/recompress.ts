@@ -6,8 +6,9 @@ import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../constants/oci.ts";
 import { KubestickError, reason } from "../errors.ts";
 import { passing } from "../host/memory.ts";
 import { writeAll } from "../host/new-file.ts";
-import { type Descriptor, parseObject } from "../oci/descriptor.ts";
-import type { LayoutImage } from "../oci/layout.ts";
+import { type Descriptor, digestHex, digestOfHex, plainDescriptor } from "../oci/descriptor.ts";
+import type { Image } from "../oci/image.ts";
+import { parseObject } from "../oci/json.ts";
 import type { Staging } from "../oci/staging.ts";
 import { readJsonBlob, verifiedStream } from "../oci/store.ts";
 
@@ -24,22 +25,22 @@ const RATIO_COUNTS_BYTES = 64 * 1024 ** 2;
  * the config's `diff_ids`, which stay; the manifest is a new one. Throws KubestickError when a layer is not what the
  * config says.
  */
-export async function recompress(image: LayoutImage, staging: Staging): Promise<LayoutImage> {
+export async function recompress(image: Image, staging: Staging): Promise<Image> {
   const config = parseObject(readJsonBlob(staging, image.config), `${image.name}: its config`);
   const ids = (config["rootfs"] as { diff_ids?: unknown[] } | undefined)?.diff_ids ?? [];
   const layers: Descriptor[] = [];
   for (const [i, layer] of image.layers.entries())
     layers.push(await recompressLayer(image.name, layer, ids[i], staging));
   if (layers.every((layer, i) => layer === image.layers[i])) return image;
-  const own = { mediaType: OCI_CONFIG, digest: image.config.digest, size: image.config.size };
+  const own = plainDescriptor({ ...image.config, mediaType: OCI_CONFIG });
   // Docker's manifests know no zstd, so all media types become OCI's.
-  const toOci = (layer: Descriptor) => ({
-    mediaType: layer.mediaType.endsWith(".gzip")
-      ? `${OCI_LAYER}+gzip`
-      : layer.mediaType.replace(/^.*docker.*$/, OCI_LAYER),
-    digest: layer.digest,
-    size: layer.size,
-  });
+  const toOci = (layer: Descriptor) =>
+    plainDescriptor({
+      ...layer,
+      mediaType: layer.mediaType.endsWith(".gzip")
+        ? `${OCI_LAYER}+gzip`
+        : layer.mediaType.replace(/^.*docker.*$/, OCI_LAYER),
+    });
   const manifest = { schemaVersion: 2, mediaType: OCI_MANIFEST, config: own, layers: layers.map(toOci) };
   return {
     ...image,
@@ -61,7 +62,7 @@ async function recompressLayer(
   const packed = createHash("sha256");
   const most = Math.min(MAX_LAYER_BYTES, Math.max(RATIO_COUNTS_BYTES, MAX_RATIO * layer.size));
   let [plainBytes, packedBytes] = [0, 0];
-  const { path: partial, fd } = staging.begin(`zstd-${layer.digest.slice(7)}`);
+  const { path: partial, fd } = staging.begin(`zstd-${digestHex(layer.digest)}`);
   try {
     const source = verifiedStream(staging, layer);
     const count = async function* (chunks: AsyncIterable<Buffer>) {
@@ -93,7 +94,7 @@ async function recompressLayer(
   } finally {
     fs.closeSync(fd);
   }
-  if (typeof diffId === "string" && diffId !== `sha256:${plain.digest("hex")}`) {
+  if (typeof diffId === "string" && diffId !== digestOfHex(plain.digest("hex"))) {
     fs.rmSync(partial);
     throw new KubestickError(`a layer of ${name} is not what its config says (${diffId})`);
   }
@@ -101,7 +102,7 @@ async function recompressLayer(
     fs.rmSync(partial);
     return layer;
   }
-  const digest = `sha256:${packed.digest("hex")}`;
+  const digest = digestOfHex(packed.digest("hex"));
   staging.adopt(partial, digest);
   return { mediaType: `${OCI_LAYER}+zstd`, digest, size: packedBytes };
 }

@@ -1,58 +1,43 @@
 import { INDEX_TYPES, MANIFEST_TYPES, OCI_INDEX, OCI_MANIFEST } from "../constants/oci.ts";
 import { KubestickError } from "../errors.ts";
-import { HttpError } from "../net/download.ts";
-import { type Descriptor, objectList, parseObject, readDescriptor } from "../oci/descriptor.ts";
-import type { LayoutImage } from "../oci/layout.ts";
+import { HttpError } from "../net/failures.ts";
+import type { Descriptor } from "../oci/descriptor.ts";
+import type { Image } from "../oci/image.ts";
+import { parseObject } from "../oci/json.ts";
 import { LIMITS } from "../oci/limits.ts";
-import { choosePlatforms } from "../oci/platform.ts";
-import type { Registry } from "../oci/registry.ts";
-import type { Staging } from "../oci/staging.ts";
-import { MAX_JSON_BYTES, readJsonBlob } from "../oci/store.ts";
-import type { LocalContent } from "./local.ts";
+import { readManifest } from "../oci/manifest.ts";
+import { platformManifests } from "../oci/platform.ts";
+import { readJsonBlob } from "../oci/store.ts";
 import type { LockedImage } from "./lock.ts";
+import { notLocal, type Sources } from "./sources.ts";
 
-/** Where manifests are taken from, in this order: what is staged, what is local, the registry. */
-export interface ManifestSources {
-  registry: Registry;
-  staging: Staging;
-  local: LocalContent[];
-  /** Nothing is downloaded. */
-  offline: boolean;
-}
-
-/** An error for what is neither staged nor local while nothing may be downloaded. */
-export function notLocal(what: string): KubestickError {
-  return new KubestickError(`nothing given with --from has ${what}`, {
-    hint: "give another --from, or leave --offline out to download it",
-  });
-}
+type ManifestSources = Pick<Sources, "registry" | "staging" | "local" | "offline">;
 
 /**
  * An image's manifest for an architecture, staged and read: the one that the lock pins, or the one that its pinned index
  * names. Everything is verified by its digest. Throws KubestickError.
  */
-export async function stageManifest(image: LockedImage, arch: string, sources: ManifestSources): Promise<LayoutImage> {
+export async function stageManifest(image: LockedImage, arch: string, sources: ManifestSources): Promise<Image> {
   const { name } = image;
   const pinned = image.manifests[arch] ?? (await fromIndex(image, arch, sources));
   const data = await stageJson(name, pinned, sources);
-  const said = parseObject(data, name)["mediaType"];
+  const parsed = parseObject(data, name);
+  const said = parsed["mediaType"];
   // Docker's manifests all say what they are; OCI's need not.
   const mediaType = pinned.mediaType ?? (typeof said === "string" ? said : OCI_MANIFEST);
   if (!MANIFEST_TYPES.includes(mediaType))
     throw new KubestickError(`what the lock pins of ${name} for ${arch} is of the media type ${mediaType}`, {
       hint: INDEX_TYPES.includes(mediaType) ? "write that digest as the image's index" : undefined,
     });
-  const manifest = parseObject(data, name);
-  const layers = objectList(manifest["layers"], `${name}: its layers`);
-  if (layers.length > LIMITS.layers) throw new KubestickError(`${name} has more than ${LIMITS.layers} layers`);
+  const { config, layers } = readManifest(parsed, name);
   const indexes = await publishedIndex(image, sources);
   return {
     name,
     arch,
     ...(indexes.length > 0 ? { indexes } : {}),
     manifest: { mediaType, digest: pinned.digest, size: data.length },
-    config: readDescriptor(manifest["config"], `${name}: its config`),
-    layers: layers.map((layer, i) => readDescriptor(layer, `${name}: its layer ${i}`)),
+    config,
+    layers,
   };
 }
 
@@ -77,13 +62,6 @@ async function fromIndex({ name, index = "" }: LockedImage, arch: string, source
   throw new KubestickError(`${what} (${index}) has nothing for ${arch}`, { hint: "leave that architecture out" });
 }
 
-/** The manifests of an index for Linux, by architecture. Throws KubestickError naming `what`. */
-export function platformManifests(index: Buffer, what: string): Record<string, Descriptor> {
-  const listed = objectList(parseObject(index, what)["manifests"], what);
-  const { chosen } = choosePlatforms(listed.map((c, i) => readDescriptor(c, `${what}: its manifest ${i}`)));
-  return Object.fromEntries(chosen);
-}
-
 /** A manifest or index by its digest, staged. */
 async function stageJson(
   name: string,
@@ -93,8 +71,8 @@ async function stageJson(
   const stores = [staging, ...local.map((content) => content.store)];
   for (const store of stores) {
     const there = store.size(digest);
-    if (there === undefined || there > MAX_JSON_BYTES || (size !== undefined && there !== size)) continue;
-    const data = readJsonBlob(store, { mediaType: "", digest, size: there });
+    if (there === undefined || there > LIMITS.jsonBytes || (size !== undefined && there !== size)) continue;
+    const data = readJsonBlob(store, { digest, size: there });
     staging.put("", data);
     return data;
   }

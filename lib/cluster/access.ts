@@ -2,7 +2,7 @@ import { ApiClient } from "../api/client.ts";
 import type { Cluster } from "../api/cluster.ts";
 import { textOf } from "../api/fields.ts";
 import type { KubeObject } from "../api/resources.ts";
-import type { ComponentConfig } from "../config/types.ts";
+import type { ComponentConfig } from "../config/kind.ts";
 import type { Connection } from "../kubeconfig/kubeconfig.ts";
 import { readKubeadmConfig, readKubeletConfig } from "./config.ts";
 import { type ClusterNetwork, readClusterNetwork } from "./network.ts";

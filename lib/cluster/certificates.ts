@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import type { Cluster } from "../api/cluster.ts";
 import { textsOf } from "../api/fields.ts";
 import { role, roleBinding } from "../api/rbac.ts";
-import type { InitConfig } from "../config/types.ts";
+import type { InitConfig } from "../config/init-config.ts";
 import { GROUP_BOOTSTRAPPERS, NAMESPACE_SYSTEM, SECRET_CERTS } from "../constants/names.ts";
 import { KubestickError } from "../errors.ts";
 

@@ -3,7 +3,7 @@ import type { Cluster } from "../api/cluster.ts";
 import { mapOf, textsOf } from "../api/fields.ts";
 import { role, roleBinding, type Subject } from "../api/rbac.ts";
 import { objectPath } from "../api/resources.ts";
-import type { ClusterConfiguration, ComponentConfig } from "../config/types.ts";
+import type { ComponentConfig } from "../config/kind.ts";
 import {
   CM_KUBEADM_CONFIG,
   CM_KUBELET_CONFIG,
@@ -13,7 +13,6 @@ import {
 } from "../constants/names.ts";
 import { KubestickError } from "../errors.ts";
 import { readYaml, YamlError } from "../yaml/read.ts";
-import { sortedYaml } from "../yaml/write.ts";
 
 /** The keys of the two ConfigMaps that hold the documents (kubeadm constants.go). */
 const CLUSTER_KEY = "ClusterConfiguration";
@@ -35,11 +34,13 @@ function configMap(name: string, data: Record<string, string>): object {
   return { apiVersion: "v1", kind: "ConfigMap", metadata: { name, namespace: NAMESPACE_SYSTEM }, data };
 }
 
-/** The cluster's configuration for later joins and upgrades, and who may read it (kubeadm uploadconfig). */
-export function kubeadmConfigObjects(cluster: ClusterConfiguration): object[] {
-  const document = { ...cluster, apiVersion: "kubeadm.k8s.io/v1beta4", kind: "ClusterConfiguration" };
+/**
+ * The cluster's configuration for later joins and upgrades, and who may read it (kubeadm uploadconfig); `text` is a
+ * whole ClusterConfiguration.
+ */
+export function kubeadmConfigObjects(text: string): object[] {
   return [
-    configMap(CM_KUBEADM_CONFIG, { [CLUSTER_KEY]: sortedYaml(document) }),
+    configMap(CM_KUBEADM_CONFIG, { [CLUSTER_KEY]: text }),
     ...readable("kubeadm:nodes-kubeadm-config", CM_KUBEADM_CONFIG, [bootstrappers, nodes]),
   ];
 }
@@ -68,10 +69,10 @@ export async function readAnyKubeadmConfig(
   }
 }
 
-/** The kubelet configuration that every node gets, and who may read it (kubeadm kubelet/config.go). */
-export function kubeletConfigObjects(config: ComponentConfig): object[] {
+/** The kubelet configuration that every node gets, and who may read it (kubeadm kubelet/config.go); `text` is all of it. */
+export function kubeletConfigObjects(text: string): object[] {
   return [
-    configMap(CM_KUBELET_CONFIG, { [KUBELET_KEY]: sortedYaml(config) }),
+    configMap(CM_KUBELET_CONFIG, { [KUBELET_KEY]: text }),
     ...readable("kubeadm:kubelet-config", CM_KUBELET_CONFIG, [nodes, bootstrappers]),
   ];
 }

@@ -4,11 +4,12 @@ import type { Cluster } from "../api/cluster.ts";
 import { textsOf } from "../api/fields.ts";
 import { role, roleBinding } from "../api/rbac.ts";
 import { type KubeObject, objectPath } from "../api/resources.ts";
-import { parseDuration, toTime } from "../config/schema.ts";
-import type { BootstrapToken } from "../config/types.ts";
+import type { BootstrapToken } from "../config/kinds/init.ts";
 import { NAMESPACE_SYSTEM, SECRET_TOKEN_PREFIX, SECRET_TOKEN_TYPE, USER_BOOTSTRAP_PREFIX } from "../constants/names.ts";
 import { TOKEN_PATTERN, TOKEN_USAGES } from "../constants/tokens.ts";
 import { KubestickError } from "../errors.ts";
+import { parseDuration } from "../util/duration.ts";
+import { toTime } from "../util/time.ts";
 import { clusterInfo, publishedKubeconfig, type TokenParts } from "./info.ts";
 
 const ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789";

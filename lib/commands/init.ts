@@ -3,9 +3,9 @@ import { resolve } from "node:path";
 import { Bundle } from "../bundle/bundle.ts";
 import { applyBundleDefaults } from "../bundle/defaults.ts";
 import { newToken } from "../cluster/tokens.ts";
-import type { HostDefaults } from "../config/defaults.ts";
-import { initConfig, type ParsedConfig, parseConfig, parseFlags } from "../config/load.ts";
-import type { ClusterConfiguration } from "../config/types.ts";
+import { initConfig } from "../config/init-config.ts";
+import type { HostDefaults } from "../config/kind.ts";
+import { type ParsedConfig, parseConfig, parseFlags } from "../config/load.ts";
 import { FLAT, POD_SUBNET } from "../constants/network.ts";
 import { reportDryRun } from "../edge/report.ts";
 import { UsageError } from "../errors.ts";
@@ -159,7 +159,7 @@ function applyPodSubnet(parsed: ParsedConfig): void {
   if (networking?.podSubnet || networking?.serviceSubnet?.includes(":")) return;
   parsed.cluster = {
     ...parsed.cluster,
-    networking: { ...networking, podSubnet: POD_SUBNET } as ClusterConfiguration["networking"],
+    networking: { ...networking, podSubnet: POD_SUBNET },
   };
 }
 

@@ -11,11 +11,10 @@ import {
   newToken,
   splitToken,
 } from "../cluster/tokens.ts";
-import { defaultToken } from "../config/defaults.ts";
+import type { BootstrapToken } from "../config/kinds/init.ts";
+import { defaultToken } from "../config/kinds/init.ts";
 import { parseFlags } from "../config/load.ts";
 import { ConfigError } from "../config/problems.ts";
-import { formatDuration, parseDuration } from "../config/schema.ts";
-import type { BootstrapToken } from "../config/types.ts";
 import { DAY, HOUR, MINUTE } from "../constants/durations.ts";
 import { ADMIN_KUBECONFIG } from "../constants/paths.ts";
 import { TOKEN_PATTERN, TOKEN_USAGES } from "../constants/tokens.ts";
@@ -25,6 +24,7 @@ import { readKubeconfig } from "../kubeconfig/kubeconfig.ts";
 import type { Environment } from "../net/proxy.ts";
 import { caPin } from "../pki/certificate.ts";
 import { readCertificates } from "../pki/pem.ts";
+import { formatDuration, parseDuration } from "../util/duration.ts";
 
 /** Which cluster a command talks to. */
 export interface ClusterOptions {

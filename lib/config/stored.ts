@@ -1,8 +1,7 @@
 import { KubestickError } from "../errors.ts";
-import { defaultCluster } from "./defaults.ts";
+import { type ClusterConfiguration, cluster as clusterKind } from "./kinds/cluster.ts";
 import { parseConfig } from "./load.ts";
 import { ConfigError } from "./problems.ts";
-import type { ClusterConfiguration } from "./types.ts";
 
 /**
  * A ClusterConfiguration as a cluster keeps it, with kubeadm's defaults for the rest; `source` names where its text is
@@ -14,5 +13,5 @@ export function storedCluster(text: string, source: string): ClusterConfiguratio
   if (!cluster) throw new KubestickError(`the ConfigMap ${source} holds no ClusterConfiguration`);
   // A cluster of kubeadm's that says nothing has RSA keys, unless the old gate asked for the others.
   const algorithm = cluster.featureGates?.["PublicKeysECDSA"] ? "ECDSA-P256" : "RSA-2048";
-  return defaultCluster({ encryptionAlgorithm: algorithm, ...cluster });
+  return clusterKind.defaults({ encryptionAlgorithm: algorithm, ...cluster });
 }

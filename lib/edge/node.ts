@@ -1,4 +1,4 @@
-import { type Decision, planBinaries } from "../binaries/install.ts";
+import { type Decision, planBinaries } from "../binaries/plan.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import type { HostFacts } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";

@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { type Decision, installBinary } from "../binaries/install.ts";
+import { installBinary } from "../binaries/install.ts";
+import type { Decision } from "../binaries/plan.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import { LOCAL_BIN_DIR, OWN_EXECUTABLE } from "../constants/paths.ts";
 import { findProgram } from "../host/facts.ts";

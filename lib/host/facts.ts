@@ -5,6 +5,7 @@ import { CGROUP_ROOT_PREFIX, KUBELET_CONFIG_FILE, PROGRAM_PATH } from "../consta
 import { UsageError } from "../errors.ts";
 import { type Cidr, formatIp, isDnsSubdomain, parseCidr } from "../net/ip.ts";
 import { cgroupVersion, sharesKernel } from "./cgroups.ts";
+import { isWritable } from "./file-system.ts";
 import type { Files } from "./files.ts";
 import { type KernelFacts, readKernelFacts } from "./kernel-facts.ts";
 import { type ResolvConf, readResolvConfs } from "./resolv-conf.ts";
@@ -75,8 +76,8 @@ export function readFacts(files: Files): HostFacts {
     resolvConfs: readResolvConfs(files),
     capSysResource: hasCapability(readSystemFile("/proc/self/status"), CAP_SYS_RESOURCE),
     conntrack: {
-      max: writable("/proc/sys/net/netfilter/nf_conntrack_max"),
-      timeouts: writable("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established"),
+      max: isWritable("/proc/sys/net/netfilter/nf_conntrack_max"),
+      timeouts: isWritable("/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_established"),
     },
     now: new Date(),
     mountinfo: readSystemFile("/proc/self/mountinfo"),
@@ -223,13 +224,4 @@ function serviceManager(): ServiceManager {
   if (fs.existsSync("/run/systemd/system")) return "systemd";
   if (fs.existsSync("/run/openrc/softlevel")) return "openrc";
   return "none";
-}
-
-function writable(path: string): boolean {
-  try {
-    fs.accessSync(path, fs.constants.W_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

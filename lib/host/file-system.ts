@@ -1,4 +1,4 @@
-import { realpathSync } from "node:fs";
+import { accessSync, constants, realpathSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** The file system that a path lies on. */
@@ -32,5 +32,15 @@ export function placeOf(path: string): string {
     return realpathSync(path);
   } catch {
     return path === "/" ? path : placeOf(dirname(path));
+  }
+}
+
+/** Whether this user may write to what is there: no on a read-only file system, too. */
+export function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
   }
 }

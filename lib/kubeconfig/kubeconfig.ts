@@ -21,7 +21,7 @@ export interface Connection {
 }
 
 /** Client credentials of a kubeconfig: PEM held in it, paths of files, or a token. */
-export type Credentials =
+export type KubeconfigCredentials =
   | { certificate: string; key: string }
   | { certificateFile: string; keyFile: string }
   | { token: string };
@@ -34,7 +34,7 @@ export function kubeconfig(
   user: string,
   server: string,
   ca: string,
-  credentials: Credentials,
+  credentials: KubeconfigCredentials,
 ): object {
   const context = `${user}@${cluster}`;
   return {
@@ -47,7 +47,7 @@ export function kubeconfig(
   };
 }
 
-function userOf(credentials: Credentials): Record<string, string> {
+function userOf(credentials: KubeconfigCredentials): Record<string, string> {
   if ("token" in credentials) return { token: credentials.token };
   if ("certificateFile" in credentials) {
     return { "client-certificate": credentials.certificateFile, "client-key": credentials.keyFile };

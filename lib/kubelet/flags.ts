@@ -1,4 +1,4 @@
-import type { NodeRegistration, Taint } from "../config/types.ts";
+import type { NodeRegistration, Taint } from "../config/kinds/fields.ts";
 import { LABEL_CONTROL_PLANE } from "../constants/names.ts";
 import { KUBELET_BOOTSTRAP_KUBECONFIG, KUBELET_CONFIG_FILE, KUBELET_KUBECONFIG } from "../constants/paths.ts";
 import { mergeArgs } from "../manifests/pod.ts";
@@ -11,7 +11,7 @@ export const CONTROL_PLANE_TAINT: Taint = { key: LABEL_CONTROL_PLANE, effect: "N
  * has a name of its own tells it by `--hostname-override`; a worker's taints are registered by the kubelet.
  */
 export function kubeletFlags(
-  node: NodeRegistration,
+  node: Partial<NodeRegistration> & { name: string },
   hostname: string,
   options: { registerTaints?: boolean | undefined; nodeIp?: string | undefined } = {},
 ): string {

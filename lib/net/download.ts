@@ -1,43 +1,54 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Dispatcher, request } from "undici/index.js";
+import { type Dispatcher, interceptors } from "undici/index.js";
 import { USER_AGENT } from "../constants/names.ts";
-import { errno, KubestickError, reason } from "../errors.ts";
+import { KubestickError } from "../errors.ts";
+import { BodyLimitError, readBody } from "./body.ts";
+import {
+  BrokenOffError,
+  explain,
+  HttpError,
+  isFinal,
+  MAX_REDIRECTS,
+  OTHER_FILE,
+  PASSING_STATUSES,
+} from "./failures.ts";
 import { isLoopback } from "./ip.ts";
 import { environmentAgent } from "./proxy.ts";
+import { rangeStart, type Trickle, Watch, watching } from "./watch.ts";
 
-const MAX_REDIRECTS = 5;
-const ATTEMPTS = 6;
-const FIRST_PAUSE_MS = 250;
-/** For the whole of a small answer. */
-const SMALL_ANSWER_MS = 60_000;
+/** The longest pause that a server may ask for (Retry-After, RFC 9110 §10.2.3). */
+const LONGEST_PAUSE_MS = 30_000;
+/** For the whole of a small answer, all tries together. */
+const SMALL_ANSWER_MS = 120_000;
 /** What is read of an answer that is thrown away, so that its connection can be used again. */
 const DUMPED_BYTES = 16 * 1024;
 const DUMP_MS = 5_000;
 
-/** An answer that is not what was asked for. */
-export class HttpError extends KubestickError {
-  override name = "HttpError";
-
-  constructor(
-    readonly url: string,
-    readonly status: number,
-    readonly headers: Record<string, string | string[] | undefined> = {},
-    hint?: string,
-  ) {
-    super(`${url} answered with status ${status}`, { hint: hint ?? STATUS_HINTS[status] });
-  }
-}
-
-const STATUS_HINTS: Record<number, string> = {
-  401: "it wants credentials: log in (docker login, skopeo login), or give a file with --registry-config",
-  403: "it refuses; check the name, and the credentials in --registry-config",
-  404: "check the name and version; --registry-mirror names another place that has it",
-};
+type Headers = Dispatcher.ResponseData["headers"];
 
 /** A GET's parts. */
 export interface Get {
   url: string;
   headers?: Record<string, string>;
+}
+
+/** How much a server is put up with. */
+export interface Patience {
+  trickle: Trickle;
+  /** Tries that get no further, one after the other. */
+  attempts: number;
+  /** The pause after the first of them in milliseconds; it doubles each time. */
+  pauseMs: number;
+}
+
+const PATIENCE: Patience = { trickle: { ms: 60_000, bytes: 4 * 1024 }, attempts: 6, pauseMs: 250 };
+
+/** A file that is being downloaded. */
+export interface Download {
+  /** The byte of the file that it begins with: what was asked for, or 0 from a server that knows no ranges. */
+  from: number;
+  /** Throws KubestickError; BrokenOffError where it has to begin again. */
+  chunks: AsyncGenerator<Buffer>;
 }
 
 /** Whether a host is this machine by its loopback, where nobody can listen on the way. */
@@ -48,53 +59,84 @@ export function isLocal(hostname: string): boolean {
 
 /**
  * Downloads over HTTP: HTTPS everywhere, plain HTTP only to loopback and to hosts named with --insecure-registry; proxies
- * from HTTP_PROXY, HTTPS_PROXY and NO_PROXY; redirects followed without the credentials of the first host.
+ * from HTTP_PROXY, HTTPS_PROXY and NO_PROXY; redirects followed without the credentials of the first host. Connections that
+ * fail, and statuses 408, 429 and 5xx, are tried again, with growing pauses and jitter, as long as that gets further; what
+ * broke off goes on where it stopped. A malformed answer, or a certificate that nobody trusts, is final.
  */
 export class Downloader {
   readonly #agent = environmentAgent({ connections: 8 }, process.env);
   readonly #plain: Set<string>;
+  readonly #patience: Patience;
 
-  constructor(plainHosts: Iterable<string> = []) {
+  /** `plainHosts` may be asked over plain HTTP: each as URLs have it, with its port. */
+  constructor(plainHosts: Iterable<string> = [], patience: Patience = PATIENCE) {
     this.#plain = new Set(plainHosts);
+    this.#patience = patience;
   }
 
+  /** Ends every connection. */
   async close(): Promise<void> {
     await this.#agent.destroy();
   }
 
-  /** Sends a GET and gives the answer with its stream, for statuses 200 and 206. Throws HttpError or KubestickError. */
-  async get({ url, headers = {} }: Get, signal?: AbortSignal): Promise<Dispatcher.ResponseData> {
-    let at = this.#allowed(url);
-    let sent: Record<string, string> = { "user-agent": USER_AGENT, ...headers };
-    for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
-      const response = await request(at.href, {
-        headers: sent,
-        dispatcher: this.#agent,
-        headersTimeout: 30_000,
-        bodyTimeout: 60_000,
-        signal,
-      });
-      if (response.statusCode === 200 || response.statusCode === 206) return response;
-      await throwAway(response);
-      const location = response.headers["location"];
-      if (![301, 302, 303, 307, 308].includes(response.statusCode) || typeof location !== "string")
-        throw new HttpError(at.href, response.statusCode, response.headers);
-      const next = this.#allowed(location, at);
-      if (next.origin !== at.origin) {
-        const { authorization: _, ...rest } = sent;
-        sent = rest;
+  /**
+   * Begins to download a file at one of its bytes; `size` is its length, where that is known, and what ends earlier is asked
+   * for the rest. Throws HttpError or KubestickError, in which the file is called `what`.
+   */
+  async file(get: Get, what: string, { from = 0, size }: { from?: number; size?: number } = {}): Promise<Download> {
+    const range = from > 0 ? { range: `bytes=${from}-` } : undefined;
+    const watch = this.#watch(get.url, size);
+    const asked = { ...get, headers: { ...get.headers, ...range } };
+    const { statusCode, headers, body } = await this.#ask(asked, what, watch).catch((error: unknown) => {
+      throw range && error instanceof HttpError && OTHER_FILE.includes(error.status) ? new BrokenOffError(what) : error;
+    });
+    const chunks = async function* () {
+      try {
+        for await (const chunk of body) yield chunk as Buffer;
+      } catch (error) {
+        throw explain(error, what, watch.url);
       }
-      at = next;
-    }
-    throw new KubestickError(`${url} redirects more than ${MAX_REDIRECTS} times`);
+    };
+    return { from: statusCode === 206 ? (rangeStart(headers) ?? 0) : 0, chunks: chunks() };
   }
 
-  /** How long a file is, where its server tells at once; undefined where it does not. Nothing is tried again. */
+  /** The whole of a small answer. Throws KubestickError when it is larger than `limit` bytes. */
+  async bytes(get: Get, limit: number): Promise<{ data: Buffer; headers: Headers }> {
+    const signal = AbortSignal.timeout(SMALL_ANSWER_MS);
+    return this.beginningAgain(async () => {
+      const watch = this.#watch(get.url);
+      const { body, headers } = await this.#ask(get, get.url, watch, signal);
+      try {
+        return { data: await readBody(body, limit), headers };
+      } catch (error) {
+        if (!(error instanceof BodyLimitError)) throw explain(error, get.url, watch.url);
+        throw new KubestickError(`${get.url} answers with more than the ${limit} bytes that it may`, {
+          hint: "is that the registry or download site? check the name, and --registry-mirror",
+        });
+      }
+    });
+  }
+
+  /** Does a download from its beginning again where it broke off and its server cannot go on. */
+  async beginningAgain<T>(attempt: () => Promise<T>): Promise<T> {
+    const { attempts, pauseMs } = this.#patience;
+    for (let tries = 1; ; tries++) {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (!(error instanceof BrokenOffError) || tries >= attempts) throw error;
+        await sleep(pauseAfter(tries, pauseMs));
+      }
+    }
+  }
+
+  /** How long a file is in bytes, where its server tells at once; undefined where it does not. Nothing is tried again. */
   async length(url: string): Promise<number | undefined> {
     try {
-      const { headers, body, statusCode } = await this.get({ url, headers: { range: "bytes=0-0" } });
-      body.on("error", () => undefined);
-      body.destroy();
+      const dispatcher = this.#agent.compose(watching(this.#watch(url)), redirecting);
+      const { headers, body, statusCode } = await this.#send({ url, headers: { range: "bytes=0-0" } }, dispatcher);
+      await dump(body);
+      if (statusCode !== 200 && statusCode !== 206) return undefined;
       const told =
         statusCode === 206 ? /\/(\d+)$/.exec(String(headers["content-range"]))?.[1] : headers["content-length"];
       return told === undefined ? undefined : Number(told);
@@ -103,24 +145,34 @@ export class Downloader {
     }
   }
 
-  /** The whole of a small answer. Throws KubestickError when it is larger than `limit` bytes. */
-  async bytes(get: Get, limit: number): Promise<{ data: Buffer; headers: Dispatcher.ResponseData["headers"] }> {
-    return retryDownload(get.url, async () => {
-      const response = await this.get(get, AbortSignal.timeout(SMALL_ANSWER_MS));
-      const parts: Buffer[] = [];
-      let length = 0;
-      for await (const chunk of response.body as AsyncIterable<Buffer>) {
-        length += chunk.length;
-        if (length > limit) {
-          abandon(response);
-          throw new KubestickError(`${get.url} answers with more than the ${limit} bytes that it may`, {
-            hint: "is that the registry or download site? check the name, and --registry-mirror",
-          });
-        }
-        parts.push(chunk);
-      }
-      return { data: Buffer.concat(parts), headers: response.headers };
+  /** Sends a GET until it is answered with status 200 or 206. Throws KubestickError. */
+  async #ask(get: Get, what: string, watch: Watch, signal?: AbortSignal): Promise<Dispatcher.ResponseData> {
+    const retrying = interceptors.retry({ statusCodes: PASSING_STATUSES, retry: tryingAgain(watch, this.#patience) });
+    try {
+      const response = await this.#send(get, this.#agent.compose(watching(watch), redirecting, retrying), signal);
+      if (response.statusCode === 200 || response.statusCode === 206) return response;
+      await dump(response.body);
+      throw new HttpError(watch.url, response.statusCode, response.headers);
+    } catch (error) {
+      throw explain(error, what, watch.url);
+    }
+  }
+
+  #send(get: Get, dispatcher: Dispatcher, signal?: AbortSignal): Promise<Dispatcher.ResponseData> {
+    const { origin, pathname, search } = this.#allowed(get.url);
+    return dispatcher.request({
+      origin,
+      path: `${pathname}${search}`,
+      method: "GET",
+      headers: { "user-agent": USER_AGENT, ...get.headers },
+      headersTimeout: 30_000,
+      bodyTimeout: 60_000,
+      signal,
     });
+  }
+
+  #watch(url: string, size?: number): Watch {
+    return new Watch(url, (location, from) => this.#allowed(location, from), this.#patience.trickle, size);
   }
 
   /** A URL that may be asked, or one that `from` redirects to. Throws KubestickError. */
@@ -142,73 +194,31 @@ export class Downloader {
   }
 }
 
-/** Reads no more of an answer. The failure that this makes of it is nobody's. */
-export function abandon({ body }: Dispatcher.ResponseData): void {
-  body.on("error", () => undefined);
-  body.destroy();
+const redirecting = interceptors.redirect({ maxRedirections: MAX_REDIRECTS, throwOnMaxRedirect: true });
+
+/** When to try again, and after which pause; a try that got further starts the count again. */
+function tryingAgain(watch: Watch, { attempts, pauseMs, trickle }: Patience) {
+  let [tries, before] = [1, 0];
+  return (error: Error, _context: unknown, done: (error?: Error | null) => void) => {
+    if (watch.bytes - before >= trickle.bytes) tries = 1;
+    before = watch.bytes;
+    if (isFinal(error) || tries >= attempts) return done(error);
+    // undici ends a pause early, by this timer, when nobody wants the answer any more.
+    return setTimeout(done, Math.max(pauseAfter(tries++, pauseMs), askedPause(error)), null);
+  };
 }
 
-async function throwAway({ body }: Dispatcher.ResponseData): Promise<void> {
+/** A pause in milliseconds that doubles with each try, with jitter: thirty boards should not all come back at once. */
+const pauseAfter = (tries: number, firstMs: number) => firstMs * 2 ** (tries - 1) * (0.5 + Math.random());
+
+/** The pause that a refusal asks for in seconds, as milliseconds; 0 where it asks for none. */
+function askedPause(error: Error): number {
+  const seconds = Number((error as { headers?: Headers }).headers?.["retry-after"]);
+  return seconds > 0 ? Math.min(seconds * 1000, LONGEST_PAUSE_MS) : 0;
+}
+
+/** Reads what is left of a short answer, so that its connection can be used again, or ends that. */
+async function dump(body: Dispatcher.ResponseData["body"]): Promise<void> {
   body.on("error", () => undefined);
   await body.dump({ limit: DUMPED_BYTES, signal: AbortSignal.timeout(DUMP_MS) }).catch(() => undefined);
-}
-
-/** What a failed connection means, when to try again would not help; by the error's name, code and message. */
-const FINAL: [RegExp, (url: string, why: string) => KubestickError][] = [
-  [
-    /^HTTPParserError | UND_ERR_(HEADERS_OVERFLOW|RES_CONTENT_LENGTH_MISMATCH) | bad (response|upgrade)$/,
-    (url, why) =>
-      new KubestickError(`${url} does not answer in HTTP as it should: ${why}`, {
-        hint: "is that the registry, or something else that listens there? check the name, and --registry-mirror",
-      }),
-  ],
-  [
-    /^\w+ (ERR_SSL_WRONG_VERSION_NUMBER|EPROTO) /,
-    (url, why) =>
-      new KubestickError(`${url} does not speak TLS: ${why}`, {
-        hint: "a registry that speaks plain HTTP is named with --registry-mirror HOST=http://... and --insecure-registry",
-      }),
-  ],
-  [
-    /^\w+ \w*(CERT|SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)|ERR_TLS_)\w* /,
-    (url, why) =>
-      new KubestickError(`the certificate of ${url} is not trusted: ${why}`, {
-        hint: "check this host's clock (date), and whether it trusts that CA (update-ca-certificates)",
-      }),
-  ],
-];
-
-/**
- * Tries a download until it works: connection failures and statuses 408, 429 and 5xx are tried again, with growing
- * pauses and jitter; what cannot become better is not: a malformed answer, a certificate that nobody trusts. `progressed`
- * tells whether the last try got any further, which starts the count again.
- */
-export async function retryDownload<T>(
-  url: string,
-  attempt: () => Promise<T>,
-  progressed: () => boolean = () => false,
-): Promise<T> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (error instanceof HttpError && ![408, 429].includes(error.status) && error.status < 500) throw error;
-      if (error instanceof KubestickError && !(error instanceof HttpError)) throw error;
-      const code = errno(error) ?? "";
-      const kind = `${error instanceof Error ? error.name : "Error"} ${code} ${reason(error)}`;
-      const final = FINAL.find(([pattern]) => pattern.test(kind));
-      if (final) throw final[1](url, reason(error));
-      // A full disk is not the network's fault.
-      if (["ENOSPC", "EROFS", "EACCES", "EDQUOT"].includes(code)) throw error;
-      if (progressed()) tries = 1;
-      if (tries >= ATTEMPTS) {
-        if (error instanceof KubestickError) throw error;
-        throw new KubestickError(`cannot download ${url}: ${reason(error)}`, {
-          hint: "check the network, a proxy (HTTPS_PROXY) or --registry-mirror, then run the same command again: it goes on where it stopped",
-          cause: error,
-        });
-      }
-      await sleep(FIRST_PAUSE_MS * 2 ** (tries - 1) * (0.5 + Math.random()));
-    }
-  }
 }

@@ -1,5 +1,6 @@
 import { KubestickError } from "../errors.ts";
-import { parseObject } from "./descriptor.ts";
+import { isPlain } from "../yaml/plain.ts";
+import { parseObject } from "./json.ts";
 import { DOCKER_HUB } from "./reference.ts";
 
 /** What a registry is asked with: `user:password` in base64, as the Basic scheme sends it (RFC 7617). */
@@ -16,7 +17,7 @@ export const canonicalHost = (host: string): string => (DOCKER_HUB_NAMES.include
 const keyOf = (host: string) => canonicalHost(host.toLowerCase());
 
 /** The credentials of a Docker configuration file (`auths`), as docker, podman and skopeo write and read them. */
-export class Credentials {
+export class RegistryCredentials {
   readonly #logins = new Map<string, Login>();
   /** Registries that the file has no password for, and where it is instead. */
   readonly #elsewhere = new Map<string, string>();
@@ -40,15 +41,15 @@ export class Credentials {
   add(text: string, file: string): this {
     const config = parseObject(Buffer.from(text), file);
     const auths = config["auths"] ?? {};
-    if (!isObject(auths)) throw new KubestickError(`${file}: its auths are no map of registries`);
+    if (!isPlain(auths)) throw new KubestickError(`${file}: its auths are no map of registries`);
     for (const [key, entry] of Object.entries(auths)) {
       const registry = registryOf(key);
-      const basic = isObject(entry) ? basicOf(entry) : undefined;
+      const basic = isPlain(entry) ? basicOf(entry) : undefined;
       if (basic !== undefined && !this.#logins.has(registry)) this.#logins.set(registry, { basic });
-      else if (isObject(entry) && typeof entry["identitytoken"] === "string")
+      else if (isPlain(entry) && typeof entry["identitytoken"] === "string")
         this.#elsewhere.set(registry, `${file} has an identity token for it, which kubestick cannot use`);
     }
-    const helpers = isObject(config["credHelpers"]) ? config["credHelpers"] : {};
+    const helpers = isPlain(config["credHelpers"]) ? config["credHelpers"] : {};
     for (const [host, helper] of [...Object.entries(helpers), ["*", config["credsStore"]] as const])
       if (typeof helper === "string" && helper !== "")
         this.#elsewhere.set(
@@ -78,8 +79,4 @@ function basicOf({ auth, username, password }: Record<string, unknown>): string 
         : "";
   // An empty password stands for a token that is kept beside it.
   return /^[^:]+:./s.test(pair) ? Buffer.from(pair).toString("base64") : undefined;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return value !== null && typeof value === "object" && !Array.isArray(value);
 }

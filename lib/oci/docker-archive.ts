@@ -1,26 +1,37 @@
 import { posix } from "node:path";
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../constants/oci.ts";
 import { KubestickError } from "../errors.ts";
+import type { Region } from "../host/region.ts";
 import { compression } from "./compression.ts";
-import { type Descriptor, describe, objectList, parseJson, parseObject } from "./descriptor.ts";
-import { EMPTY_LAYOUT, type Layout, type LayoutImage } from "./layout.ts";
+import { type Descriptor, describe, digestOfHex } from "./descriptor.ts";
+import type { Image } from "./image.ts";
+import { objectList, parseJson, parseObject } from "./json.ts";
 import { LIMITS } from "./limits.ts";
+import { architectureOf } from "./manifest.ts";
 import { normalName } from "./reference.ts";
-import type { Region } from "./region.ts";
 import type { BlobStore } from "./store.ts";
-import { indexTar, type TarEntry } from "./tar.ts";
+import { indexTar, type TarEntry } from "./tar-index.ts";
 
 /** The suffixes of media types for the compressions that a layer may have. */
 const LAYER_SUFFIXES: Record<string, string> = { gzip: "+gzip", zstd: "+zstd" };
+
+/** A docker-archive as an image layout has it. */
+export interface OpenDockerArchive {
+  store: BlobStore;
+  images: Image[];
+  /** What else is in it, in words. */
+  leftOut: string[];
+}
 
 /**
  * The images of a docker-archive (`docker save`, `podman save`, `skopeo copy ... docker-archive:`) as an OCI layout: layers
  * as they are, manifests newly made. Throws KubestickError for an archive that is not as it should be.
  */
-export function openDockerArchive(region: Region, members = indexTar(region)): { store: BlobStore; layout: Layout } {
-  const archive = new DockerArchive(region, members);
-  const { images, blobs, leftOut } = archive;
+export function openDockerArchive(region: Region, members: TarEntry[] = indexTar(region)): OpenDockerArchive {
+  const { images, blobs, leftOut } = new DockerArchive(region, members);
   return {
+    images,
+    leftOut,
     store: {
       path: region.path,
       file: () => undefined,
@@ -30,12 +41,11 @@ export function openDockerArchive(region: Region, members = indexTar(region)): {
         return Buffer.isBuffer(from) ? [from] : region.chunks(from.offset, from.size);
       },
     },
-    layout: { ...EMPTY_LAYOUT, images, blobs: [...blobs.values()].map((b) => b.descriptor), leftOut },
   };
 }
 
 class DockerArchive {
-  readonly images: LayoutImage[] = [];
+  readonly images: Image[] = [];
   readonly blobs = new Map<string, { descriptor: Descriptor; from: TarEntry | Buffer }>();
   readonly leftOut: string[] = [];
   readonly #entries: Map<string, TarEntry>;
@@ -90,10 +100,9 @@ class DockerArchive {
     const known = this.#configs.get(entry);
     if (known) return known;
     const data = this.#json(entry);
-    const { architecture: arch, os = "linux" } = parseObject(data, `${this.region.path}: ${entry.name}`);
     const found = {
       config: this.#put(describe(OCI_CONFIG, data), entry),
-      arch: typeof arch === "string" && /^[a-z0-9]{1,32}$/.test(arch) && os === "linux" ? arch : undefined,
+      arch: architectureOf(parseObject(data, `${this.region.path}: ${entry.name}`)),
     };
     this.#configs.set(entry, found);
     return found;
@@ -109,7 +118,7 @@ class DockerArchive {
           `${this.region.path}: its layer ${entry.name} is compressed with ${packed?.name}, which containerd does not take`,
           { hint: "copy it anew: skopeo copy docker-archive:FILE oci-archive:NEW.tar:NAME:TAG" },
         );
-      const digest = `sha256:${this.region.sha256(entry.offset, entry.size)}`;
+      const digest = digestOfHex(this.region.sha256(entry.offset, entry.size));
       known = this.#put({ mediaType: `${OCI_LAYER}${suffix}`, digest, size: entry.size }, entry);
       this.#layers.set(entry, known);
     }

@@ -1,27 +1,42 @@
+import { KubestickError } from "../errors.ts";
+import { passing } from "../host/memory.ts";
+import { jsonExcess } from "../util/json.ts";
+import { isPlain, type Plain } from "../yaml/plain.ts";
 import { LIMITS } from "./limits.ts";
 
-const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c];
-const OPENING = new Set([0x5b, 0x7b]);
-const CLOSING = new Set([0x5d, 0x7d]);
+/** What a parsed document takes, its text included, for each byte of it. */
+const PARSED_FACTOR = 8;
 
-/**
- * Why a text of JSON would take more memory than it may, found by looking at its brackets and commas alone; undefined where
- * it would not. A parser makes 50 bytes or more out of each two.
- */
-export function jsonExcess(data: Buffer): string | undefined {
-  if (data.length > LIMITS.jsonBytes) return `is larger than ${LIMITS.jsonBytes} bytes`;
-  let [depth, values, inString] = [0, 0, false];
-  for (let i = 0; i < data.length; i++) {
-    const byte = data[i]!;
-    if (inString) {
-      if (byte === BACKSLASH) i++;
-      else if (byte === QUOTE) inString = false;
-    } else if (byte === QUOTE) inString = true;
-    else if (byte === COMMA) values++;
-    else if (OPENING.has(byte)) {
-      values++;
-      if (++depth > LIMITS.jsonDepth) return `is nested deeper than ${LIMITS.jsonDepth} levels`;
-    } else if (CLOSING.has(byte)) depth--;
+/** Parses JSON from outside, within LIMITS. Throws KubestickError naming `what`. */
+export function parseJson(data: Buffer, what: string): unknown {
+  const excess = excessOf(data);
+  if (excess !== undefined) throw new KubestickError(`${what} ${excess}`);
+  passing(PARSED_FACTOR * data.length);
+  try {
+    return JSON.parse(data.toString("utf8"));
+  } catch {
+    throw new KubestickError(`${what} is not JSON`);
   }
-  return values > LIMITS.jsonValues ? `has more than ${LIMITS.jsonValues} values` : undefined;
+}
+
+function excessOf(data: Buffer): string | undefined {
+  const { jsonBytes, jsonDepth: depth, jsonValues: values } = LIMITS;
+  if (data.length > jsonBytes) return `is larger than ${jsonBytes} bytes`;
+  const excess = jsonExcess(data, { depth, values });
+  if (excess === undefined) return undefined;
+  return excess === "depth" ? `is nested deeper than ${depth} levels` : `has more than ${values} values`;
+}
+
+/** Parses JSON from outside that must be an object, within LIMITS. Throws KubestickError naming `what`. */
+export function parseObject(data: Buffer, what: string): Plain {
+  const value = parseJson(data, what);
+  if (isPlain(value)) return value;
+  throw new KubestickError(`${what} is not a JSON object`);
+}
+
+/** A list of objects in a field of JSON from outside; empty where the field is missing. Throws KubestickError naming `what`. */
+export function objectList(value: unknown, what: string): Plain[] {
+  if (value === undefined || value === null) return [];
+  if (Array.isArray(value) && value.every(isPlain)) return value;
+  throw new KubestickError(`${what} is not a list of objects`);
 }

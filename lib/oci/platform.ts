@@ -1,5 +1,8 @@
 import { ARCHITECTURES } from "../constants/oci.ts";
+import { UsageError } from "../errors.ts";
 import type { Descriptor } from "./descriptor.ts";
+import { parseObject } from "./json.ts";
+import { readIndex } from "./manifest.ts";
 
 /** The variant that an architecture without one means, and that all of its boards run (containerd's platforms.Normalize). */
 const BASE_VARIANT: Record<string, number> = { amd64: 1, arm64: 8 };
@@ -26,4 +29,17 @@ export function choosePlatforms<D extends Descriptor>(listed: D[]): { chosen: Ma
 function variant({ platform }: Descriptor): number {
   const base = BASE_VARIANT[platform?.architecture ?? ""] ?? 0;
   return Number(/^v(\d+)/.exec(platform?.variant ?? "")?.[1] ?? base);
+}
+
+/** The manifests of an index for Linux, by architecture. Throws KubestickError naming `what`. */
+export function platformManifests(index: Buffer, what: string): Record<string, Descriptor> {
+  return Object.fromEntries(choosePlatforms(readIndex(parseObject(index, what), what)).chosen);
+}
+
+/** Refuses architectures that kubestick does not know. Throws UsageError. */
+export function checkArchitectures(archs: string[]): string[] {
+  const wrong = archs.find((arch) => !Object.hasOwn(ARCHITECTURES, arch));
+  if (wrong !== undefined)
+    throw new UsageError(`--arch takes ${Object.keys(ARCHITECTURES).join(" and ")}, not ${JSON.stringify(wrong)}`);
+  return [...new Set(archs)].sort();
 }

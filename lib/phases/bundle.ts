@@ -1,4 +1,4 @@
-import { planBinaries, refuseForeign } from "../binaries/install.ts";
+import { planBinaries, refuseForeign } from "../binaries/plan.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import { sandboxImage } from "../bundle/defaults.ts";
 import {

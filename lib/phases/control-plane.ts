@@ -5,8 +5,8 @@ import { ApiError } from "../api/errors.ts";
 import type { KubeObject } from "../api/resources.ts";
 import { clusterAdmins } from "../bootstrap/rbac.ts";
 import { ClusterAccess } from "../cluster/access.ts";
-import { parseDuration } from "../config/schema.ts";
-import type { ComponentConfig, InitConfig } from "../config/types.ts";
+import type { InitConfig } from "../config/init-config.ts";
+import type { ComponentConfig } from "../config/kind.ts";
 import { API_CALL_TIMEOUT } from "../constants/durations.ts";
 import { GROUP_MASTERS, NAMESPACE_SYSTEM } from "../constants/names.ts";
 import { KUBERNETES_DIR } from "../constants/paths.ts";
@@ -17,6 +17,7 @@ import { type Connection, readKubeconfig } from "../kubeconfig/kubeconfig.ts";
 import { type Adaptation, kubeletConfig } from "../kubelet/config.ts";
 import { joinHostPort, splitHostPort } from "../net/ip.ts";
 import { CertificateStore } from "../pki/store.ts";
+import { parseDuration } from "../util/duration.ts";
 
 const SUPER_ADMIN_KUBECONFIG = `${KUBERNETES_DIR}/super-admin.conf`;
 

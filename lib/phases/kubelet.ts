@@ -1,4 +1,6 @@
-import type { ComponentConfig, NodeRegistration } from "../config/types.ts";
+import type { ComponentConfig } from "../config/kind.ts";
+import type { NodeRegistration } from "../config/kinds/fields.ts";
+import { documentText } from "../config/write.ts";
 import {
   CGROUP_ROOT_PREFIX,
   KUBELET_CONFIG_FILE,
@@ -17,7 +19,6 @@ import type { NodeIp } from "../kubelet/node-ip.ts";
 import { clusterDns } from "../kubelet/resolv-conf.ts";
 import { applyPatches } from "../manifests/patches.ts";
 import { kubeletService } from "../services/service.ts";
-import { sortedYaml } from "../yaml/write.ts";
 import type { Step } from "./runner.ts";
 
 /** How a kubelet is started. */
@@ -68,8 +69,8 @@ export async function startKubelet(node: Node, start: KubeletStart, step: Step):
       KUBELET_FLAGS_FILE,
       kubeletFlags(registration, facts.hostname, { registerTaints: start.registerTaints, nodeIp: flag?.value }),
     ],
-    [KUBELET_INSTANCE_CONFIG_FILE, sortedYaml(instance)],
-    [KUBELET_CONFIG_FILE, sortedYaml(local)],
+    [KUBELET_INSTANCE_CONFIG_FILE, documentText(instance)],
+    [KUBELET_CONFIG_FILE, documentText(local)],
   ];
   // The mark outlives a crash between writing and restarting, so that a kubelet never goes on with an old configuration.
   if (wanted.some(([path, text]) => files.readText(path) !== text)) files.write(KUBELET_RESTART_MARK, "");

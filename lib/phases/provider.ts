@@ -1,5 +1,5 @@
 import type { Bundle } from "../bundle/bundle.ts";
-import { manifestObjects } from "../bundle/user-manifests.ts";
+import { userYamlObjects } from "../bundle/user-yaml.ts";
 import { KubestickError, UsageError } from "../errors.ts";
 import { readJsonBlob } from "../oci/store.ts";
 import { isPlain, type Plain } from "../yaml/plain.ts";
@@ -15,14 +15,14 @@ export async function applyProvider(apply: (objects: object[]) => Promise<void>,
 
 /** The objects of a network provider's manifest: a file, or one that the bundle carries. Throws UsageError for neither. */
 export function providerObjects(name: string, text: string | undefined, bundle: Bundle | undefined): Plain[] {
-  const carried = bundle?.manifests.find((m) => m.title === name);
+  const carried = bundle?.userYaml.find((m) => m.title === name);
   const source = text ?? (carried && bundle ? readJsonBlob(bundle.store, carried.blob).toString("utf8") : undefined);
   if (source === undefined)
     throw new UsageError(
       `--network ${name}: there is no such file, and the bundle carries no manifest of that name`,
       "give flat, none, or a file of Kubernetes manifests",
     );
-  const objects = manifestObjects(source, name);
+  const objects = userYamlObjects(source, name);
   for (const { apiVersion, kind, metadata } of objects) {
     const named = isPlain(metadata) && typeof metadata["name"] === "string" && metadata["name"] !== "";
     if (typeof apiVersion !== "string" || !named)

@@ -1,4 +1,4 @@
-import type { InitConfig } from "../config/types.ts";
+import type { InitConfig } from "../config/init-config.ts";
 import { GROUP_CLUSTER_ADMINS } from "../constants/names.ts";
 import { canonicalIp, indexedIp, parseCidr, splitHostPort } from "../net/ip.ts";
 

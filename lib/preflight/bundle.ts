@@ -1,4 +1,4 @@
-import { missingBinaries } from "../binaries/install.ts";
+import { missingBinaries } from "../binaries/plan.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import type { Node } from "../edge/node.ts";
 import { findProgram } from "../host/facts.ts";

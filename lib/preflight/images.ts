@@ -1,4 +1,5 @@
-import type { ClusterConfiguration, InitConfig } from "../config/types.ts";
+import type { InitConfig } from "../config/init-config.ts";
+import type { ClusterConfiguration } from "../config/kinds/cluster.ts";
 import type { Node } from "../edge/node.ts";
 import { pauseImage, requiredImages } from "../manifests/images.ts";
 import { type Check, error, type Finding, warning } from "./check.ts";

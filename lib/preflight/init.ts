@@ -1,5 +1,5 @@
 import { networksOf } from "../cluster/network.ts";
-import type { InitConfig } from "../config/types.ts";
+import type { InitConfig } from "../config/init-config.ts";
 import { FLAT } from "../constants/network.ts";
 import { MANIFESTS_DIR } from "../constants/paths.ts";
 import { KUBELET_PORT } from "../constants/ports.ts";

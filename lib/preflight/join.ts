@@ -1,5 +1,6 @@
-import { type Found, unsuitable } from "../binaries/install.ts";
-import type { JoinConfiguration, NodeRegistration } from "../config/types.ts";
+import { type OnHost, unsuitable } from "../binaries/on-host.ts";
+import type { NodeRegistration } from "../config/kinds/fields.ts";
+import type { JoinConfiguration } from "../config/kinds/join.ts";
 import { KUBELET_KUBECONFIG } from "../constants/paths.ts";
 import { API_SERVER_PORT, KUBELET_PORT } from "../constants/ports.ts";
 import type { Node } from "../edge/node.ts";
@@ -55,8 +56,8 @@ export interface ClusterCheckContext extends Pick<BundleCheckContext, "decisions
   /** The version that the cluster's API server tells; undefined where it tells nobody. */
   clusterVersion: string | undefined;
   /** The kubelet that is installed. */
-  kubelet: Found | undefined;
-  node: NodeRegistration;
+  kubelet: OnHost | undefined;
+  node: Partial<NodeRegistration>;
   programs: Pick<Programs, "lacks">;
 }
 

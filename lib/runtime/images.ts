@@ -1,10 +1,11 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { layoutTar } from "../bundle/compose.ts";
-import { ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, LABEL_PINNED, OCI_INDEX } from "../constants/oci.ts";
+import { ANNOTATION_CONTAINERD_NAME, ANNOTATION_REF_NAME, LABEL_PINNED } from "../constants/oci.ts";
 import { KubestickError } from "../errors.ts";
 import { findProgram } from "../host/facts.ts";
-import { run } from "../host/process.ts";
-import type { LayoutImage } from "../oci/layout.ts";
+import { feed } from "../host/feed.ts";
+import { run, tryRunAside } from "../host/process.ts";
+import { uniqueBlobs } from "../oci/descriptor.ts";
+import { type Image, indexText, listed } from "../oci/image.ts";
+import { layoutTar } from "../oci/layout-tar.ts";
 import { nameByDigest } from "../oci/reference.ts";
 import type { BlobStore } from "../oci/store.ts";
 import { inParallel } from "../util/pool.ts";
@@ -13,6 +14,7 @@ const NAMESPACE = "k8s.io";
 const LABELS_AT_ONCE = 4;
 /** A slow card takes its time. */
 const IMPORT_TIMEOUT_MS = 30 * 60_000;
+const LABEL_TIMEOUT_MS = 120_000;
 
 /** How to reach containerd with its own client. */
 export interface Ctr {
@@ -33,8 +35,15 @@ export function findCtr(criSocket: string): Ctr {
 
 const args = ({ socket }: Ctr, ...words: string[]) => ["--address", socket, "--namespace", NAMESPACE, ...words];
 
-/** The images that containerd has, name → digest. Throws KubestickError when it does not answer. */
-export function importedImages(ctr: Ctr): Map<string, string> {
+/** An image as containerd has it. */
+export interface Imported {
+  digest: string;
+  /** Whether the kubelet leaves it alone. */
+  pinned: boolean;
+}
+
+/** The images that containerd has, by their names. Throws KubestickError when it does not answer. */
+export function importedImages(ctr: Ctr): Map<string, Imported> {
   const lines = run(ctr.program, args(ctr, "images", "list"))
     .trim()
     .split("\n")
@@ -42,7 +51,7 @@ export function importedImages(ctr: Ctr): Map<string, string> {
   return new Map(
     lines.map((line) => {
       const [name = "", , digest = ""] = line.split(/\s+/);
-      return [name, digest];
+      return [name, { digest, pinned: line.includes(`${LABEL_PINNED}=pinned`) }];
     }),
   );
 }
@@ -52,7 +61,7 @@ export function importedImages(ctr: Ctr): Map<string, string> {
  * was published in, as containerd's CRI makes them when it pulls. A pod that asks for a tag and a digest is looked up by the
  * digest alone.
  */
-export function containerdNames({ name, manifest, indexes = [] }: LayoutImage): string[] {
+export function containerdNames({ name, manifest, indexes = [] }: Image): string[] {
   return [...new Set([name, ...[manifest, ...indexes].map(({ digest }) => nameByDigest(name, digest))])];
 }
 
@@ -64,7 +73,7 @@ export function containerdNames({ name, manifest, indexes = [] }: LayoutImage): 
  */
 export async function importImages(
   store: BlobStore,
-  images: LayoutImage[],
+  images: Image[],
   ctr: Ctr,
   progress?: (bytes: number) => void,
 ): Promise<number> {
@@ -76,94 +85,42 @@ export async function importImages(
     );
   const have = importedImages(ctr);
   const wanted = images.filter((image) =>
-    containerdNames(image).some((name) => have.get(name) !== image.manifest.digest),
+    containerdNames(image).some((name) => have.get(name)?.digest !== image.manifest.digest),
   );
   if (wanted.length > 0) await stream(store, wanted, ctr, progress);
-  // Those of an earlier run that was killed before this, too. One pinned name keeps the image with all of its names.
-  const unpinned = wanted.length > 0 ? images : [];
+  // Those, too, of an earlier run that was killed before this. One pinned name keeps the image with all of its names.
+  const unpinned = images.filter((image) => wanted.includes(image) || !have.get(image.name)?.pinned);
   await inParallel(unpinned, LABELS_AT_ONCE, ({ name }) => pin(ctr, name));
   return wanted.length;
 }
 
-async function stream(
-  store: BlobStore,
-  images: LayoutImage[],
-  ctr: Ctr,
-  progress?: (bytes: number) => void,
-): Promise<void> {
-  const manifests = images.flatMap((image) => {
-    const { arch, manifest } = image;
-    return containerdNames(image).map((name) => ({
-      ...manifest,
-      platform: { architecture: arch, os: "linux" },
+async function stream(store: BlobStore, images: Image[], ctr: Ctr, progress?: (bytes: number) => void): Promise<void> {
+  const manifests = images.flatMap((image) =>
+    containerdNames(image).map((name) => ({
+      ...listed(image),
       annotations: { [ANNOTATION_CONTAINERD_NAME]: name, [ANNOTATION_REF_NAME]: name },
-    }));
+    })),
+  );
+  const blobs = uniqueBlobs(images.flatMap((image) => [image.manifest, image.config, ...image.layers]));
+  const archive = layoutTar(indexText(manifests), blobs, store);
+  // An archive that breaks off is not accepted, and ctr itself then gives back what it had stored so far.
+  const { status, stderr } = await feed(ctr.program, args(ctr, "images", "import", "-"), archive, {
+    timeoutMs: IMPORT_TIMEOUT_MS,
+    progress,
   });
-  const index = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests }));
-  const blobs = new Map(images.flatMap((i) => [i.manifest, i.config, ...i.layers]).map((d) => [d.digest, d]));
-  const child = spawn(ctr.program, args(ctr, "images", "import", "-"), { stdio: ["pipe", "ignore", "pipe"] });
-  const timer = setTimeout(() => child.kill("SIGKILL"), IMPORT_TIMEOUT_MS);
-  const ending = ended(child);
-  // A broken pipe is ctr's end, and its own words say why.
-  child.stdin!.on("error", () => undefined);
-  let done = 0;
-  try {
-    let last = Promise.resolve(true);
-    for (const chunk of layoutTar(index, [...blobs.values()], store)) {
-      // ctr takes one chunk in while the next is read and hashed.
-      if (!(await last)) break;
-      last = written(child, chunk);
-      done += chunk.length;
-      progress?.(done);
-    }
-    await last;
-    child.stdin!.end();
-  } catch (error) {
-    // An archive that breaks off is not accepted, and ctr itself then gives back what it had stored so far.
-    child.stdin!.end();
-    await ending;
-    throw error;
-  } finally {
-    clearTimeout(timer);
-  }
-  const { code, stderr } = await ending;
-  if (code !== 0)
+  if (status !== 0)
     throw new KubestickError(
-      `containerd did not take the images: ${stderr.trim().split("\n").at(-1) || `exit code ${code}`}`,
+      `containerd did not take the images: ${stderr.trim().split("\n").at(-1) || `exit code ${status}`}`,
       {
         hint: "df -h shows whether its disk is full; then run the same command again, it goes on where it stopped",
       },
     );
 }
 
-function written(child: ChildProcess, chunk: Buffer): Promise<boolean> {
-  return new Promise((resolve) => {
-    const gone = () => resolve(false);
-    child.once("close", gone);
-    child.stdin!.write(chunk, (error) => {
-      child.off("close", gone);
-      resolve(!error);
-    });
-  });
-}
-
-function ended(child: ChildProcess): Promise<{ code: number; stderr: string }> {
-  let stderr = "";
-  child.stderr!.on("data", (chunk: Buffer) => {
-    stderr = (stderr + chunk.toString()).slice(-4096);
-  });
-  return new Promise((resolve) => {
-    child.once("error", (error) => resolve({ code: 127, stderr: error.message }));
-    child.once("close", (code) => resolve({ code: code ?? 1, stderr }));
-  });
-}
-
 async function pin(ctr: Ctr, name: string): Promise<void> {
-  const child = spawn(ctr.program, args(ctr, "images", "label", name, `${LABEL_PINNED}=pinned`), {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  const { code, stderr } = await ended(child);
-  if (code !== 0) throw new KubestickError(`containerd does not pin ${name}: ${stderr.trim()}`);
+  const words = args(ctr, "images", "label", name, `${LABEL_PINNED}=pinned`);
+  const { status, stderr } = await tryRunAside(ctr.program, words, LABEL_TIMEOUT_MS);
+  if (status !== 0) throw new KubestickError(`containerd does not pin ${name}: ${stderr.trim()}`);
 }
 
 /** Gives an image another name in containerd, pinned too. Throws KubestickError. */

@@ -1,15 +1,13 @@
-import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import type { Bundle } from "../bundle/bundle.ts";
+import { inspectExecutable } from "../bundle/payload.ts";
 import { readPlainText } from "../host/plain-file.ts";
-import { inspectExecutable, Region } from "../oci/region.ts";
+import { sha256OfFile } from "../host/region.ts";
 import { formatSums, isSigned, PUBLIC_KEY_FILE, parseSums, SIGNATURE_FILE, SUMS_FILE } from "../release/sums.ts";
+import type { Stretch } from "./send-file.ts";
 
-/** What is offered besides the registry: a stretch of a file in bytes (the whole without `end`), or a text. */
-export type Offered = { description: string; sha256?: string } & (
-  | { path: string; start: number; end: number }
-  | { text: string }
-);
+/** What is offered besides the registry: a stretch of a file, or a text; with its SHA-256 in hexadecimal. */
+export type Offered = { description: string; sha256?: string } & (Stretch | { text: string });
 
 const MAX_RELEASE_FILE = 1024 * 1024;
 
@@ -24,20 +22,19 @@ export function offerFiles(bundle: Bundle, executable?: { path: string; arch: st
   const files: Record<string, Offered> = {
     "bundle.tar": {
       ...extent,
-      sha256: region.sha256(0, region.length),
+      sha256: region.sha256(),
       description: `the bundle for Kubernetes ${bundle.kubernetesVersion ?? "(not said)"}, ${bundle.architectures.join(", ")}`,
     },
   };
   if (executable) {
     const { path, arch } = executable;
-    const whole = fs.statSync(path).size;
-    const { executableBytes, hasBundle } = inspectExecutable(path);
-    const bare = digest(path, executableBytes);
+    const { bytes: whole, executableBytes, hasBundle } = inspectExecutable(path);
+    const bare = sha256OfFile(path, executableBytes);
     files["kubestick"] = {
       path,
       start: 0,
       end: whole,
-      sha256: hasBundle ? digest(path, whole) : bare,
+      sha256: hasBundle ? sha256OfFile(path, whole) : bare,
       description: `this executable, for ${arch}${hasBundle ? ", with its bundle" : ""}`,
     };
     const release = readRelease(dirname(path), bare);
@@ -76,14 +73,5 @@ function readRelease(directory: string, sha256: string): { name: string; files: 
     };
   } catch {
     return undefined;
-  }
-}
-
-function digest(path: string, length: number): string {
-  const region = new Region(fs.openSync(path, "r"), path, 0, length);
-  try {
-    return region.sha256(0, length);
-  } finally {
-    region.close();
   }
 }

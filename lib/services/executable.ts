@@ -1,9 +1,9 @@
 import * as fs from "node:fs";
 import { dirname } from "node:path";
 import { keepExecutable } from "../bundle/attach.ts";
+import { inspectExecutable } from "../bundle/payload.ts";
 import { OWN_EXECUTABLE } from "../constants/paths.ts";
 import { makeDirectory } from "../host/directories.ts";
-import { inspectExecutable } from "../oci/region.ts";
 
 /** Whether this is a compiled executable; else it runs from source under Bun. */
 export function isCompiled(): boolean {

@@ -10,14 +10,14 @@ import {
   HOST_BINARY_RAW,
   OCI_EMPTY,
   OCI_MANIFEST,
-  USER_MANIFEST_YAML,
-  USER_MANIFESTS,
+  USER_YAML,
+  USER_YAML_FILES,
 } from "../../lib/constants/oci.ts";
 import { KubestickError } from "../../lib/errors.ts";
 import { tryRun } from "../../lib/host/process.ts";
+import { Region } from "../../lib/host/region.ts";
 import { digestOf } from "../../lib/oci/descriptor.ts";
 import { openDockerArchive } from "../../lib/oci/docker-archive.ts";
-import { Region } from "../../lib/oci/region.ts";
 import { KUBESTICK } from "../support/cluster.ts";
 import { expectDone } from "../support/done.ts";
 import { kubestickHere } from "../support/here.ts";
@@ -149,7 +149,7 @@ test("10,000 mutated bundles and archives: refused or read, never a crash, nothi
     fs.writeFileSync(path, input);
     try {
       if (base === docker) {
-        const region = new Region(fs.openSync(path, "r"), path, 0, input.length);
+        const region = Region.open(path);
         try {
           openDockerArchive(region);
         } finally {
@@ -236,8 +236,8 @@ test("extract cannot write outside its directory, whatever a bundle calls its fi
       "org.opencontainers.image.title": title,
       "org.opencontainers.image.version": "v1.3.6",
     };
-    const file = { ...maker.put(users ? USER_MANIFEST_YAML : HOST_BINARY_RAW, "kind: x\n"), annotations };
-    const artifactType = users ? USER_MANIFESTS : HOST_BINARIES;
+    const file = { ...maker.put(users ? USER_YAML : HOST_BINARY_RAW, "kind: x\n"), annotations };
+    const artifactType = users ? USER_YAML_FILES : HOST_BINARIES;
     const config = maker.put(OCI_EMPTY, "{}");
     const manifest = maker.put(OCI_MANIFEST, { schemaVersion: 2, artifactType, config, layers: [file] });
     return maker.tar(at("paths.tar"), [forPlatform(manifest, arch)]);

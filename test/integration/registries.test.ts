@@ -3,10 +3,12 @@ import * as fs from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { Bundle } from "../../lib/bundle/bundle.ts";
-import { type Downloader, type Get, HttpError } from "../../lib/net/download.ts";
-import { Credentials } from "../../lib/oci/credentials.ts";
+import type { Downloader, Get } from "../../lib/net/download.ts";
+import { HttpError } from "../../lib/net/failures.ts";
+import { RegistryCredentials } from "../../lib/oci/credentials.ts";
 import { LIMITS } from "../../lib/oci/limits.ts";
-import { parseMirrors, Registry } from "../../lib/oci/registry.ts";
+import { parseMirrors } from "../../lib/oci/mirrors.ts";
+import { Registry } from "../../lib/oci/registry.ts";
 import { kubestickHere } from "../support/here.ts";
 import { forPlatform, LayoutMaker, type Listed } from "../support/layouts.ts";
 import { type Asking, RegistryDouble } from "../support/registry-double.ts";
@@ -114,7 +116,7 @@ describe("credentials", () => {
 
   test("are found by the longest path, under a user's name and password, and a helper is said", () => {
     const basic = (pair: string) => ({ basic: Buffer.from(pair).toString("base64") });
-    const credentials = new Credentials().add(
+    const credentials = new RegistryCredentials().add(
       JSON.stringify({
         auths: {
           "https://quay.io": { auth: basic("all:1").basic },
@@ -152,7 +154,7 @@ describe("credentials", () => {
       },
     } as unknown as Downloader;
     const entries = Object.entries(auths).map(([host, pair]) => [host, { auth: Buffer.from(pair).toString("base64") }]);
-    const credentials = new Credentials().add(JSON.stringify({ auths: Object.fromEntries(entries) }), "f");
+    const credentials = new RegistryCredentials().add(JSON.stringify({ auths: Object.fromEntries(entries) }), "f");
     const registry = new Registry(downloader, { mirrors: parseMirrors(mirrors), credentials: () => credentials });
     const error = await registry.manifest("docker.io/team/app:1").then(
       () => undefined,

@@ -3,10 +3,12 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { main } from "../../cmd/main.ts";
-import { type Contents, compose, layoutTar } from "../../lib/bundle/compose.ts";
-import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, USER_MANIFEST_YAML } from "../../lib/constants/oci.ts";
+import { compose } from "../../lib/bundle/compose.ts";
+import type { Contents } from "../../lib/bundle/contents.ts";
+import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, USER_YAML } from "../../lib/constants/oci.ts";
 import { KubestickError } from "../../lib/errors.ts";
 import { writeWhole } from "../../lib/host/new-file.ts";
+import { layoutTar } from "../../lib/oci/layout-tar.ts";
 import { Staging } from "../../lib/oci/staging.ts";
 import type { Cri } from "../../lib/runtime/cri.ts";
 import { describeContainer } from "../../lib/runtime/diagnose.ts";
@@ -141,7 +143,7 @@ describe("what others say is shown, not obeyed", () => {
       kubernetesVersion: "v1.36.2",
       images: [{ name: `registry.k8s.io/${HOSTILE}`, arch: "amd64", manifest, config, layers: [layer] }],
       binaries: [],
-      manifests: [{ title: `${HOSTILE}.yaml`, blob: blob(USER_MANIFEST_YAML, "a: b\n") }],
+      userYaml: [{ title: `${HOSTILE}.yaml`, blob: blob(USER_YAML, "a: b\n") }],
     };
     const { index, blobs } = compose(contents, staging);
     const file = join(dir, "names.tar");

@@ -3,11 +3,11 @@ import { existsSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { requireEmbeddedLock } from "../../lib/bundle/embedded.ts";
 import { type BundleLock, formatLock, parseLock } from "../../lib/bundle/lock.ts";
-import { mirrored } from "../../lib/bundle/resolve.ts";
+import { mirrored } from "../../lib/bundle/lock-binary.ts";
 import { KUBERNETES_VERSION } from "../../lib/constants/versions.ts";
 import { errno, reason } from "../../lib/errors.ts";
+import { parseMirrors } from "../../lib/oci/mirrors.ts";
 import { parseReference } from "../../lib/oci/reference.ts";
-import { parseMirrors } from "../../lib/oci/registry.ts";
 import { EXECUTABLE, ROOT } from "./executable.ts";
 
 const ARCH = process.arch === "arm64" ? "arm64" : "amd64";

@@ -1,8 +1,8 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
+import { encodeTrailer } from "../../lib/bundle/trailer.ts";
 import { HOST_BINARIES, HOST_BINARY_TGZ, OCI_EMPTY, OCI_LAYER, OCI_MANIFEST } from "../../lib/constants/oci.ts";
-import { encodeTrailer } from "../../lib/oci/trailer.ts";
 import { END, HostileLayout, layoutTar } from "./hostile-layout.ts";
 import { oddMembers, paxHeader, rawHeader, rawMember } from "./hostile-tar.ts";
 import { DIGEST, heavyJson, MAX_BYTES, spoil, yaml } from "./hostile-values.ts";

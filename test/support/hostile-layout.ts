@@ -6,8 +6,8 @@ import {
   OCI_INDEX,
   OCI_LAYER,
   OCI_MANIFEST,
-  USER_MANIFEST_YAML,
-  USER_MANIFESTS,
+  USER_YAML,
+  USER_YAML_FILES,
 } from "../../lib/constants/oci.ts";
 import { oddMembers, rawMember } from "./hostile-tar.ts";
 import { DIGEST, heavyJson, MAX_BYTES, spoil, yaml } from "./hostile-values.ts";
@@ -57,9 +57,7 @@ export class HostileLayout extends LayoutMaker {
     ]);
     const isUsers = random.chance(0.3);
     const file = {
-      ...(isUsers
-        ? this.put(USER_MANIFEST_YAML, yaml(random))
-        : this.put(random.pick([HOST_BINARY_RAW, HOST_BINARY_TGZ]), "x")),
+      ...(isUsers ? this.put(USER_YAML, yaml(random)) : this.put(random.pick([HOST_BINARY_RAW, HOST_BINARY_TGZ]), "x")),
       annotations: {
         "dev.kubestick.host-binary": random.pick(["runc", "containerd", "../x", "kubelet"]),
         "org.opencontainers.image.title": title,
@@ -69,7 +67,7 @@ export class HostileLayout extends LayoutMaker {
     const layers = Array(random.chance(0.2) ? random.size(3_000) : 1).fill(file);
     const manifest = this.spoiled(OCI_MANIFEST, {
       schemaVersion: 2,
-      artifactType: isUsers ? USER_MANIFESTS : HOST_BINARIES,
+      artifactType: isUsers ? USER_YAML_FILES : HOST_BINARIES,
       config,
       layers,
     });

@@ -2,9 +2,10 @@ import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { Header } from "tar";
-import { compose, layoutTar } from "../../lib/bundle/compose.ts";
+import { compose } from "../../lib/bundle/compose.ts";
 import { HOST_BINARY_TGZ, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../../lib/constants/oci.ts";
 import { writeWhole } from "../../lib/host/new-file.ts";
+import { layoutTar } from "../../lib/oci/layout-tar.ts";
 import { Staging } from "../../lib/oci/staging.ts";
 
 /** A member of a tar to make, of any kind and name. */
@@ -67,7 +68,7 @@ export function smallBundle(
         },
         { name: "runc", version: "v1.3.6", arch, title: `runc.${arch}`, archive: false, blob: runc },
       ],
-      manifests: [],
+      userYaml: [],
     },
     staging,
   );

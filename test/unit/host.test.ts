@@ -6,6 +6,7 @@ import { UsageError } from "../../lib/errors.ts";
 import {
   chooseAdvertiseAddress,
   defaultInterface,
+  hasCapability,
   passingAddresses,
   requireAdvertiseAddress,
   requireNodeName,
@@ -252,4 +253,10 @@ describe("facts", () => {
     expect(listeningInodes(table, { port: 6443, addresses: [] })).toEqual(["12345"]);
     expect(listeningInodes(table, { port: 80, addresses: [] })).toEqual([]);
   });
+});
+
+test("capabilities are read out of /proc", () => {
+  expect(hasCapability("CapEff:\t000001ffffffffff\n", 24n)).toBe(true);
+  expect(hasCapability("CapEff:\t00000000a80425fb\n", 24n)).toBe(false);
+  expect(hasCapability("", 24n)).toBe(false);
 });

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
 import { corefile } from "../../lib/addons/coredns.ts";
 import { kubeProxyConfig } from "../../lib/addons/kube-proxy.ts";
-import type { Decision } from "../../lib/binaries/install.ts";
+import type { Decision } from "../../lib/binaries/plan.ts";
 import { newCertificateKey, openCertificate, sealCertificate } from "../../lib/cluster/certificates.ts";
 import { signDetached, verifyDetached } from "../../lib/cluster/jws.ts";
 import { newToken, signingToken, splitToken, tokenSecret } from "../../lib/cluster/tokens.ts";
-import { defaultToken } from "../../lib/config/defaults.ts";
+import { defaultToken } from "../../lib/config/kinds/init.ts";
 import { KubestickError } from "../../lib/errors.ts";
 import { parseResolvConf } from "../../lib/host/resolv-conf.ts";
 import { fitKubeletConfig, kubeletConfig } from "../../lib/kubelet/config.ts";

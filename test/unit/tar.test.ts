@@ -2,8 +2,8 @@ import { afterAll, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { join } from "node:path";
 import { run } from "../../lib/host/process.ts";
-import { Region } from "../../lib/oci/region.ts";
-import { indexTar } from "../../lib/oci/tar.ts";
+import { Region } from "../../lib/host/region.ts";
+import { indexTar } from "../../lib/oci/tar-index.ts";
 import { TarStream } from "../../lib/oci/tar-stream.ts";
 import { oddMembers, paxHeader, rawHeader, rawMember } from "../support/hostile-tar.ts";
 import { Random } from "../support/random.ts";
@@ -16,7 +16,7 @@ const END = Buffer.alloc(1024);
 /** A tar's members with their contents, read by position. */
 function indexed(tar: Buffer): [string, string][] {
   fs.writeFileSync(at("x.tar"), tar);
-  const region = new Region(fs.openSync(at("x.tar"), "r"), "x.tar", 0, tar.length);
+  const region = Region.open(at("x.tar"));
   try {
     return indexTar(region).map(({ name, offset, size }) => [name, region.read(offset, size).toString("latin1")]);
   } finally {
@@ -27,7 +27,7 @@ function indexed(tar: Buffer): [string, string][] {
 /** The same, as the tar streams by in pieces. */
 function streamed(tar: Buffer, piece: number): [string, string][] {
   const found: [string, string][] = [];
-  const stream = new TarStream("x.tar", ({ name }) => {
+  const stream = new TarStream(at("x.tar"), ({ name }) => {
     const entry: [string, string] = [name, ""];
     found.push(entry);
     return {

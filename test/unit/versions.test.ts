@@ -2,8 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { kubeProxyConfig, kubeProxyObjects } from "../../lib/addons/kube-proxy.ts";
 import { companionsOf } from "../../lib/config/companions.ts";
-import { initConfig, parseConfig } from "../../lib/config/load.ts";
-import { isRemovedKubeletFlag, removedEtcdFlag } from "../../lib/config/removed.ts";
+import { initConfig } from "../../lib/config/init-config.ts";
+import { parseConfig } from "../../lib/config/load.ts";
+import { isRemovedKubeletFlag, removedEtcdFlag } from "../../lib/config/removed-flags.ts";
 import { KUBELET_REMOVED_FLAGS } from "../../lib/constants/removed-flags.ts";
 import { COMPANIONS } from "../../lib/constants/upstream.ts";
 import {

@@ -1,6 +1,6 @@
 import type { DryRunCluster } from "../../api/cluster.ts";
 import type { ClusterAccess } from "../../cluster/access.ts";
-import type { InitConfig } from "../../config/types.ts";
+import type { InitConfig } from "../../config/init-config.ts";
 import { NAMESPACE_PUBLIC } from "../../constants/names.ts";
 import { type Node, type NodeOptions, openNode } from "../../edge/node.ts";
 import { familiesOf } from "../../net/ip.ts";

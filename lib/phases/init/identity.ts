@@ -1,5 +1,5 @@
 import type { Cluster } from "../../api/cluster.ts";
-import type { LocalEtcd } from "../../config/types.ts";
+import type { LocalEtcd } from "../../config/kinds/control-plane.ts";
 import { NAMESPACE_SYSTEM } from "../../constants/names.ts";
 import { CLUSTER_FILE } from "../../constants/paths.ts";
 import { KubestickError } from "../../errors.ts";

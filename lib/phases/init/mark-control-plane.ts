@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ApiError } from "../../api/errors.ts";
 import { mapOf, mapsOf } from "../../api/fields.ts";
 import type { ClusterAccess } from "../../cluster/access.ts";
-import type { Taint } from "../../config/types.ts";
+import type { Taint } from "../../config/kinds/fields.ts";
 import { LABEL_CONTROL_PLANE, LABEL_EXCLUDE_LB } from "../../constants/names.ts";
 import { KubestickError } from "../../errors.ts";
 import { CONTROL_PLANE_TAINT } from "../../kubelet/flags.ts";

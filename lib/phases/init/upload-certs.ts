@@ -1,11 +1,11 @@
 import type { KubeObject } from "../../api/resources.ts";
 import { certificateSecret, newCertificateKey, sharedCertificates } from "../../cluster/certificates.ts";
 import { newToken, splitToken, tokenSecret } from "../../cluster/tokens.ts";
-import { formatDuration } from "../../config/schema.ts";
 import { UPLOADED_CERTS_TTL } from "../../constants/durations.ts";
 import { NAMESPACE_SYSTEM, SECRET_CERTS, SECRET_TOKEN_PREFIX } from "../../constants/names.ts";
 import { CERTIFICATES_DIR } from "../../constants/paths.ts";
 import { KubestickError } from "../../errors.ts";
+import { formatDuration } from "../../util/duration.ts";
 import type { Phase } from "../runner.ts";
 import type { Init } from "./context.ts";
 

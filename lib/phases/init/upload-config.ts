@@ -1,4 +1,6 @@
 import { kubeadmConfigObjects, kubeletConfigObjects } from "../../cluster/config.ts";
+import { cluster as clusterKind } from "../../config/kinds/cluster.ts";
+import { documentText, toDocument } from "../../config/write.ts";
 import { CM_KUBEADM_CONFIG, CM_KUBELET_CONFIG, NAMESPACE_SYSTEM } from "../../constants/names.ts";
 import { CLUSTER_FILE } from "../../constants/paths.ts";
 import type { Phase } from "../runner.ts";
@@ -27,7 +29,7 @@ export const uploadConfigPhase: Phase<Init> = {
         step(
           `Storing the configuration used in ConfigMap "${CM_KUBEADM_CONFIG}" in the "${NAMESPACE_SYSTEM}" Namespace`,
         );
-        await access.apply(kubeadmConfigObjects(cp.config.cluster));
+        await access.apply(kubeadmConfigObjects(documentText(toDocument(clusterKind, cp.config.cluster))));
       },
     },
     {
@@ -43,7 +45,7 @@ export const uploadConfigPhase: Phase<Init> = {
         step(
           `Creating a ConfigMap "${CM_KUBELET_CONFIG}" in namespace ${NAMESPACE_SYSTEM} with the configuration for the kubelets in the cluster`,
         );
-        await access.apply(kubeletConfigObjects((await cp.kubelet()).shared));
+        await access.apply(kubeletConfigObjects(documentText((await cp.kubelet()).shared)));
       },
     },
   ],

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici/index.js";
-import { formatDuration, parseDuration } from "../../config/schema.ts";
 import { CONTROL_PLANE_TIMEOUT, KUBELET_HEALTH_TIMEOUT } from "../../constants/durations.ts";
 import { MANIFESTS_DIR } from "../../constants/paths.ts";
 import { KUBE_CONTROLLER_MANAGER_PORT, KUBE_SCHEDULER_PORT } from "../../constants/ports.ts";
@@ -11,6 +10,7 @@ import { within } from "../../host/within.ts";
 import { probeOf } from "../../manifests/probe.ts";
 import { joinHostPort } from "../../net/ip.ts";
 import { describeContainer, lastWords } from "../../runtime/diagnose.ts";
+import { formatDuration, parseDuration } from "../../util/duration.ts";
 import type { ControlPlane } from "../control-plane.ts";
 import type { Phase, Step } from "../runner.ts";
 import { endStalePods } from "./stale-pods.ts";

@@ -1,10 +1,11 @@
 import type { DryRunCluster } from "../../api/cluster.ts";
 import { ClusterAccess } from "../../cluster/access.ts";
-import { isUnspecified, serviceFamily } from "../../config/defaults.ts";
+import { checkFamilies } from "../../config/checks/networks.ts";
+import type { InitConfig } from "../../config/init-config.ts";
+import type { LocalApiEndpoint, NodeRegistration } from "../../config/kinds/fields.ts";
+import { isUnspecified, serviceFamily } from "../../config/kinds/init.ts";
+import { type JoinConfiguration, join as joinKind } from "../../config/kinds/join.ts";
 import { storedCluster } from "../../config/stored.ts";
-import type { InitConfig, JoinConfiguration, LocalApiEndpoint, NodeRegistration } from "../../config/types.ts";
-import { validateFamilies } from "../../config/validate.ts";
-import { DEFAULT_CRI_SOCKET } from "../../constants/paths.ts";
 import { API_SERVER_PORT } from "../../constants/ports.ts";
 import { KUBERNETES_VERSION } from "../../constants/versions.ts";
 import { type Node, type NodeOptions, openNode } from "../../edge/node.ts";
@@ -54,12 +55,9 @@ export type JoinNode = Omit<NodeOptions, "name" | "criSocket" | "kubernetesVersi
 
 /** Makes what the phases of `join` work on. Nothing is asked or changed yet. Throws UsageError for a host without a name. */
 export function openJoin(config: JoinConfiguration, host: JoinNode, asked: JoinAsked): Join {
-  const given = config.nodeRegistration ?? {};
-  const registration: NodeRegistration = {
-    ...given,
-    name: given.name || requireNodeName(host.facts),
-    criSocket: given.criSocket || DEFAULT_CRI_SOCKET,
-  };
+  const { nodeRegistration: registration } = joinKind.defaults(config, {
+    host: { hostname: () => requireNodeName(host.facts) },
+  });
   const node = openNode({
     ...host,
     name: registration.name,
@@ -122,12 +120,12 @@ async function furtherControlPlane({
   const own: InitConfig = {
     bootstrapTokens: [],
     localAPIEndpoint: localEndpoint(config, node.facts, cluster.networking.serviceSubnet),
-    nodeRegistration: { imagePullPolicy: "IfNotPresent", ...registration },
+    nodeRegistration: registration,
     ...(config.timeouts ? { timeouts: config.timeouts } : {}),
     cluster,
     kubelet: structuredClone(await access.kubeletConfig()),
   };
-  validateFamilies(own, (_path, message) => {
+  checkFamilies(own, (_path, message) => {
     throw new UsageError(`the cluster's networking.serviceSubnet: ${message}`);
   });
   const cp = new ControlPlane(node, own);

@@ -1,13 +1,13 @@
 import { type ClockSkew, type DiscoveredCluster, discoverByToken } from "../../bootstrap/discovery.ts";
-import { type Credentials, discoverByFile } from "../../bootstrap/discovery-file.ts";
-import { parseDuration } from "../../config/schema.ts";
-import type { JoinConfiguration } from "../../config/types.ts";
+import { type DiscoveryCredentials, discoverByFile } from "../../bootstrap/discovery-file.ts";
+import type { JoinConfiguration } from "../../config/kinds/join.ts";
 import { API_CALL_TIMEOUT, DISCOVERY_TIMEOUT } from "../../constants/durations.ts";
 import { API_SERVER_PORT } from "../../constants/ports.ts";
 import { UsageError } from "../../errors.ts";
 import type { Connection } from "../../kubeconfig/kubeconfig.ts";
 import { joinHostPort, splitHostPort } from "../../net/ip.ts";
 import type { Environment } from "../../net/proxy.ts";
+import { parseDuration } from "../../util/duration.ts";
 
 /** What is done while a cluster is looked for. */
 export interface DiscoveryHelp {
@@ -25,7 +25,7 @@ export interface DiscoveryHelp {
 export class Discovery {
   readonly #config: JoinConfiguration;
   readonly #help: DiscoveryHelp;
-  #found: Promise<DiscoveredCluster & { client?: Credentials }> | undefined;
+  #found: Promise<DiscoveredCluster & { client?: DiscoveryCredentials }> | undefined;
 
   constructor(config: JoinConfiguration, help: DiscoveryHelp) {
     this.#config = config;
@@ -43,7 +43,7 @@ export class Discovery {
   }
 
   /** The cluster, found and proven. Throws KubestickError; see discoverByToken and discoverByFile. */
-  find(): Promise<DiscoveredCluster & { client?: Credentials }> {
+  find(): Promise<DiscoveredCluster & { client?: DiscoveryCredentials }> {
     this.#found ??= this.#look();
     return this.#found;
   }
@@ -58,7 +58,7 @@ export class Discovery {
       : { server, ca, clientCertificate: own.certificate, clientKey: own.key };
   }
 
-  #look(): Promise<DiscoveredCluster & { client?: Credentials }> {
+  #look(): Promise<DiscoveredCluster & { client?: DiscoveryCredentials }> {
     const { file, bootstrapToken } = this.#config.discovery!;
     const timeoutMs = timeoutOf(this.#config, "discovery", DISCOVERY_TIMEOUT);
     if (file) return discoverByFile(file.kubeConfigPath ?? "", timeoutMs, this.#help.environment);

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { textsOf } from "../../api/fields.ts";
 import type { KubeObject } from "../../api/resources.ts";
-import { parseDuration } from "../../config/schema.ts";
 import { MINUTE } from "../../constants/durations.ts";
 import { ANNOTATION_ETCD_CLIENT_URLS, NAMESPACE_SYSTEM } from "../../constants/names.ts";
 import { CERTIFICATES_DIR, ETCD_DATA_DIR, MANIFESTS_DIR } from "../../constants/paths.ts";
@@ -13,6 +12,7 @@ import { removeTree } from "../../host/remove.ts";
 import { commandFlag } from "../../manifests/pod.ts";
 import { joinHostPort } from "../../net/ip.ts";
 import { describeContainer } from "../../runtime/diagnose.ts";
+import { parseDuration } from "../../util/duration.ts";
 import { LOCAL_ETCD } from "../conditions.ts";
 import type { ControlPlane } from "../control-plane.ts";
 import { writeManifest } from "../init/control-plane.ts";

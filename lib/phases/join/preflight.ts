@@ -1,4 +1,4 @@
-import { lookAtAside } from "../../binaries/install.ts";
+import { findOnHostAside } from "../../binaries/on-host.ts";
 import { hostBinaryKind } from "../../constants/host-binaries.ts";
 import { resolves } from "../../net/reach.ts";
 import { verifyBundle } from "../../preflight/bundle.ts";
@@ -32,7 +32,7 @@ export const preflightPhase: Phase<Join> = {
     warnOfUnknown([...JOIN_CHECKS, ...CLUSTER_CHECKS, ...INIT_CHECKS], ignored, node.ui);
     await runChecks(JOIN_CHECKS, { ...node, config }, node.ui, ignored);
     step(`Looking for the cluster at ${discovery.endpoint}`);
-    const installed = lookAtAside(hostBinaryKind("kubelet")!);
+    const installed = findOnHostAside(hostBinaryKind("kubelet")!);
     const { server } = await discovery.find();
     step(`Found it: its CA and its signature are the expected ones; its API server is ${server}`);
     await warnOfName(node.ui, server);
