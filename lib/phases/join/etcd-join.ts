@@ -44,7 +44,11 @@ export const etcdJoinPhase: Phase<Join> = {
   outputs: [ETCD_DATA_DIR, ETCD_MANIFEST, "member of etcd"],
   run: async ({ controlPlane }, step) => {
     const joining = await controlPlane();
-    if (LOCAL_ETCD.holds(joining)) await joinEtcd(joining, step);
+    if (!LOCAL_ETCD.holds(joining)) return;
+    const { cp } = joining;
+    // All of it is up to the other members.
+    const would = `join etcd as a learner (${urlOf(cp, ETCD_PEER_PORT)}), and be promoted when it has caught up`;
+    await cp.node.waiting.on(would, step, () => joinEtcd(joining, step));
   },
   undo: async ({ controlPlane }, step) => leaveEtcd(await controlPlane(), step),
 };
@@ -108,10 +112,11 @@ async function joinEtcd(joining: Joining, step: Step): Promise<void> {
     const own = urlOf(cp, ETCD_PEER_PORT);
     const list = () => whileItPasses(cp, step, () => etcd.list());
     let members = await list();
-    const isNew = !members.some((m) => m.peerUrls.includes(own));
+    const isNew = !isMember(members, own);
     if (isNew) {
       refuseForeignData(cp);
-      await whileItPasses(cp, step, () => etcd.admit(own, step));
+      await whileItPasses(cp, step, () => addOnce(etcd, own));
+      step(`Added this node to etcd as a learner (${own})`);
       members = await list();
     }
     const me = members.find((m) => m.peerUrls.includes(own));
@@ -124,9 +129,7 @@ async function joinEtcd(joining: Joining, step: Step): Promise<void> {
     writeManifest(cp, "etcd", step, first?.split(",") ?? initialCluster(members, me, cp.node.name));
     if (me.learner) await promote(cp, etcd, me.id, step);
     delete joining.learner;
-    members = await list();
-    if (members.some((m) => m.id === me.id && !m.learner))
-      step(`This node is a member of etcd, one of ${members.length}`);
+    step(`This node is a member of etcd, one of ${members.length}`);
   } finally {
     await etcd.close();
   }
@@ -153,7 +156,9 @@ async function promote(cp: ControlPlane, etcd: Etcd, id: string, step: Step): Pr
   const { cri, services } = cp.node;
   for (const deadline = Date.now() + timeout(cp, PROMOTE_TIMEOUT_MS); ; await sleep(POLL_MS)) {
     try {
-      return await etcd.giveVote(id, step);
+      await etcd.promote(id);
+      step("The learner has caught up and was promoted");
+      return;
     } catch (error) {
       const waits =
         error instanceof EtcdError ? !/can only promote a learner member$|not found/.test(error.message) : true;
@@ -168,6 +173,18 @@ async function promote(cp: ControlPlane, etcd: Etcd, id: string, step: Step): Pr
         );
       step.live("etcd: the learner catches up with the other members");
     }
+  }
+}
+
+const isMember = (members: EtcdMember[], url: string) => members.some((m) => m.peerUrls.includes(url));
+
+/** Adds a learner, unless an earlier try did whose answer was lost, as on a card that takes its time to write. */
+async function addOnce(etcd: Etcd, url: string): Promise<void> {
+  try {
+    await etcd.addLearner(url);
+  } catch (error) {
+    if (error instanceof EtcdError && /already exist/i.test(error.message) && isMember(await etcd.list(), url)) return;
+    throw error;
   }
 }
 
