@@ -1,19 +1,40 @@
-import { type InitOptions, init } from "../lib/commands/init.ts";
 import { type ParsedConfig, parseConfig, parseFlags } from "../lib/config/load.ts";
-import { bundleOptions, listValue, nodeBundle, readConfigFile, rejectMixedFlags, reporting, uiOf } from "./flags.ts";
-import { flagConfig, INIT_FLAGS, overrides } from "./init-flags.ts";
+import { type InitOptions, init } from "../lib/index.ts";
+import { INIT_PHASES } from "../lib/phases/init/init.ts";
+import { listValue } from "./args/common.ts";
+import { INIT_ARGS } from "./args/init.ts";
+import { command, type Given } from "./command.ts";
+import { nodeSetup, readConfigFile, rejectMixedFlags } from "./flags.ts";
+import { flagConfig, overrides } from "./init-flags.ts";
+import type { Output } from "./output.ts";
+import { phasesOf } from "./phase.ts";
 
-type Given = Map<string, string>;
+export default command({
+  name: "init",
+  description: "Set up the Kubernetes control plane on this host",
+  kubeadm: true,
+  args: INIT_ARGS,
+  examples: [
+    ["From the bundle that is attached to this executable", "kubestick init"],
+    ["From a bundle in a file, shown without changing anything", "kubestick init --bundle bundle.tar --dry-run"],
+    [
+      "The first of several control planes; prints both join commands",
+      "kubestick init --control-plane-endpoint api.lan:6443 --upload-certs",
+    ],
+  ],
+  phases: phasesOf(INIT_PHASES),
+  topics: ["air-gap", "networks", "high-availability", "differences-from-kubeadm"],
+  subCommands: { phase: () => import("./init/phase.ts").then((file) => file.default) },
+  run: ({ given, out }) => runInit(given, [], out),
+});
 
 /** Runs `kubestick init`, or one phase of it when `words` name one. Throws KubestickError. */
-export async function runInit(given: Given, words: string[]): Promise<void> {
-  const ui = uiOf(given);
+export async function runInit(given: Given, words: string[], out: Output): Promise<void> {
   const options: InitOptions = {
-    ...bundleOptions(given),
-    ui,
+    ...nodeSetup(given),
+    ui: out.ui,
     phase: words,
     config: parse(given),
-    bundle: nodeBundle(given),
     network: given.get("network"),
     rootfs: given.get("rootfs") || undefined,
     dryRun: given.get("dry-run") === "true",
@@ -21,10 +42,8 @@ export async function runInit(given: Given, words: string[]): Promise<void> {
     uploadCerts: given.get("upload-certs") === "true",
     skipTokenPrint: given.get("skip-token-print") === "true",
     skipCertificateKeyPrint: given.get("skip-certificate-key-print") === "true",
-    ignorePreflightErrors: listValue(given, "ignore-preflight-errors"),
-    environment: process.env,
   };
-  await reporting(ui, "init", init(options));
+  await out.reportOn(init(options));
 }
 
 function parse(given: Given): ParsedConfig {
@@ -32,7 +51,7 @@ function parse(given: Given): ParsedConfig {
   let parsed: ParsedConfig;
   if (file === undefined) parsed = parseFlags(flagConfig(given));
   else {
-    rejectMixedFlags(given, INIT_FLAGS);
+    rejectMixedFlags(given, INIT_ARGS);
     parsed = parseConfig(readConfigFile(file), file);
   }
   const init = overrides(given, parsed.init ?? {});

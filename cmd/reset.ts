@@ -1,31 +1,33 @@
 import { createInterface } from "node:readline";
-import { type ResetOptions, reset } from "../lib/commands/reset.ts";
-import { CERTIFICATES_DIR } from "../lib/constants/paths.ts";
-import { byName, type Flag, GLOBAL_FLAGS, listValue, NODE_FLAGS, nodeFlags, reporting, uiOf } from "./flags.ts";
+import { type ResetOptions, reset } from "../lib/index.ts";
+import { RESET_PHASES } from "../lib/phases/reset/reset.ts";
+import { listValue } from "./args/common.ts";
+import { RESET_ARGS } from "./args/reset.ts";
+import { command, type Given } from "./command.ts";
+import { nodeFlags } from "./flags.ts";
+import type { Output } from "./output.ts";
+import { phasesOf } from "./phase.ts";
 
-/** The flags of `reset`; names, meanings and defaults are kubeadm's. */
-export const RESET_FLAGS: Flag[] = byName([
-  ...NODE_FLAGS.filter((flag) => ["cri-socket", "skip-phases"].includes(flag.name)),
-  {
-    name: "cert-dir",
-    description: `The path to the directory where the certificates are stored (default ${CERTIFICATES_DIR}).`,
-    valueHint: "directory",
-  },
-  { name: "dry-run", description: "Don't apply any changes; just output what would be done.", type: "boolean" },
-  {
-    name: "force",
-    alias: "f",
-    description: "Reset the node without prompting for confirmation, and remove files that were changed since, too.",
-    type: "boolean",
-  },
-  ...GLOBAL_FLAGS,
-]);
+export default command({
+  name: "reset",
+  description: "Take everything off this host that kubestick put on it",
+  kubeadm: true,
+  args: RESET_ARGS,
+  examples: [
+    ["Shows what would be removed", "kubestick reset --dry-run"],
+    ["Asks, then removes it", "kubestick reset"],
+    ["Without a question, for scripts", "kubestick reset --force"],
+  ],
+  phases: phasesOf(RESET_PHASES),
+  topics: ["reset"],
+  subCommands: { phase: () => import("./reset/phase.ts").then((file) => file.default) },
+  run: ({ given, out }) => runReset(given, [], out),
+});
 
 /** Runs `kubestick reset`, or one phase of it when `words` name one. Throws KubestickError. */
-export async function runReset(given: Map<string, string>, words: string[] = []): Promise<void> {
-  const ui = uiOf(given);
+export async function runReset(given: Given, words: string[], out: Output): Promise<void> {
   const options: ResetOptions = {
-    ui,
+    ui: out.ui,
     confirm,
     phase: words,
     force: given.get("force") === "true",
@@ -34,7 +36,7 @@ export async function runReset(given: Map<string, string>, words: string[] = [])
     criSocket: nodeFlags(given).criSocket,
     skipPhases: listValue(given, "skip-phases"),
   };
-  await reporting(ui, "reset", reset(options));
+  await out.reportOn(reset(options));
 }
 
 async function confirm(): Promise<boolean> {

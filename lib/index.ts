@@ -59,5 +59,7 @@ export const listTokens = async (options: ClusterOptions = {}): Promise<ListedTo
   (await import("./commands/tokens.ts")).listTokens(options);
 
 /** Deletes tokens, by their ids or whole; gives the ids. */
-export const deleteTokens = async (names: string[], options: ClusterOptions = {}): Promise<string[]> =>
-  (await import("./commands/tokens.ts")).deleteTokens(names, options);
+export const deleteTokens = async (
+  names: string[],
+  options: ClusterOptions & { each?: (id: string) => void } = {},
+): Promise<string[]> => (await import("./commands/tokens.ts")).deleteTokens(names, options);

@@ -88,7 +88,7 @@ export function kubeProxyObjects(
 }
 
 /** kubeadm's checksum of a component's ConfigMap: its values in order of their keys (kubeadm componentconfigs/checksums.go). */
-export function configHash(data: Record<string, string>): string {
+function configHash(data: Record<string, string>): string {
   const hash = createHash("sha256");
   for (const key of Object.keys(data).sort()) hash.update(data[key]!);
   return `sha256:${hash.digest("hex")}`;

@@ -136,6 +136,7 @@ export async function createToken(
   if (await client.get("v1", "Secret", name, namespace)) {
     const id = name.slice(SECRET_TOKEN_PREFIX.length);
     throw new KubestickError(`there is already a token with the id ${id}`, {
+      code: "foreign",
       hint: `delete it first: kubestick token delete ${id}`,
     });
   }

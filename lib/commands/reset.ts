@@ -22,6 +22,9 @@ export interface ResetOptions extends RunOptions {
 
 /** How `reset` went. */
 export interface ResetReport {
+  /** This host's name, which its node has where it was given no other. */
+  node: string;
+  dryRun: boolean;
   phases: PhaseResult[];
 }
 
@@ -51,6 +54,6 @@ export async function reset(options: ResetOptions): Promise<ResetReport> {
 This host is as it was before kubestick. In the cluster, if it lives on, remove the node: kubectl delete node ${facts.hostname}`);
     },
     end: async () => ctx.cri.close(),
-    report: (phases) => ({ phases }),
+    report: (phases) => ({ node: facts.hostname, dryRun, phases }),
   });
 }

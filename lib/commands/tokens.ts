@@ -164,6 +164,7 @@ export async function deleteTokens(
       if (!(await deleteInCluster(client, id, new Date())))
         throw new KubestickError(`there is no token with the id ${id}`, {
           hint: "kubestick token list shows those there are",
+          code: "not-found",
         });
       options.each?.(id);
     }

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { KubestickError } from "../errors.ts";
 import { makeCgroupRoot, removeCgroupRoot } from "../host/cgroups.ts";
+import { setClock } from "../host/clock.ts";
 import { findProgram } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
 import { loadModule, setSysctl } from "../host/kernel.ts";
@@ -9,7 +10,7 @@ import { removeFlatNetwork } from "../network/apply.ts";
 import { cleanPacketFilter } from "../network/packet-filter.ts";
 import { removeOwnRoutes } from "../network/routes.ts";
 import { applyServiceRoutes, rememberServiceRanges, type ServiceRanges } from "../network/service-routes.ts";
-import { setClock } from "../node/clock.ts";
+import { type ChangedSysctl, restoreSysctls } from "../network/sysctls.ts";
 import type { Say } from "../ui/ui.ts";
 
 /** What a host's packet filter says of itself. */
@@ -32,6 +33,8 @@ export interface Kernel {
   makeCgroupRoot(root: string, version: 1 | 2): void;
   /** Removes a kubelet's cgroup root, as far as no process is in it. */
   removeCgroupRoot(root: string, version: 1 | 2): void;
+  /** Gives kernel settings their former values where they still have kubestick's and nobody else needs them. */
+  restoreSysctls(sysctls: ChangedSysctl[], say: Say, warn: Say): void;
   /** Asks the packet filter whether it would take some rules, and changes nothing. */
   askPacketFilter(rules: string): PacketFilter;
   /** Takes kube-proxy's rules and kubestick's routes, tables and bridge off this host, all known by their marks. */
@@ -46,6 +49,7 @@ export interface Kernel {
 export const realKernel = (files: Files): Kernel => ({
   loadModule,
   setSysctl,
+  restoreSysctls,
   makeCgroupRoot,
   removeCgroupRoot,
   askPacketFilter(rules) {
@@ -80,6 +84,7 @@ export const realKernel = (files: Files): Kernel => ({
 export const dryKernel: Kernel = {
   loadModule: () => undefined,
   setSysctl: () => undefined,
+  restoreSysctls: () => undefined,
   makeCgroupRoot: () => undefined,
   removeCgroupRoot: () => undefined,
   askPacketFilter: () => ({ forward: "" }),

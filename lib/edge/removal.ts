@@ -10,6 +10,12 @@ export interface Removal {
   remove: () => Left[];
 }
 
+/** Something that kubestick replaced, and that goes back to where it was. `restore` gives what could not be. */
+export interface Restoration {
+  path: string;
+  restore: () => Left[];
+}
+
 /** How what is no longer wanted goes off a host's disks. */
 export interface Remover {
   /** Throws KubestickError where this process may not remove anything. */
@@ -18,6 +24,8 @@ export interface Remover {
   unmountBelow(directories: string[]): Promise<Left[]>;
   /** Removes things one after the other; gives what was left of them. */
   remove(removals: Removal[], say: Say): Left[];
+  /** Puts things back; gives what could not be. */
+  restore(restorations: Restoration[], say: Say): Left[];
 }
 
 /** Removes. */
@@ -27,6 +35,7 @@ export const realRemover: Remover = {
   },
   unmountBelow,
   remove: (removals) => removals.flatMap(({ remove }) => remove()),
+  restore: (restorations) => restorations.flatMap(({ restore }) => restore()),
 };
 
 /** Says what it would remove; `exists` says whether something is there. */
@@ -35,6 +44,10 @@ export const dryRemover = (exists: (path: string) => boolean): Remover => ({
   unmountBelow: async () => [],
   remove(removals, say) {
     for (const { path } of removals) if (exists(path)) say(`Would remove ${path}`);
+    return [];
+  },
+  restore(restorations, say) {
+    for (const { path } of restorations) say(`Would put back what was at ${path} before`);
     return [];
   },
 });

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import type { Bundle } from "../bundle/bundle.ts";
 import { sandboxImage } from "../bundle/defaults.ts";
 import type { HostFacts } from "../host/facts.ts";
@@ -7,6 +6,7 @@ import { Cri } from "../runtime/cri.ts";
 import { findCtr, importedImages, importImages, tagImage } from "../runtime/images.ts";
 import { endLostShims, removePods } from "../runtime/pods.ts";
 import type { Say } from "../ui/ui.ts";
+import { untilMaybe } from "../util/until.ts";
 
 const POLL_MS = 200;
 
@@ -19,9 +19,7 @@ export class Runtime extends Cri {
 
   /** Waits until it answers; gives whether it did within so many milliseconds. */
   async answersWithin(limitMs: number): Promise<boolean> {
-    for (const deadline = Date.now() + limitMs; !(await this.answers()); await sleep(POLL_MS))
-      if (Date.now() > deadline) return false;
-    return true;
+    return (await untilMaybe(() => this.answers(), { limitMs, pauseMs: POLL_MS })) !== undefined;
   }
 
   /** Throws KubestickError where nothing answers. */

@@ -25,11 +25,12 @@ export function realServices(manager: ServiceManagerControl): Services {
 }
 
 /** Services of which none runs, is started or stopped. */
-export function dryServices({ name, logCommand }: ServiceManagerControl): Services {
+export function dryServices({ name, logCommand, installed }: ServiceManagerControl): Services {
   const nothing = async () => undefined;
   return {
     name,
     logCommand,
+    installed,
     install: () => true,
     isActive: () => false,
     restart: nothing,

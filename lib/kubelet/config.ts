@@ -21,7 +21,7 @@ type CgroupDriver = "systemd" | "cgroupfs" | undefined;
 const NODE_LOCAL = new Set(["resolvConf", "cgroupRoot"]);
 
 /** The kubelet settings that a host asks for, each with the reason. `dns` are the addresses of the cluster's own DNS. */
-export function hostSettings(
+function hostSettings(
   facts: KubeletFacts,
   driver: CgroupDriver,
   dns: string[],

@@ -27,12 +27,6 @@ export function kubeletFlags(
     .join(" ")}"\n`;
 }
 
-/** Splits KUBELET_KUBEADM_ARGS back into flags, as systemd's EnvironmentFile and a shell both would. */
-export function parseKubeletFlags(env: string): string[] {
-  const value = /^KUBELET_KUBEADM_ARGS="((?:\\.|[^"\\])*)"/m.exec(env)?.[1]?.replace(/\\(["\\$`])/g, "$1") ?? "";
-  return value.split(/\s+/).filter((flag) => flag !== "");
-}
-
 /** The flags that start a kubelet on a node that kubeadm's layout describes (kubeadm's 10-kubeadm.conf). */
 export const KUBELET_BASE_ARGS = [
   `--bootstrap-kubeconfig=${KUBELET_BOOTSTRAP_KUBECONFIG}`,

@@ -9,7 +9,7 @@ import { applyJsonPatch, applyMergePatch, type JsonPatchOperation, MAX_SIZE, siz
 import { applyStrategicPatch } from "./patch-strategic.ts";
 
 /** What a user's patch can change (kubeadm util/patches; kubeproxydaemonset since v1.37). */
-export const PATCH_TARGETS = [
+const PATCH_TARGETS = [
   "etcd",
   "kube-apiserver",
   "kube-controller-manager",

@@ -6,16 +6,15 @@ import {
   CONTAINERD_CERTS_DIR,
   CONTAINERD_CONFIG_FILE,
   CONTAINERD_RESTART_MARK,
-  HOST_BINARIES_FILE,
   LOCAL_BIN_DIR,
   MODULES_FILE,
   SYSCTL_FILE,
 } from "../constants/paths.ts";
 import type { Node } from "../edge/node.ts";
 import { KubestickError, UsageError } from "../errors.ts";
-import { MODULES, nodeSysctls } from "../host/kernel.ts";
+import { getSysctl, MODULES, nodeSysctls } from "../host/kernel.ts";
 import { containerdConfig, mirrorConfig, usesSystemdCgroup } from "../runtime/containerd-config.ts";
-import { containerdService } from "../services/service.ts";
+import { containerdService } from "../runtime/service.ts";
 import { progressLine } from "../ui/progress.ts";
 import { formatBytes } from "../ui/table.ts";
 import type { Say } from "../ui/ui.ts";
@@ -59,6 +58,7 @@ function prepareKernel({ ui, ledger, kernel, families }: Node, step: Step): void
     if (why) ui.warn(`cannot load the kernel module ${name}: ${why}`);
   }
   for (const [name, value] of Object.entries(sysctls)) {
+    ledger.noteSysctl(name, getSysctl(name), value);
     const why = kernel.setSysctl(name, value);
     if (!why) continue;
     // Without forwarding no pod reaches another; the bridge's settings are only there with br_netfilter.
@@ -99,7 +99,7 @@ async function startContainerd(node: Node, step: Step): Promise<void> {
         hint: "restart it the way it was started, then run the same command again",
       },
     );
-  services.install(containerdService(program));
+  if (services.install(containerdService(program))) ledger.noteService("containerd");
   cri.close();
   await services.start("containerd", "containerd", step);
   if (!(await cri.answersWithin(CONTAINERD_TIMEOUT_MS)))
@@ -156,7 +156,7 @@ export const bundlePhase: BundlePhase = {
       live: true,
       flags: FLAGS,
       inputs: ["the bundle"],
-      outputs: [LOCAL_BIN_DIR, CNI_BIN_DIR, HOST_BINARIES_FILE],
+      outputs: [LOCAL_BIN_DIR, CNI_BIN_DIR],
       run: ({ node }, step) => installBinaries(node, step),
     },
     {

@@ -17,8 +17,8 @@ import { ownResolvConf } from "../host/resolv-conf.ts";
 import { kubeletFlags } from "../kubelet/flags.ts";
 import type { NodeIp } from "../kubelet/node-ip.ts";
 import { clusterDns } from "../kubelet/resolv-conf.ts";
+import { kubeletService } from "../kubelet/service.ts";
 import { applyPatches } from "../manifests/patches.ts";
-import { kubeletService } from "../services/service.ts";
 import type { Step } from "./runner.ts";
 
 /** How a kubelet is started. */
@@ -96,6 +96,7 @@ export async function startKubelet(node: Node, start: KubeletStart, step: Step):
     });
   }
   const installed = services.install(kubeletService(program));
+  if (installed) ledger.noteService("kubelet");
   if (!installed && !files.exists(KUBELET_RESTART_MARK) && services.isActive("kubelet")) {
     step("The kubelet already runs with this configuration");
     return;

@@ -1,6 +1,7 @@
-import { AGENT_ENV, AGENT_SERVICE, CNI_CONFIG_FILE, CNI_NETWORK, FLAT } from "../constants/network.ts";
+import { agentService } from "../agent/service.ts";
+import { AGENT_SERVICE, CNI_CONFIG_FILE, CNI_NETWORK, FLAT } from "../constants/network.ts";
 import type { Node } from "../edge/node.ts";
-import { otherCniConfigs, winningCniConfig } from "../node/cni.ts";
+import { otherCniConfigs, winningCniConfig } from "../network/cni.ts";
 import type { Say } from "../ui/ui.ts";
 
 /**
@@ -26,14 +27,8 @@ export async function startNodeAgent(node: Node, network: string | undefined, st
       `pods get no addresses from kubestick while ${foreign} is there: it is another network's configuration and comes before ${CNI_CONFIG_FILE}; remove it if that network is gone`,
     );
   if (network === FLAT) ledger.claim(CNI_CONFIG_FILE);
-  const [program = "", ...args] = node.programs.self();
-  const changed = services.install({
-    name: AGENT_SERVICE,
-    description: "kubestick's node agent: routes and addresses of pods and Services",
-    program,
-    args: [...args, "node-agent"],
-    env: AGENT_ENV,
-  });
+  const changed = services.install(agentService(node.programs.self()));
+  if (changed) ledger.noteService(AGENT_SERVICE);
   if (!changed && services.isActive(AGENT_SERVICE)) return;
   await services.start(AGENT_SERVICE, "the node agent", step);
 }

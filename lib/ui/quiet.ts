@@ -3,7 +3,6 @@ import type { Ui } from "./ui.ts";
 /** A Ui that says nothing: whoever uses kubestick as a library reads reports, or brings a Ui of their own. */
 export const QUIET: Ui = {
   json: false,
-  verbosity: 0,
   step: () => undefined,
   warn: () => undefined,
   detail: () => undefined,

@@ -64,7 +64,8 @@ discovery: {bootstrapToken: {token: ${token.token}, apiServerEndpoint: "${cp.ip}
   expect(gone.stderr).toContain(`there is no token with the id ${token.token.split(".")[0]}`);
 });
 
-test("a program resets both, and nothing is left", () => {
+test("a program resets both where it says so, and nothing is left", () => {
+  expect(does<{ refused: string }>(worker, "reset without a word").refused).toContain("was not confirmed");
   for (const node of [worker, cp]) {
     const { phases } = does<ResetReport>(node, "reset");
     expect(phases.map(({ phase, status }) => [phase, status])).toEqual([

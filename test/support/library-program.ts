@@ -18,6 +18,7 @@ const DEEDS: Record<string, () => Promise<unknown>> = {
   join: () => join({ config, ignorePreflightErrors }),
   "dry run": () => init({ config, ignorePreflightErrors, dryRun: true }),
   "delete tokens": async () => ({ deleted: await deleteTokens([config.trim()]) }),
+  "reset without a word": () => reset().catch((error: Error) => ({ refused: error.message })),
   reset: () => reset({ force: true }),
 };
 fs.writeFileSync(report, JSON.stringify(await DEEDS[what]!()));

@@ -1,15 +1,15 @@
 import { describe, expect, test } from "bun:test";
 import { networkObjects } from "../../lib/cluster/network.ts";
+import { lastTime, neverInThePast, noteTime } from "../../lib/host/clock.ts";
 import { Files } from "../../lib/host/files.ts";
 import { Ledger } from "../../lib/host/ledger.ts";
 import { mountsBelow } from "../../lib/host/mounts.ts";
 import { kubeconfig, readKubeconfig, withServer } from "../../lib/kubeconfig/kubeconfig.ts";
 import { parseCidr } from "../../lib/net/ip.ts";
 import { Claims, claimOf } from "../../lib/network/claims.ts";
+import { winningCniConfig } from "../../lib/network/cni.ts";
 import { cniConfig, masqueradeRules } from "../../lib/network/flat.ts";
 import { podMtu, removalOf, routesInTheWay } from "../../lib/network/host.ts";
-import { lastTime, neverInThePast, noteTime } from "../../lib/node/clock.ts";
-import { winningCniConfig } from "../../lib/node/cni.ts";
 import { holdPods } from "../../lib/phases/node-agent.ts";
 import { providerObjects } from "../../lib/phases/provider.ts";
 import { writeYaml } from "../../lib/yaml/write.ts";

@@ -27,7 +27,7 @@ export const etcdPhase: Phase<{ cp: ControlPlane }> = {
 /** Makes etcd's data directory and notes that kubestick began it; gives its path. */
 export function claimEtcdData({ node, config }: ControlPlane): string {
   const { dataDir } = config.cluster.etcd.local!;
-  node.ledger.claim(dataDir);
+  node.ledger.claimDirectory(dataDir);
   node.files.mkdir(dataDir, 0o700);
   return dataDir;
 }

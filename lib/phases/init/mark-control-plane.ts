@@ -1,12 +1,11 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { ApiError } from "../../api/errors.ts";
 import { mapOf, mapsOf } from "../../api/fields.ts";
 import type { ClusterAccess } from "../../cluster/access.ts";
 import type { Taint } from "../../config/kinds/fields.ts";
 import { LABEL_CONTROL_PLANE, LABEL_EXCLUDE_LB } from "../../constants/names.ts";
-import { KubestickError } from "../../errors.ts";
 import { CONTROL_PLANE_TAINT } from "../../kubelet/flags.ts";
 import type { Say } from "../../ui/ui.ts";
+import { until } from "../../util/until.ts";
 import type { ControlPlane } from "../control-plane.ts";
 import type { Phase } from "../runner.ts";
 import type { Init } from "./context.ts";
@@ -36,27 +35,25 @@ export async function markControlPlane(cp: ControlPlane, access: ClusterAccess, 
     );
   const cluster = await access.cluster();
   const node = { apiVersion: "v1", kind: "Node", metadata: { name } };
-  for (const deadline = Date.now() + cp.callTimeoutMs; ; await sleep(POLL_MS)) {
+  const mark = async () => {
     const current = await cluster.get("v1", "Node", name);
-    try {
-      if (current) {
-        const kept = (mapsOf(mapOf(current["spec"])?.["taints"]) as unknown as Taint[]).filter(
-          (t) => !taints.some((ours) => ours.key === t.key && ours.effect === t.effect),
-        );
-        // The resource version makes the API server refuse if the node's taints changed in between.
-        const { resourceVersion } = current.metadata as { resourceVersion?: string };
-        await cluster.mergePatch(node, {
-          metadata: { labels, ...(resourceVersion ? { resourceVersion } : {}) },
-          spec: { taints: [...kept, ...taints] },
-        });
-        return;
-      }
-    } catch (error) {
-      if (!(error instanceof ApiError) || error.status !== 409) throw error;
-    }
-    if (Date.now() > deadline)
-      throw new KubestickError(`the kubelet has not registered the node ${name} with the API server`, {
-        hint: `look at its log: ${services.logCommand("kubelet")}`,
-      });
-  }
+    if (!current) return false;
+    const kept = (mapsOf(mapOf(current["spec"])?.["taints"]) as unknown as Taint[]).filter(
+      (t) => !taints.some((ours) => ours.key === t.key && ours.effect === t.effect),
+    );
+    // The resource version makes the API server refuse if the node's taints changed in between.
+    const { resourceVersion } = current.metadata as { resourceVersion?: string };
+    await cluster.mergePatch(node, {
+      metadata: { labels, ...(resourceVersion ? { resourceVersion } : {}) },
+      spec: { taints: [...kept, ...taints] },
+    });
+    return true;
+  };
+  await until(mark, {
+    limitMs: cp.callTimeoutMs,
+    pauseMs: POLL_MS,
+    passes: (error) => error instanceof ApiError && error.status === 409,
+    what: `the kubelet has not registered the node ${name} with the API server`,
+    hint: `look at its log: ${services.logCommand("kubelet")}`,
+  });
 }

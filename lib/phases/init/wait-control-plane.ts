@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici/index.js";
 import { CONTROL_PLANE_TIMEOUT, KUBELET_HEALTH_TIMEOUT } from "../../constants/durations.ts";
 import { MANIFESTS_DIR } from "../../constants/paths.ts";
@@ -11,6 +10,7 @@ import { probeOf } from "../../manifests/probe.ts";
 import { joinHostPort } from "../../net/ip.ts";
 import { describeContainer, lastWords } from "../../runtime/diagnose.ts";
 import { formatDuration, parseDuration } from "../../util/duration.ts";
+import { until } from "../../util/until.ts";
 import type { ControlPlane } from "../control-plane.ts";
 import type { Phase, Step } from "../runner.ts";
 import { endStalePods } from "./stale-pods.ts";
@@ -75,7 +75,7 @@ async function waitFor(cp: ControlPlane, targets: Target[], limitMs: number, ste
   let lastLook = 0;
   let ended = false;
   try {
-    while (healthy.size < targets.length) {
+    const everyOne = async () => {
       await Promise.all(
         targets.map(async (target) => {
           if (healthy.has(target.name)) return;
@@ -89,13 +89,7 @@ async function waitFor(cp: ControlPlane, targets: Target[], limitMs: number, ste
           step(`${target.name} is healthy after ${formatDuration(Math.round((Date.now() - started) / 10) * 10)}`);
         }),
       );
-      if (healthy.size === targets.length) return;
-      if (Date.now() - started > limitMs)
-        throw await explain(
-          cp,
-          targets.filter((t) => !healthy.has(t.name)),
-          limitMs,
-        );
+      if (healthy.size === targets.length) return true;
       if (Date.now() - lastLook > LOOK_MS) {
         lastLook = Date.now();
         await look(cp.node, targets, healthy, states);
@@ -105,8 +99,15 @@ async function waitFor(cp: ControlPlane, targets: Target[], limitMs: number, ste
         if (!ended && waitsForEtcd) ended = await endStalePods(cp, step);
         step.live(...targets.filter((t) => !healthy.has(t.name)).map((t) => `${t.name}: ${states.get(t.name)}`));
       }
-      await sleep(POLL_MS);
-    }
+      return false;
+    };
+    const late = () =>
+      explain(
+        cp,
+        targets.filter((t) => !healthy.has(t.name)),
+        limitMs,
+      );
+    await until(everyOne, { limitMs, pauseMs: POLL_MS, late });
   } finally {
     await agent.destroy();
   }

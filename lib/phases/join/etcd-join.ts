@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { textsOf } from "../../api/fields.ts";
 import type { KubeObject } from "../../api/resources.ts";
 import { MINUTE } from "../../constants/durations.ts";
@@ -13,6 +12,7 @@ import { commandFlag } from "../../manifests/pod.ts";
 import { joinHostPort } from "../../net/ip.ts";
 import { describeContainer } from "../../runtime/diagnose.ts";
 import { parseDuration } from "../../util/duration.ts";
+import { until, untilItWorks } from "../../util/until.ts";
 import { LOCAL_ETCD } from "../conditions.ts";
 import type { ControlPlane } from "../control-plane.ts";
 import { writeManifest } from "../init/control-plane.ts";
@@ -74,15 +74,17 @@ export async function etcdEndpoints({ cp, admin }: Joining): Promise<string[]> {
 
 /** As etcdEndpoints, but waits for the first: the pod of a control plane made just now is perhaps not in the API yet. */
 async function knownEndpoints(joining: Joining, step: Step): Promise<string[]> {
-  for (const deadline = Date.now() + timeout(joining.cp, ENDPOINTS_TIMEOUT_MS); ; await sleep(POLL_MS)) {
+  const known = async () => {
     const endpoints = await etcdEndpoints(joining);
-    if (endpoints.length > 0) return endpoints;
-    if (Date.now() > deadline)
-      throw new KubestickError("the cluster has no etcd pod with the address of its member", {
-        hint: `on the first control plane: kubectl get pods -n ${NAMESPACE_SYSTEM} -l component=etcd -o yaml`,
-      });
-    step.live("etcd: waits until the API shows the pod of the first member");
-  }
+    return endpoints.length > 0 && endpoints;
+  };
+  return until(known, {
+    limitMs: timeout(joining.cp, ENDPOINTS_TIMEOUT_MS),
+    pauseMs: POLL_MS,
+    waiting: () => step.live("etcd: waits until the API shows the pod of the first member"),
+    what: "the cluster has no etcd pod with the address of its member",
+    hint: `on the first control plane: kubectl get pods -n ${NAMESPACE_SYSTEM} -l component=etcd -o yaml`,
+  });
 }
 
 /** The members of etcd behind these URLs, asked with the certificate that etcd's own health checks use. */
@@ -154,25 +156,23 @@ function refuseForeignData({ node, config }: ControlPlane): void {
 /** Promotes as soon as etcd finds the learner in sync. */
 async function promote(cp: ControlPlane, etcd: Etcd, id: string, step: Step): Promise<void> {
   const { cri, services } = cp.node;
-  for (const deadline = Date.now() + timeout(cp, PROMOTE_TIMEOUT_MS); ; await sleep(POLL_MS)) {
-    try {
-      await etcd.promote(id);
-      step("The learner has caught up and was promoted");
-      return;
-    } catch (error) {
-      const waits =
-        error instanceof EtcdError ? !/can only promote a learner member$|not found/.test(error.message) : true;
-      // Somebody else, or a call of ours whose answer was lost, has promoted it already.
-      if (!waits && !(await whileItPasses(cp, step, () => etcd.list())).find((m) => m.id === id)?.learner) return;
-      if (!waits || Date.now() > deadline)
-        throw new KubestickError(
-          `this node's etcd did not catch up with the others: ${reason(error)}\n${await describeContainer(cri, "etcd")}`,
-          {
-            hint: `look at its log below /var/log/pods, and at the kubelet's: ${services.logCommand("kubelet")}`,
-          },
-        );
-      step.live("etcd: the learner catches up with the other members");
-    }
+  const final = (error: unknown) =>
+    error instanceof EtcdError && /can only promote a learner member$|not found/.test(error.message);
+  try {
+    await untilItWorks(() => etcd.promote(id), {
+      limitMs: timeout(cp, PROMOTE_TIMEOUT_MS),
+      pauseMs: POLL_MS,
+      passes: (error) => !final(error),
+      waiting: () => step.live("etcd: the learner catches up with the other members"),
+    });
+    step("The learner has caught up and was promoted");
+  } catch (error) {
+    // Somebody else, or a call of ours whose answer was lost, has promoted it already.
+    if (final(error) && !(await whileItPasses(cp, step, () => etcd.list())).find((m) => m.id === id)?.learner) return;
+    const words = await describeContainer(cri, "etcd");
+    throw new KubestickError(`this node's etcd did not catch up with the others: ${reason(error)}\n${words}`, {
+      hint: `look at its log below /var/log/pods, and at the kubelet's: ${services.logCommand("kubelet")}`,
+    });
   }
 }
 
@@ -190,19 +190,16 @@ async function addOnce(etcd: Etcd, url: string): Promise<void> {
 
 /** While etcd elects a leader, or its card is slow, it refuses or does not answer; the cluster is well again in a moment. */
 async function whileItPasses<T>(cp: ControlPlane, step: Step, attempt: () => Promise<T>): Promise<T> {
-  for (const deadline = Date.now() + timeout(cp, PASSING_MS); ; await sleep(PASSING_POLL_MS)) {
-    try {
-      return await attempt();
-    } catch (error) {
-      // "unhealthy cluster": a member that joined just before is still starting; "too many learner": one at a time.
-      const passing =
-        /leader|unhealthy cluster|too many learner|timed out|too many requests|no member of etcd answers/i.test(
-          reason(error),
-        );
-      if (!passing || Date.now() > deadline) throw error;
-      step.live(`etcd: waits (${reason(error)})`);
-    }
-  }
+  return untilItWorks(attempt, {
+    limitMs: timeout(cp, PASSING_MS),
+    pauseMs: PASSING_POLL_MS,
+    // "unhealthy cluster": a member that joined just before is still starting; "too many learner": one at a time.
+    passes: (error) =>
+      /leader|unhealthy cluster|too many learner|timed out|too many requests|no member of etcd answers/i.test(
+        reason(error),
+      ),
+    waiting: (error) => step.live(`etcd: waits (${reason(error)})`),
+  });
 }
 
 /** Leaves the others as they were: no learner that never comes, no pod that looks for them. */

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { ApiClient } from "../../api/client.ts";
 import { conditionsOf, mapOf, textOf } from "../../api/fields.ts";
 import { splitToken, useUpToken } from "../../cluster/tokens.ts";
@@ -22,6 +21,7 @@ import { chooseNodeIp } from "../../kubelet/node-ip.ts";
 import { familiesOf, formatCidr } from "../../net/ip.ts";
 import { addressTowards } from "../../net/reach.ts";
 import { readCertificates } from "../../pki/pem.ts";
+import { until } from "../../util/until.ts";
 import { startKubelet } from "../kubelet.ts";
 import { holdPods } from "../node-agent.ts";
 import type { Phase, Step } from "../runner.ts";
@@ -62,6 +62,7 @@ export const kubeletStartPhase: Phase<Join> = {
     for (const { setting, why } of adaptations) step(`${setting} (because ${why})`);
     const caFile =
       textOf(mapOf(mapOf(shared["authentication"])?.["x509"])?.["clientCAFile"]) || `${CERTIFICATES_DIR}/ca.crt`;
+    ledger.keep(KUBELET_KUBECONFIG);
     ledger.claim(KUBELET_KUBECONFIG);
     // kubeadm writes the CA where caCertPath says; the kubelet looks for it where the cluster's configuration says. A control
     // plane has the cluster's own file by now, in which more can stand behind the CA.
@@ -133,19 +134,17 @@ async function refuseTakenName({ node: { name }, access }: Join): Promise<void> 
 /** Waits until the API server knows the node, and deletes the token if it was made for this node alone. */
 async function registered({ node, config, access, discovery }: Join, step: Step): Promise<void> {
   step("Waiting for the kubelet to register the node");
-  const deadline = Date.now() + timeoutOf(config, "tlsBootstrap", TLS_BOOTSTRAP_TIMEOUT);
   // Thirty boards that join at once keep a small control plane busy for longer than one call's time.
-  const callTimeoutMs = Math.max(1, deadline - Date.now());
+  const callTimeoutMs = Math.max(1, timeoutOf(config, "tlsBootstrap", TLS_BOOTSTRAP_TIMEOUT));
   const client = new ApiClient(nodeConnection(node.files), { callTimeoutMs, refusalsPassMs: callTimeoutMs });
   try {
-    while (!(await client.get("v1", "Node", node.name))) {
-      step.live(`kubelet: ${node.services.isActive("kubelet") ? "registers the node" : "does not run"}`);
-      if (Date.now() > deadline)
-        throw new KubestickError(`the kubelet did not register the node ${node.name}`, {
-          hint: `look at its log: ${node.services.logCommand("kubelet")}`,
-        });
-      await sleep(POLL_MS);
-    }
+    await until(() => client.get("v1", "Node", node.name), {
+      limitMs: callTimeoutMs,
+      pauseMs: POLL_MS,
+      waiting: () => step.live(`kubelet: ${node.services.isActive("kubelet") ? "registers the node" : "does not run"}`),
+      what: `the kubelet did not register the node ${node.name}`,
+      hint: `look at its log: ${node.services.logCommand("kubelet")}`,
+    });
   } finally {
     await client.close();
   }

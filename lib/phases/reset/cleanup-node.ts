@@ -1,10 +1,8 @@
 import { readdirSync } from "node:fs";
-import { findInstalled } from "../../binaries/installed.ts";
 import { AGENT_SERVICE, CNI_CONF_DIR } from "../../constants/network.ts";
 import {
   CNI_BIN_DIR,
   CONTAINERD_CERTS_DIR,
-  HOST_BINARIES_FILE,
   KUBELET_BOOTSTRAP_KUBECONFIG,
   KUBERNETES_DIR,
   LEDGER_FILE,
@@ -30,6 +28,7 @@ import {
   resolvePlace,
 } from "./places.ts";
 import { binaryRemovals, etcdRemovals, fileBelow, LEDGER_COPIES, ledgerRemovals } from "./removals.ts";
+import { restorationsOf } from "./restore.ts";
 
 /** containerd 2 ends when the directory of CNI configurations goes, so that of somebody else's stays. */
 const CONTAINERD_EMPTY_DIRS = [CNI_CONF_DIR, "/etc/cni"];
@@ -54,7 +53,7 @@ export const cleanupNodePhase: Phase<Reset> = {
   short: "Run cleanup node.",
   live: true,
   flags: ["cert-dir", "cri-socket", "force"],
-  inputs: [LEDGER_FILE, HOST_BINARIES_FILE],
+  inputs: [LEDGER_FILE],
   run: cleanUpNode,
 };
 
@@ -62,16 +61,15 @@ export const cleanupNodePhase: Phase<Reset> = {
 async function cleanUpNode(ctx: Reset, step: Say): Promise<void> {
   const { files, ledger, ui, asked, lost, services, cri, kernel, remover, facts, outcome } = ctx;
   const warn = (text: string) => ui.warn(text);
-  const installed = findInstalled(files);
   if (lost && !asked.force) throw lostLedger(ledger);
-  if (!lost && !ledger.begun && installed.condition === "none") {
+  if (!lost && !ledger.begun && !ledger.damagedBinaries && Object.keys(ledger.binaries).length === 0) {
     step(`kubestick has made nothing on this host (there is no ${LEDGER_FILE})`);
     return;
   }
   if (ledger.condition === "restored")
     ui.warn(`${LEDGER_FILE} is damaged; its copy from before the last change is used`);
   // Of somebody else's containerd perhaps only ctr is kubestick's.
-  const ownContainerd = installed.value?.["containerd"]?.files.some((path) => path.endsWith("/containerd")) ?? false;
+  const ownContainerd = ledger.binaries["containerd"]?.files.some((path) => path.endsWith("/containerd")) ?? false;
   const mounted = [KUBELET_PLACES[0]!, ...(ownContainerd ? CONTAINERD_PLACES : [])];
   const places = [...KUBELET_PLACES, ...(ownContainerd ? CONTAINERD_PLACES : []), ...OWN_PLACES];
   warnOfBinaries(ctx);
@@ -81,13 +79,18 @@ async function cleanUpNode(ctx: Reset, step: Say): Promise<void> {
     ...binaryRemovals(ctx),
     fileBelow(KUBERNETES_DIR, KUBELET_BOOTSTRAP_KUBECONFIG),
   ];
+  const restorations = restorationsOf(ctx);
   await services.end([AGENT_SERVICE, "kubelet"], "the node agent and the kubelet", step);
   await cri.removePods(step, warn);
-  if (ownContainerd) await services.end(["containerd"], "containerd", step);
+  // Somebody else's program may have got its service from kubestick.
+  if (ownContainerd || ledger.services.includes("containerd")) await services.end(["containerd"], "containerd", step);
   if (facts.cgroupRoot) kernel.removeCgroupRoot(facts.cgroupRoot, facts.cgroupVersion);
   kernel.removeNetwork(step, warn);
   const left = remover.remove([networkRemoval(ctx)], step);
+  kernel.restoreSysctls(ledger.sysctls, step, warn);
   left.push(...(await removeAll(remover, removals, places, mounted, step)));
+  // When everything else is off: what is put back into a directory must not go with it.
+  if (left.length === 0) left.push(...remover.restore(restorations, step));
   for (const dir of [...EMPTY_DIRS(asked.certificatesDir), ...places.map(({ path }) => path)])
     files.removeEmptyDirectory(dir);
   for (const dir of ownContainerd ? CONTAINERD_EMPTY_DIRS : []) files.removeEmptyDirectory(dir);

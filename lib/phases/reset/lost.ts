@@ -1,6 +1,5 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { findInstalled } from "../../binaries/installed.ts";
 import { HOST_BINARY_KINDS } from "../../constants/host-binaries.ts";
 import { CNI_CONFIG_FILE, CNI_NETWORK } from "../../constants/network.ts";
 import {
@@ -9,7 +8,6 @@ import {
   CONTAINERD_CERTS_DIR,
   CONTAINERD_CONFIG_FILE,
   FALLBACK_BIN_DIR,
-  HOST_BINARIES_FILE,
   KUBELET_BOOTSTRAP_KUBECONFIG,
   KUBELET_KUBECONFIG,
   KUBERNETES_DIR,
@@ -70,13 +68,14 @@ function hasFlatNetwork(files: Files): boolean {
 }
 
 /** Tells which programs stay because the record of them is damaged: whoever installed them is not known any more. */
-export function warnOfBinaries({ files, ui }: Reset): void {
-  if (findInstalled(files).condition !== "damaged") return;
+export function warnOfBinaries({ ledger, ui }: Reset): void {
+  const damaged = ledger.damagedBinaries;
+  if (damaged === undefined) return;
   const names = HOST_BINARY_KINDS.flatMap(({ name, members }) => (Array.isArray(members) ? members : [name])).map(
     (member) => member.slice(member.lastIndexOf("/") + 1),
   );
   const there = [LOCAL_BIN_DIR, FALLBACK_BIN_DIR].flatMap((dir) => names.map((name) => join(dir, name)));
   const found = [...there, CNI_BIN_DIR].filter((path) => fs.existsSync(path));
   if (found.length > 0)
-    ui.warn(`${HOST_BINARIES_FILE} is damaged; programs that kubestick perhaps installed stay: ${found.join(", ")}`);
+    ui.warn(`${damaged} is damaged; programs that kubestick perhaps installed stay: ${found.join(", ")}`);
 }
