@@ -84,7 +84,7 @@ function gates(pairs: string[]): Record<string, boolean> {
 }
 
 /** A flag's duration as Go prints it; a bare 0 is taken too. Throws UsageError naming the flag. */
-export function durationFlag(name: string, value: string): string {
+function durationFlag(name: string, value: string): string {
   try {
     return formatDuration(parseDuration(value === "0" ? "0s" : value));
   } catch {

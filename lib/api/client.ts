@@ -1,11 +1,11 @@
 import type { Dispatcher } from "undici/index.js";
 import { API_CALL_TIMEOUT } from "../constants/durations.ts";
 import { FIELD_MANAGER, USER_AGENT } from "../constants/names.ts";
-import { within } from "../host/within.ts";
 import type { Connection } from "../kubeconfig/kubeconfig.ts";
 import { readBody } from "../net/body.ts";
 import { Agent } from "../net/undici.ts";
 import { PROCESS_CLOCK } from "../util/until.ts";
+import { within } from "../util/within.ts";
 import { type Answer, failureOf, objectOf, refusalOf } from "./answer.ts";
 import { AnswerError, ApiError } from "./errors.ts";
 import { isNamed, pageOf } from "./fields.ts";

@@ -3,10 +3,10 @@ import { ApiClient } from "../api/client.ts";
 import { isRefusal } from "../api/retry.ts";
 import { KubestickError, reason, UsageError } from "../errors.ts";
 import { readPlainText } from "../host/plain-file.ts";
-import { within } from "../host/within.ts";
 import { readKubeconfig } from "../kubeconfig/kubeconfig.ts";
 import { readBody } from "../net/body.ts";
 import { type Environment, environmentAgent } from "../net/proxy.ts";
+import { within } from "../util/within.ts";
 import type { DiscoveredCluster } from "./discovery.ts";
 
 /** What a discovery file gives a node to ask for its certificate with. */

@@ -8,12 +8,12 @@ import { CLUSTER_INFO_PATH, readSignedInfo } from "../cluster/info.ts";
 import { splitToken } from "../cluster/tokens.ts";
 import { CM_CLUSTER_INFO } from "../constants/names.ts";
 import { KubestickError } from "../errors.ts";
-import { within } from "../host/within.ts";
 import { readKubeconfig } from "../kubeconfig/kubeconfig.ts";
 import { readBody } from "../net/body.ts";
 import { caPin, certificatePem } from "../pki/certificate.ts";
 import { readCertificates } from "../pki/pem.ts";
 import { PROCESS_CLOCK, untilItWorks } from "../util/until.ts";
+import { within } from "../util/within.ts";
 import { explainClock, mends } from "./clock-fault.ts";
 import { verifiedTime } from "./server-time.ts";
 

@@ -2,12 +2,12 @@ import type { X509Certificate } from "node:crypto";
 import { connect, type TLSSocket } from "node:tls";
 import { peerChain } from "../api/tls.ts";
 import { KubestickError, reason } from "../errors.ts";
-import { within } from "../host/within.ts";
 import { splitHostPort } from "../net/ip.ts";
 import { OID } from "../pki/asn1.ts";
 import { chainFault } from "../pki/chain.ts";
 import { isFor } from "../pki/names.ts";
 import { readCertificates } from "../pki/pem.ts";
+import { within } from "../util/within.ts";
 
 const MAX_HEADER_BYTES = 64 * 1024;
 

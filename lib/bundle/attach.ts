@@ -51,7 +51,7 @@ export function detach(executable: string, target: string): number {
 }
 
 /** Copies an executable, without any bundle that it carries. Gives its length in bytes. Throws KubestickError. */
-export function copyExecutable(executable: string, target: string): number {
+function copyExecutable(executable: string, target: string): number {
   const { executableBytes } = inspectExecutable(executable);
   using program = Region.open(executable);
   return writeWhole(target, 0o755, program.chunks(0, executableBytes));

@@ -59,7 +59,7 @@ export function tokenSecret(token: BootstrapToken, now: Date): Record<string, un
 }
 
 /** How to read a Secret's fields as text; one that is not there, or is no text, is empty. */
-export function secretField(secret: { data?: unknown }): (name: string) => string {
+function secretField(secret: { data?: unknown }): (name: string) => string {
   const data = textsOf(secret.data);
   return (name) => Buffer.from(data[name] ?? "", "base64").toString("utf8");
 }
@@ -67,7 +67,7 @@ export function secretField(secret: { data?: unknown }): (name: string) => strin
 const RFC3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/;
 
 /** When a token expires (RFC 3339): undefined for never, an invalid date where the text is none, which counts as passed. */
-export function expirationOf(text: string): Date | undefined {
+function expirationOf(text: string): Date | undefined {
   if (text === "") return undefined;
   return RFC3339.test(text) ? new Date(text) : new Date(Number.NaN);
 }

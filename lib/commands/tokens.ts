@@ -63,7 +63,7 @@ export interface CreatedToken {
 }
 
 /** Uses the API of a cluster as its administrator, or whoever the kubeconfig is. Throws KubestickError. */
-export async function withCluster<T>(options: ClusterOptions, use: (client: ApiClient) => Promise<T>): Promise<T> {
+async function withCluster<T>(options: ClusterOptions, use: (client: ApiClient) => Promise<T>): Promise<T> {
   const path = options.kubeconfig ?? usualKubeconfig(options.environment ?? {});
   const read = (file: string) => {
     try {

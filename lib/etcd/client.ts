@@ -3,8 +3,8 @@ import { mapOf, mapsOf, textOf } from "../api/fields.ts";
 import { jsonExcess } from "../api/shape.ts";
 import { clusterConnector } from "../api/tls.ts";
 import { KubestickError, reason } from "../errors.ts";
-import { within } from "../host/within.ts";
 import { readBody } from "../net/body.ts";
+import { within } from "../util/within.ts";
 
 /** A member of an etcd cluster (etcd v3 API, rpc.proto Member). */
 export interface EtcdMember {

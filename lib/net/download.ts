@@ -1,7 +1,7 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { type Dispatcher, interceptors } from "undici/index.js";
 import { USER_AGENT } from "../constants/names.ts";
 import { KubestickError } from "../errors.ts";
+import { untilItWorks } from "../util/until.ts";
 import { BodyLimitError, readBody } from "./body.ts";
 import {
   BrokenOffError,
@@ -121,14 +121,13 @@ export class Downloader {
   /** Does a download from its beginning again where it broke off and its server cannot go on. */
   async beginningAgain<T>(attempt: () => Promise<T>): Promise<T> {
     const { attempts, pauseMs } = this.#patience;
-    for (let tries = 1; ; tries++) {
-      try {
-        return await attempt();
-      } catch (error) {
-        if (!(error instanceof BrokenOffError) || tries >= attempts) throw error;
-        await sleep(pauseAfter(tries, pauseMs));
-      }
-    }
+    let tries = 0;
+    return untilItWorks(attempt, {
+      limitMs: Number.POSITIVE_INFINITY,
+      pauseMs,
+      longestPauseMs: Number.POSITIVE_INFINITY,
+      passes: (error) => error instanceof BrokenOffError && ++tries < attempts,
+    });
   }
 
   /** How long a file is in bytes, where its server tells at once; undefined where it does not. Nothing is tried again. */

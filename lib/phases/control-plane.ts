@@ -80,7 +80,7 @@ export class ControlPlane {
 }
 
 /** The addresses of a cluster's API servers, by its configuration. */
-export function serversOf({ localAPIEndpoint, cluster }: Pick<InitConfig, "localAPIEndpoint" | "cluster">): Servers {
+function serversOf({ localAPIEndpoint, cluster }: Pick<InitConfig, "localAPIEndpoint" | "cluster">): Servers {
   const { advertiseAddress, bindPort } = localAPIEndpoint;
   const local = `https://${joinHostPort(advertiseAddress, bindPort)}`;
   const endpoint = cluster.controlPlaneEndpoint ? splitHostPort(cluster.controlPlaneEndpoint) : undefined;
@@ -91,7 +91,7 @@ export function serversOf({ localAPIEndpoint, cluster }: Pick<InitConfig, "local
 }
 
 /** The credentials of a kubeconfig below /etc/kubernetes for a server. Throws KubestickError where it is not there. */
-export function adminConnection(files: Files, name: string, server: string): Connection {
+function adminConnection(files: Files, name: string, server: string): Connection {
   const path = `${KUBERNETES_DIR}/${name}`;
   const text = files.readText(path);
   if (text === undefined)

@@ -5,12 +5,12 @@ import { KUBE_CONTROLLER_MANAGER_PORT, KUBE_SCHEDULER_PORT } from "../../constan
 import type { Node } from "../../edge/node.ts";
 import { KubestickError, reason } from "../../errors.ts";
 import { dataDamage, dataDamageHint } from "../../etcd/damage.ts";
-import { within } from "../../host/within.ts";
 import { probeOf } from "../../manifests/probe.ts";
 import { joinHostPort } from "../../net/ip.ts";
 import { describeContainer, lastWords } from "../../runtime/diagnose.ts";
 import { formatDuration, parseDuration } from "../../util/duration.ts";
 import { until } from "../../util/until.ts";
+import { within } from "../../util/within.ts";
 import type { ControlPlane } from "../control-plane.ts";
 import type { Phase, Step } from "../runner.ts";
 import { endStalePods } from "./stale-pods.ts";
