@@ -1,6 +1,5 @@
-import * as fs from "node:fs";
 import { KubestickError } from "../errors.ts";
-import { replaceByLink, writeWhole } from "../host/new-file.ts";
+import { linkRootsFile, writeWhole } from "../host/new-file.ts";
 import { Region } from "../host/region.ts";
 import { Bundle } from "./bundle.ts";
 import { inspectExecutable, openBundleFile } from "./payload.ts";
@@ -63,20 +62,7 @@ export function copyExecutable(executable: string, target: string): number {
  * can change the file. It saves a small board a hundred megabytes written, and as much held in memory.
  */
 export function keepExecutable(executable: string, target: string): void {
-  const { uid, mode, ino, dev } = fs.statSync(executable);
-  if (!inspectExecutable(executable).hasBundle && uid === 0 && (mode & 0o022) === 0) {
-    try {
-      replaceByLink(target, (temporary) => {
-        fs.linkSync(executable, temporary);
-        const linked = fs.lstatSync(temporary);
-        if (linked.ino !== ino || linked.dev !== dev) throw new Error("it was replaced meanwhile");
-      });
-      return;
-    } catch {
-      // Another file system, one without links, or somebody changed the file.
-    }
-  }
-  copyExecutable(executable, target);
+  if (inspectExecutable(executable).hasBundle || !linkRootsFile(executable, target)) copyExecutable(executable, target);
 }
 
 /** Writes the bundle that an executable carries as a file of its own. Throws KubestickError when it carries none. */

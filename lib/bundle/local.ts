@@ -1,9 +1,9 @@
-import * as fs from "node:fs";
 import { basename, join } from "node:path";
 import type { HostBinary } from "../binaries/host-binary.ts";
 import { HOST_BINARY_KINDS } from "../constants/host-binaries.ts";
 import { LAYOUT_FILE } from "../constants/oci.ts";
 import { KubestickError, reason } from "../errors.ts";
+import { entriesOf, isDirectory, isThere } from "../host/directories.ts";
 import { readPlainText } from "../host/plain-file.ts";
 import { Region } from "../host/region.ts";
 import { compression } from "../oci/compression.ts";
@@ -49,7 +49,7 @@ class Opener {
   }
 
   open(path: string): LocalContent[] {
-    if (!tryRead(path, () => fs.statSync(path)).isDirectory()) {
+    if (!tryRead(path, () => isDirectory(path))) {
       const content = this.#file(path);
       if (typeof content !== "string") return [content];
       throw new KubestickError(`${path} is ${content}`, { hint: WHAT_IS_TAKEN });
@@ -60,21 +60,18 @@ class Opener {
   }
 
   #directory(path: string, depth: number): LocalContent[] {
-    if (fs.existsSync(join(path, LAYOUT_FILE))) return [layoutIn(new DirectoryStore(path))];
+    if (isThere(join(path, LAYOUT_FILE))) return [layoutIn(new DirectoryStore(path))];
     if (isSkopeoDirectory(path))
       throw new KubestickError(`${path} is what skopeo copy ... dir: writes, which does not keep an image's name`, {
         hint: `copy it as an archive with its name: skopeo copy dir:${path} oci-archive:FILE.tar:registry.example.org/team/app:TAG`,
       });
     if (depth > MAX_DEPTH) return [];
-    return tryRead(path, () => fs.readdirSync(path, { withFileTypes: true }))
+    return tryRead(path, () => entriesOf(path))
       .filter((entry) => !entry.name.startsWith("."))
-      .sort((a, b) => (a.name < b.name ? -1 : 1))
       .flatMap((entry) => {
-        const at = join(path, entry.name);
-        if (entry.isDirectory()) return this.#directory(at, depth + 1);
-        if (!isPlainFile(at)) return [];
-        const content = this.#file(at);
-        return [typeof content === "string" ? nothing(at, content) : content];
+        if (entry.isDirectory) return this.#directory(entry.path, depth + 1);
+        const content = this.#file(entry.path);
+        return [typeof content === "string" ? nothing(entry.path, content) : content];
       });
   }
 
@@ -136,15 +133,6 @@ function isOther(path: string): boolean {
 function isSkopeoDirectory(path: string): boolean {
   try {
     return readPlainText(join(path, "version"), BLOCK).startsWith(SKOPEO_DIRECTORY);
-  } catch {
-    return false;
-  }
-}
-
-/** Whether there is a plain file, perhaps behind symbolic links; those that lead nowhere or round in a circle are none. */
-function isPlainFile(path: string): boolean {
-  try {
-    return fs.statSync(path).isFile();
   } catch {
     return false;
   }

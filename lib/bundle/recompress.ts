@@ -1,11 +1,9 @@
 import { createHash } from "node:crypto";
-import * as fs from "node:fs";
 import { pipeline } from "node:stream/promises";
 import { constants, createGunzip, createZstdCompress } from "node:zlib";
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../constants/oci.ts";
 import { KubestickError, reason } from "../errors.ts";
 import { passing } from "../host/memory.ts";
-import { writeAll } from "../host/new-file.ts";
 import { type Descriptor, digestHex, digestOfHex, plainDescriptor } from "../oci/descriptor.ts";
 import type { Image } from "../oci/image.ts";
 import { parseObject } from "../oci/json.ts";
@@ -59,10 +57,9 @@ async function recompressLayer(
   const gzip = /gzip$/.test(layer.mediaType);
   if (/zstd$/.test(layer.mediaType)) return layer;
   const plain = createHash("sha256");
-  const packed = createHash("sha256");
   const most = Math.min(MAX_LAYER_BYTES, Math.max(RATIO_COUNTS_BYTES, MAX_RATIO * layer.size));
-  let [plainBytes, packedBytes] = [0, 0];
-  const { path: partial, fd } = staging.begin(`zstd-${digestHex(layer.digest)}`);
+  let plainBytes = 0;
+  using packed = staging.begin(`zstd-${digestHex(layer.digest)}`);
   try {
     const source = verifiedStream(staging, layer);
     const count = async function* (chunks: AsyncIterable<Buffer>) {
@@ -78,31 +75,22 @@ async function recompressLayer(
       }
     };
     const write = async (chunks: AsyncIterable<Buffer>) => {
-      for await (const chunk of chunks) {
-        packed.update(chunk);
-        packedBytes += chunk.length;
-        writeAll(fd, chunk);
-      }
+      for await (const chunk of chunks) packed.write(chunk);
     };
     const zstd = createZstdCompress({ params: { [constants.ZSTD_c_compressionLevel]: LEVEL } });
     await (gzip ? pipeline(source, createGunzip(), count, zstd, write) : pipeline(source, count, zstd, write));
+    if (typeof diffId === "string" && diffId !== digestOfHex(plain.digest("hex")))
+      throw new KubestickError(`a layer of ${name} is not what its config says (${diffId})`);
   } catch (error) {
+    packed.discard();
     if (error instanceof KubestickError) throw error;
     throw new KubestickError(`cannot compress a layer of ${name} (${layer.digest}): ${reason(error)}`, {
       cause: error,
     });
-  } finally {
-    fs.closeSync(fd);
   }
-  if (typeof diffId === "string" && diffId !== digestOfHex(plain.digest("hex"))) {
-    fs.rmSync(partial);
-    throw new KubestickError(`a layer of ${name} is not what its config says (${diffId})`);
-  }
-  if (packedBytes >= layer.size) {
-    fs.rmSync(partial);
+  if (packed.size >= layer.size) {
+    packed.discard();
     return layer;
   }
-  const digest = digestOfHex(packed.digest("hex"));
-  staging.adopt(partial, digest);
-  return { mediaType: `${OCI_LAYER}+zstd`, digest, size: packedBytes };
+  return { mediaType: `${OCI_LAYER}+zstd`, digest: staging.adopt(packed), size: packed.size };
 }

@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { cannot, errno, KubestickError } from "../errors.ts";
+import { plainFileSize } from "./plain-file.ts";
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = fs.constants;
 /** The sticky bit (inode(7)). */
@@ -34,6 +35,31 @@ function makeOne(path: string, mode: number): boolean {
   }
   return true;
 }
+
+/** What is in a directory: directories, and plain files, perhaps behind symbolic links. */
+export interface Entry {
+  name: string;
+  path: string;
+  isDirectory: boolean;
+}
+
+/** The directories and plain files in a directory, sorted by name; what else there is is left out. Throws the system's error. */
+export function entriesOf(path: string): Entry[] {
+  return fs
+    .readdirSync(path, { withFileTypes: true })
+    .map((entry) => ({ name: entry.name, path: join(path, entry.name), isDirectory: entry.isDirectory() }))
+    .filter((entry) => entry.isDirectory || plainFileSize(entry.path) !== undefined)
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Whether there is anything at a path, links followed. */
+export const isThere = (path: string): boolean => fs.existsSync(path);
+
+/** Whether a path is a directory, perhaps behind symbolic links. Throws the system's error where nothing is there. */
+export const isDirectory = (path: string): boolean => fs.statSync(path).isDirectory();
+
+/** Whether there is nothing in a directory, or no such directory. */
+export const isEmptyDirectory = (path: string): boolean => !fs.existsSync(path) || fs.readdirSync(path).length === 0;
 
 /** Whether others than a directory's owner can put something into it. */
 const isShared = ({ mode }: fs.Stats): boolean => (mode & 0o022) !== 0;

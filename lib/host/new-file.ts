@@ -101,6 +101,26 @@ export function replaceByLink(path: string, make: (temporary: string) => void): 
   }
 }
 
+/**
+ * Gives a file that nobody but root can change a second name in one step; false where that cannot be done, or was not: it is
+ * somebody else's, on another file system, or on one without links, or it was replaced meanwhile. Throws the system's error
+ * where the file is not there.
+ */
+export function linkRootsFile(path: string, target: string): boolean {
+  const { uid, mode, ino, dev } = fs.statSync(path);
+  if (uid !== 0 || (mode & 0o022) !== 0) return false;
+  try {
+    replaceByLink(target, (temporary) => {
+      fs.linkSync(path, temporary);
+      const linked = fs.lstatSync(temporary);
+      if (linked.ino !== ino || linked.dev !== dev) throw new Error("it was replaced meanwhile");
+    });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Writes all of some bytes to an open file: one write may take fewer (write(2)). */
 export function writeAll(fd: number, data: Buffer): void {
   for (let at = 0; at < data.length; ) at += fs.writeSync(fd, data, at, data.length - at);

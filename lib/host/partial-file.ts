@@ -6,8 +6,8 @@ const { O_APPEND, O_CREAT, O_NOFOLLOW, O_RDWR } = fs.constants;
 const CHUNK_BYTES = 1024 * 1024;
 
 /**
- * A file that grows over several runs until it is whole, and is hashed as it grows. It lies in a directory that is this
- * user's alone. Its methods throw the system's errors.
+ * A file that grows until it is whole, over several runs perhaps, and is hashed as it grows. It lies in a directory that is
+ * this user's alone. Its methods throw the system's errors.
  */
 export class PartialFile {
   readonly #path: string;
@@ -15,12 +15,24 @@ export class PartialFile {
   #hash = createHash("sha256");
   #size = 0;
 
-  /** Goes on with what an earlier run left, unless that has more than `limit` bytes. */
-  constructor(path: string, limit: number | undefined) {
+  private constructor(path: string) {
     this.#path = path;
     this.#fd = fs.openSync(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
-    if (limit !== undefined && fs.fstatSync(this.#fd).size > limit) this.restart();
-    else this.#readOn();
+  }
+
+  /** Begins with nothing, whatever an earlier run left. */
+  static begin(path: string): PartialFile {
+    const file = new PartialFile(path);
+    file.restart();
+    return file;
+  }
+
+  /** Goes on with what an earlier run left, unless that has more than `limit` bytes. */
+  static resume(path: string, limit = Number.POSITIVE_INFINITY): PartialFile {
+    const file = new PartialFile(path);
+    if (fs.fstatSync(file.#fd).size > limit) file.restart();
+    else file.#readOn();
+    return file;
   }
 
   /** Bytes that are there. */

@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import { errno } from "../errors.ts";
 
 /** Bytes that no configuration, kubeconfig, certificate, patch or key comes near: what is larger is another kind of file. */
 const MAX_PLAIN_FILE = 16 * 1024 * 1024;
@@ -34,6 +35,18 @@ export function readPlainFile(path: string, limit: number = MAX_PLAIN_FILE): Buf
     }
   } finally {
     fs.closeSync(fd);
+  }
+}
+
+/** The length of a plain file in bytes, links followed; undefined where there is none. Throws the system's error where it cannot tell. */
+export function plainFileSize(path: string): number | undefined {
+  try {
+    const stat = fs.statSync(path, { throwIfNoEntry: false });
+    return stat?.isFile() ? stat.size : undefined;
+  } catch (error) {
+    // Links that lead nowhere, or round in a circle.
+    if (["ENOENT", "ENOTDIR", "ELOOP"].includes(errno(error) ?? "")) return undefined;
+    throw error;
   }
 }
 

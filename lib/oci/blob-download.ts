@@ -1,6 +1,6 @@
 import { KubestickError } from "../errors.ts";
 import { passing } from "../host/memory.ts";
-import { PartialFile } from "../host/partial-file.ts";
+import type { PartialFile } from "../host/partial-file.ts";
 import type { Downloader, Get } from "../net/download.ts";
 import { BrokenOffError } from "../net/failures.ts";
 import { digestHex } from "./descriptor.ts";
@@ -31,7 +31,7 @@ export async function downloadBlob(
 ): Promise<void> {
   const limit = blob.size ?? blob.limit;
   const isWhole = (file: PartialFile) => file.sha256() === digestHex(blob.digest);
-  using file = new PartialFile(staging.partial(digestHex(blob.digest)), limit);
+  using file = staging.resume(blob.digest, limit);
   progress(file.size);
   const kept = file.size;
   const receive = () => downloader.beginningAgain(() => append(downloader, get, { ...blob, limit }, file, progress));
@@ -41,7 +41,10 @@ export async function downloadBlob(
     file.restart();
     await receive();
   }
-  if (isWhole(file)) return file.place(staging.pathOf(blob.digest));
+  if (isWhole(file)) {
+    staging.adopt(file);
+    return;
+  }
   file.discard();
   throw new KubestickError(`what was downloaded for ${blob.what} is not ${blob.digest}: its contents are others`, {
     code: "damaged",

@@ -1,8 +1,7 @@
-import * as fs from "node:fs";
 import { join } from "node:path";
 import { BLOBS_DIR } from "../constants/oci.ts";
 import { cannot, errno, KubestickError, reason } from "../errors.ts";
-import { PlainFileError, readPlainFile } from "../host/plain-file.ts";
+import { PlainFileError, plainFileSize, readPlainFile } from "../host/plain-file.ts";
 import { Region } from "../host/region.ts";
 import { digestHex } from "./descriptor.ts";
 import { LIMITS } from "./limits.ts";
@@ -27,10 +26,8 @@ export class DirectoryStore implements BlobStore {
   size(digest: string): number | undefined {
     const path = this.pathOf(digest);
     try {
-      const stat = fs.statSync(path, { throwIfNoEntry: false });
-      return stat?.isFile() ? stat.size : undefined;
+      return plainFileSize(path);
     } catch (error) {
-      if (["ENOENT", "ENOTDIR", "ELOOP"].includes(errno(error) ?? "")) return undefined;
       throw cannot(`read ${path}`, error);
     }
   }

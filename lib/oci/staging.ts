@@ -1,14 +1,11 @@
-import { createHash } from "node:crypto";
-import * as fs from "node:fs";
 import { join } from "node:path";
 import { BLOBS_DIR } from "../constants/oci.ts";
-import { makeDirectory, ownDirectory } from "../host/directories.ts";
-import { writeAll } from "../host/new-file.ts";
+import { isEmptyDirectory, makeDirectory, ownDirectory } from "../host/directories.ts";
+import { PartialFile } from "../host/partial-file.ts";
+import { removeTree } from "../host/remove.ts";
 import { type Descriptor, describe, digestHex, digestOfHex } from "./descriptor.ts";
 import { DirectoryStore } from "./directory-store.ts";
 
-const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = fs.constants;
-const NEW_FILE = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW;
 const PARTIAL_DIR = "partial";
 
 /**
@@ -31,9 +28,7 @@ export class Staging extends DirectoryStore {
 
   /** Removes the directory when nothing has come into it, so that a run that never began leaves nothing. */
   removeIfEmpty(): void {
-    if (!fs.existsSync(this.path)) return;
-    const used = [BLOBS_DIR, PARTIAL_DIR].some((dir) => fs.readdirSync(join(this.path, dir)).length > 0);
-    if (!used) fs.rmSync(this.path, { recursive: true, force: true });
+    if ([BLOBS_DIR, PARTIAL_DIR].every((name) => isEmptyDirectory(join(this.path, name)))) removeTree(this.path);
   }
 
   /** Puts bytes in as a blob. */
@@ -44,37 +39,25 @@ export class Staging extends DirectoryStore {
 
   /** Puts a stream of bytes in under whatever digest it turns out to have; `name` is that of the file meanwhile. */
   putStream(mediaType: string, chunks: Iterable<Buffer>, name: string): Descriptor {
-    const { path, fd } = this.begin(name);
-    const hash = createHash("sha256");
-    let size = 0;
-    try {
-      for (const chunk of chunks) {
-        hash.update(chunk);
-        writeAll(fd, chunk);
-        size += chunk.length;
-      }
-    } finally {
-      fs.closeSync(fd);
-    }
-    const digest = digestOfHex(hash.digest("hex"));
-    this.adopt(path, digest);
-    return { mediaType, digest, size };
+    using file = this.begin(name);
+    for (const chunk of chunks) file.write(chunk);
+    return { mediaType, digest: this.adopt(file), size: file.size };
   }
 
   /** Opens a new file beside the blobs, which is there only until it is one of them; what an earlier run left of it goes. */
-  begin(name: string): { path: string; fd: number } {
-    const path = this.partial(name);
-    fs.rmSync(path, { force: true });
-    return { path, fd: fs.openSync(path, NEW_FILE, 0o600) };
+  begin(name: string): PartialFile {
+    return PartialFile.begin(join(this.path, PARTIAL_DIR, name));
   }
 
-  /** Takes over a file that was made beside the blobs and hashed while it was written. */
-  adopt(file: string, digest: string): void {
-    fs.renameSync(file, this.pathOf(digest));
+  /** Opens what an earlier run got of a blob, to go on with it, unless that has more than `limit` bytes. */
+  resume(digest: string, limit: number | undefined): PartialFile {
+    return PartialFile.resume(join(this.path, PARTIAL_DIR, digestHex(digest)), limit);
   }
 
-  /** Where a file lies that is to become a blob. */
-  partial(name: string): string {
-    return join(this.path, PARTIAL_DIR, name);
+  /** Takes a file over that was made beside the blobs, and gives its digest. */
+  adopt(file: PartialFile): string {
+    const digest = digestOfHex(file.sha256());
+    file.place(this.pathOf(digest));
+    return digest;
   }
 }

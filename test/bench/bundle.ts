@@ -15,6 +15,8 @@ import { type Measurement, measureHere, median, reportPairs } from "./support.ts
 const WORK = "/var/tmp/kubestick-bench-bundle";
 const IMAGES = 5;
 const IMAGE_MB = 100;
+const BINARY_MB = 400;
+const OWN_ARCH = process.arch === "arm64" ? "arm64" : "amd64";
 const at = (name: string) => join(WORK, name);
 
 /** Images of bytes that do not compress, so that sizes are what they say. */
@@ -54,6 +56,24 @@ async function withContainerd<T>(use: (socket: string) => Promise<T>): Promise<T
     await until(() => daemon.exitCode !== null || daemon.signalCode !== null, 10_000, "containerd ends");
     fs.rmSync(dir, { recursive: true, force: true });
   }
+}
+
+/** What host binaries take: a bundle of a large one, and out of it again. */
+async function benchBinaries(): Promise<void> {
+  fs.mkdirSync(at("binaries"));
+  const kubelet = at("binaries/kubelet");
+  // Enough of an ELF header to be taken for this machine's, and bytes that do not compress.
+  fs.writeFileSync(kubelet, fs.readFileSync(process.execPath).subarray(0, 64));
+  for (let mb = 0; mb < BINARY_MB; mb++) fs.appendFileSync(kubelet, randomBytes(1024 * 1024));
+  const version = ["--kubernetes-version", "v1.36.2"];
+  const create = [EXECUTABLE, "bundle", "create", at("binaries.tar"), "--from", at("binaries"), ...version];
+  const created = await measureHere(create);
+  const extracted = await measureHere([EXECUTABLE, "bundle", "extract", at("binaries.tar"), at("extracted")]);
+  const same = sha256File(kubelet) === sha256File(join(at("extracted/bin"), OWN_ARCH, "kubelet"));
+  console.log(
+    `a host binary of ${BINARY_MB} MB: bundle create --from ${created.seconds.toFixed(2)} s, peak ${peak([created])} MiB; bundle extract ${extracted.seconds.toFixed(2)} s, peak ${peak([extracted])} MiB; the same again: ${same ? "yes" : "NO"}`,
+  );
+  for (const name of ["binaries", "binaries.tar", "extracted"]) fs.rmSync(at(name), { recursive: true });
 }
 
 /** Compares kubestick's bundle commands with their peers. */
@@ -108,6 +128,7 @@ export async function benchBundles(rounds: number): Promise<void> {
   ]);
   console.log(`bundle attach: ${attached.seconds.toFixed(2)} s, peak ${peak([attached])} MiB`);
   fs.rmSync(at("attached"));
+  await benchBinaries();
   const verify: Measurement[] = [];
   const sums: Measurement[] = [];
   for (let i = 0; i < rounds; i++) {
