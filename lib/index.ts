@@ -21,9 +21,9 @@ import type { ClusterOptions, CreatedToken, CreateTokensOptions } from "./comman
 export type { ListedToken } from "./cluster/tokens.ts";
 export type { InitOptions, InitReport, NodeSetup } from "./commands/init.ts";
 export type { JoinOptions, JoinReport } from "./commands/join.ts";
+export { reportOf } from "./commands/report.ts";
 export type { ResetOptions, ResetReport } from "./commands/reset.ts";
 export type { RunOptions } from "./commands/run.ts";
-export { reportOf } from "./commands/run.ts";
 export type { ClusterOptions, CreatedToken, CreateTokensOptions } from "./commands/tokens.ts";
 export { KubestickError, UsageError } from "./errors.ts";
 export type { PhaseResult } from "./phases/runner.ts";

@@ -8,6 +8,7 @@ import {
   wholeOf,
 } from "../phases/runner.ts";
 import type { Ui } from "../ui/ui.ts";
+import { keepReport } from "./report.ts";
 
 /** What every command that runs phases can be told. */
 export interface RunOptions {
@@ -35,13 +36,6 @@ export function choosePhases<C>(list: Phase<C>[], words: string[] = [], skipped:
   return { phases: whole ? wholeOf(list) : [findPhase(list, words)], skip: skipList(list, skipped), whole };
 }
 
-/** Reports of runs that failed, by what they threw. */
-const reports = new WeakMap<object, object>();
-
-/** The report of a run that failed, by the error that it threw: how far it came. Undefined for an error of something else. */
-export const reportOf = (error: unknown): object | undefined =>
-  error !== null && typeof error === "object" ? reports.get(error) : undefined;
-
 /**
  * Runs the chosen phases and gives the report; `report` makes it of the phases' results and whether all went well. What
  * is thrown on the way is thrown on, with the report kept for reportOf. `end` runs in any case.
@@ -57,7 +51,7 @@ export async function runReported<C, R extends object>(
     await runPhases(phases, ctx, { skip, ui, results });
     await run.after?.();
   } catch (error) {
-    if (error !== null && typeof error === "object") reports.set(error, run.report(results, false));
+    keepReport(error, run.report(results, false));
     throw error;
   } finally {
     await run.end();

@@ -4,7 +4,7 @@ import { makeCgroupRoot, removeCgroupRoot } from "../host/cgroups.ts";
 import { setClock } from "../host/clock.ts";
 import { findProgram } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
-import { loadModule, setSysctl } from "../host/kernel.ts";
+import { getSysctl, loadModule, setSysctl } from "../host/kernel.ts";
 import { tryRun } from "../host/process.ts";
 import { removeFlatNetwork } from "../network/apply.ts";
 import { cleanPacketFilter } from "../network/packet-filter.ts";
@@ -27,8 +27,8 @@ export interface PacketFilter {
 export interface Kernel {
   /** Loads a module unless it is there; gives why it cannot. */
   loadModule(name: string): string | undefined;
-  /** Sets a kernel setting by its name in sysctl(8); gives why it cannot. */
-  setSysctl(name: string, value: string): string | undefined;
+  /** Sets a kernel setting by its name in sysctl(8), once `note` has been told what it was before; gives why it cannot. */
+  setSysctl(name: string, value: string, note: (before: string) => void): string | undefined;
   /** Makes a kubelet's cgroup root in every hierarchy. */
   makeCgroupRoot(root: string, version: 1 | 2): void;
   /** Removes a kubelet's cgroup root, as far as no process is in it. */
@@ -48,7 +48,10 @@ export interface Kernel {
 /** This host's kernel. `files` keeps what the routes are made from. */
 export const realKernel = (files: Files): Kernel => ({
   loadModule,
-  setSysctl,
+  setSysctl(name, value, note) {
+    note(getSysctl(name));
+    return setSysctl(name, value);
+  },
   restoreSysctls,
   makeCgroupRoot,
   removeCgroupRoot,

@@ -31,7 +31,7 @@ export function dryServices({ name, logCommand, installed }: ServiceManagerContr
     name,
     logCommand,
     installed,
-    install: () => true,
+    install: () => false,
     isActive: () => false,
     restart: nothing,
     stop: nothing,

@@ -9,16 +9,20 @@ export interface Waiting {
   on(would: string, say: Say, work: () => Promise<void>): Promise<void>;
   /** Whether a component has made a file by now; `there` says whether it is there. */
   made(there: boolean): boolean;
+  /** Notes what a component is about to make by itself. */
+  will(note: () => void): void;
 }
 
 /** Waiting in a run that changes things. */
 export const realWaiting: Waiting = {
   on: (_would, _say, work) => work(),
   made: (there) => there,
+  will: (note) => note(),
 };
 
 /** Waiting where nothing happens. */
 export const dryWaiting: Waiting = {
   on: async (would, say) => say(`Would ${would}`),
   made: () => true,
+  will: () => undefined,
 };

@@ -12,7 +12,7 @@ import {
 } from "../constants/paths.ts";
 import type { Node } from "../edge/node.ts";
 import { KubestickError, UsageError } from "../errors.ts";
-import { getSysctl, MODULES, nodeSysctls } from "../host/kernel.ts";
+import { MODULES, nodeSysctls } from "../host/kernel.ts";
 import { containerdConfig, mirrorConfig, usesSystemdCgroup } from "../runtime/containerd-config.ts";
 import { containerdService } from "../runtime/service.ts";
 import { progressLine } from "../ui/progress.ts";
@@ -58,8 +58,7 @@ function prepareKernel({ ui, ledger, kernel, families }: Node, step: Step): void
     if (why) ui.warn(`cannot load the kernel module ${name}: ${why}`);
   }
   for (const [name, value] of Object.entries(sysctls)) {
-    ledger.noteSysctl(name, getSysctl(name), value);
-    const why = kernel.setSysctl(name, value);
+    const why = kernel.setSysctl(name, value, (before) => ledger.noteSysctl(name, before, value));
     if (!why) continue;
     // Without forwarding no pod reaches another; the bridge's settings are only there with br_netfilter.
     if (name.startsWith("net.bridge.")) ui.warn(`cannot set ${name} to ${value}: ${why}`);

@@ -86,7 +86,7 @@ export async function startKubelet(node: Node, start: KubeletStart, step: Step):
     step,
   );
   for (const refusal of refusals) ui.warn(refusal);
-  ledger.claimMissing([XTABLES_LOCK]);
+  node.waiting.will(() => ledger.claimMissing([XTABLES_LOCK]));
   const root = kubelet["cgroupRoot"];
   if (typeof root === "string" && root.startsWith(CGROUP_ROOT_PREFIX)) kernel.makeCgroupRoot(root, facts.cgroupVersion);
   const program = node.programs.find("kubelet");

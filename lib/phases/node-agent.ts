@@ -26,7 +26,7 @@ export async function startNodeAgent(node: Node, network: string | undefined, st
     ui.warn(
       `pods get no addresses from kubestick while ${foreign} is there: it is another network's configuration and comes before ${CNI_CONFIG_FILE}; remove it if that network is gone`,
     );
-  if (network === FLAT) ledger.claim(CNI_CONFIG_FILE);
+  if (network === FLAT) node.waiting.will(() => ledger.claim(CNI_CONFIG_FILE));
   const changed = services.install(agentService(node.programs.self()));
   if (changed) ledger.noteService(AGENT_SERVICE);
   if (!changed && services.isActive(AGENT_SERVICE)) return;
