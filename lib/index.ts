@@ -52,7 +52,7 @@ export const createTokens = async (options: CreateTokensOptions): Promise<Create
   (await import("./commands/tokens.ts")).createTokens(options);
 
 /** A new random token, which no cluster knows yet. */
-export const generateToken = async (): Promise<string> => (await import("./commands/tokens.ts")).generateToken();
+export const generateToken = async (): Promise<string> => (await import("./cluster/tokens.ts")).newToken();
 
 /** Every bootstrap token of a cluster, in order of their ids. */
 export const listTokens = async (options: ClusterOptions = {}): Promise<ListedToken[]> =>

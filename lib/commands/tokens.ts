@@ -90,9 +90,6 @@ function usualKubeconfig({ KUBECONFIG = "", HOME }: Environment): string {
   return own && existsSync(own) ? own : ADMIN_KUBECONFIG;
 }
 
-/** A new random token, which no cluster knows. */
-export const generateToken = (): string => newToken();
-
 /** Makes tokens that work at once. Throws ConfigError or UsageError for options that cannot be used, KubestickError for a token that is there. */
 export async function createTokens(options: CreateTokensOptions): Promise<CreatedToken[]> {
   const { count = 1, certificateKey, singleUse = false } = options;
