@@ -82,8 +82,9 @@ async function cleanUpNode(ctx: Reset, step: Say): Promise<void> {
   const restorations = restorationsOf(ctx);
   await services.end([AGENT_SERVICE, "kubelet"], "the node agent and the kubelet", step);
   await cri.removePods(step, warn);
-  // Somebody else's program may have got its service from kubestick.
-  if (ownContainerd || ledger.services.includes("containerd")) await services.end(["containerd"], "containerd", step);
+  // Somebody else's program may have got its service from kubestick, which a lost ledger does not tell.
+  const ownService = ledger.services.includes("containerd") || services.installed("containerd");
+  if (ownContainerd || ownService) await services.end(["containerd"], "containerd", step);
   if (facts.cgroupRoot) kernel.removeCgroupRoot(facts.cgroupRoot, facts.cgroupVersion);
   kernel.removeNetwork(step, warn);
   const left = remover.remove([networkRemoval(ctx)], step);
