@@ -2,10 +2,10 @@ import { realpathSync } from "node:fs";
 import { resolve } from "node:path";
 import { newToken } from "../lib/bootstrap/token.ts";
 import { applyBundleDefaults } from "../lib/bundle/defaults.ts";
-import { initConfig, type ParsedConfig, parseConfig, parseFlags } from "../lib/config/load.ts";
-import type { ClusterConfiguration } from "../lib/config/types.ts";
+import { initConfig } from "../lib/config/init-config.ts";
+import { type ParsedConfig, parseConfig, parseFlags } from "../lib/config/load.ts";
 import { POD_SUBNET } from "../lib/constants/network.ts";
-import { KubestickError, reason, UsageError } from "../lib/errors.ts";
+import { UsageError } from "../lib/errors.ts";
 import { type HostFacts, readFacts, requireAdvertiseAddress, requireNodeName } from "../lib/host/facts.ts";
 import { Files } from "../lib/host/files.ts";
 import { lockHost } from "../lib/host/lock.ts";
@@ -13,16 +13,37 @@ import { reportDryRun } from "../lib/phases/dry-run.ts";
 import { InitContext, type InitOptions } from "../lib/phases/init/context.ts";
 import { INIT_PHASES, joinCommands } from "../lib/phases/init/init.ts";
 import { type FlatPhase, findPhase, flatten, type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
-import { printJson } from "../lib/ui/ui.ts";
-import { bundleOptions, listValue, openNodeBundle, readConfigFile, rejectMixedFlags, uiOf } from "./flags.ts";
-import { flagConfig, INIT_FLAGS, overrides } from "./init-flags.ts";
+import { listValue } from "./args/common.ts";
+import { INIT_ARGS } from "./args/init.ts";
+import { command, type Given } from "./command.ts";
+import { bundleOptions, openNodeBundle, readConfigFile, rejectMixedFlags } from "./flags.ts";
+import { flagConfig, overrides } from "./init-flags.ts";
+import type { Output } from "./output.ts";
+import { phasesOf } from "./phase.ts";
 
-type Given = Map<string, string>;
+export default command({
+  name: "init",
+  description: "Set up the Kubernetes control plane on this host",
+  kubeadm: true,
+  args: INIT_ARGS,
+  examples: [
+    ["From the bundle that is attached to this executable", "kubestick init"],
+    ["From a bundle in a file, shown without changing anything", "kubestick init --bundle bundle.tar --dry-run"],
+    [
+      "The first of several control planes; prints both join commands",
+      "kubestick init --control-plane-endpoint api.lan:6443 --upload-certs",
+    ],
+  ],
+  phases: phasesOf(INIT_PHASES),
+  topics: ["air-gap", "networks", "high-availability", "differences-from-kubeadm"],
+  subCommands: { phase: () => import("./init/phase.ts").then((file) => file.default) },
+  run: ({ given, out }) => runInit(given, [], out),
+});
 
 /** Runs `kubestick init`, or one phase of it when `words` name one. Throws KubestickError. */
-export async function runInit(given: Given, words: string[]): Promise<void> {
+export async function runInit(given: Given, words: string[], out: Output): Promise<void> {
   const rootfs = rootOf(given.get("rootfs") || "/");
-  const ui = uiOf(given);
+  const { ui } = out;
   const facts = readFacts(new Files(rootfs));
   const parsed = parse(given);
   const bundle = openNodeBundle(given);
@@ -55,18 +76,16 @@ export async function runInit(given: Given, words: string[]): Promise<void> {
   };
   const ctx = new InitContext(config, facts, files, ui, options, bundle);
   const results: PhaseResult[] = [];
-  let failure: unknown;
+  let failed = true;
   ui.detail(`using Kubernetes version ${config.cluster.kubernetesVersion}`);
   try {
     await runPhases(phases, ctx, { skip, ui, results });
     if (dryRun) reportDryRun(ctx, [...ctx.dryRunCluster.objects.values()]);
-  } catch (error) {
-    failure = error;
-    throw error;
+    failed = false;
   } finally {
     await ctx.close();
     bundle?.close();
-    if (ui.json) printReport(ctx, results, failure, only === undefined);
+    out.report(report(ctx, results, !failed && only === undefined));
   }
 }
 
@@ -85,7 +104,7 @@ function parse(given: Given): ParsedConfig {
   let parsed: ParsedConfig;
   if (file === undefined) parsed = parseFlags(flagConfig(given));
   else {
-    rejectMixedFlags(given, INIT_FLAGS);
+    rejectMixedFlags(given, INIT_ARGS);
     parsed = parseConfig(readConfigFile(file), file);
   }
   const init = overrides(given, parsed.init ?? {});
@@ -109,7 +128,7 @@ function applyPodSubnet(parsed: ParsedConfig): void {
   if (networking?.podSubnet || networking?.serviceSubnet?.includes(":")) return;
   parsed.cluster = {
     ...parsed.cluster,
-    networking: { ...networking, podSubnet: POD_SUBNET } as ClusterConfiguration["networking"],
+    networking: { ...networking, podSubnet: POD_SUBNET },
   };
 }
 
@@ -138,21 +157,14 @@ function refuseLiveOnOtherRoot(
   );
 }
 
-function printReport(ctx: InitContext, phases: PhaseResult[], failure: unknown, whole: boolean): void {
-  const report = {
-    command: "init",
+function report(ctx: InitContext, phases: PhaseResult[], ready: boolean) {
+  return {
     kubernetesVersion: ctx.config.cluster.kubernetesVersion,
     node: ctx.config.nodeRegistration.name,
     server: ctx.clusterServer,
     dryRun: ctx.options.dryRun,
     phases,
-    ...(failure === undefined
-      ? {}
-      : {
-          error: reason(failure),
-          ...(failure instanceof KubestickError && failure.hint ? { hint: failure.hint } : {}),
-        }),
-    ...(failure === undefined && whole && ctx.pki.certificate("ca") ? { join: joinCommands(ctx) } : {}),
+    ...(ready && ctx.pki.certificate("ca") ? { join: joinCommands(ctx) } : {}),
     ...(ctx.options.dryRun
       ? {
           files: ctx.files.written.map(({ path, mode }) => ({ path, mode: mode.toString(8).padStart(4, "0") })),
@@ -160,5 +172,4 @@ function printReport(ctx: InitContext, phases: PhaseResult[], failure: unknown, 
         }
       : {}),
   };
-  printJson(report);
 }

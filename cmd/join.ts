@@ -1,6 +1,6 @@
+import type { JoinConfiguration } from "../lib/config/kinds/join.ts";
 import { type ParsedConfig, parseConfig, parseFlags } from "../lib/config/load.ts";
 import { ConfigError } from "../lib/config/problems.ts";
-import type { JoinConfiguration } from "../lib/config/types.ts";
 import { UsageError } from "../lib/errors.ts";
 import { readFacts } from "../lib/host/facts.ts";
 import { Files } from "../lib/host/files.ts";
@@ -9,100 +9,41 @@ import { reportDryRun } from "../lib/phases/dry-run.ts";
 import { JoinContext } from "../lib/phases/join/context.ts";
 import { JOIN_PHASES, joined } from "../lib/phases/join/join.ts";
 import { findPhase, type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
-import { printJson } from "../lib/ui/ui.ts";
-import {
-  bundleOptions,
-  byName,
-  type Flag,
-  GLOBAL_FLAGS,
-  listValue,
-  NODE_FLAGS,
-  nodeFlags,
-  openNodeBundle,
-  patchesFlag,
-  readConfigFile,
-  rejectMixedFlags,
-  uiOf,
-} from "./flags.ts";
+import { listValue } from "./args/common.ts";
+import { JOIN_ARGS } from "./args/join.ts";
+import { command, type Given } from "./command.ts";
+import { bundleOptions, nodeFlags, openNodeBundle, patchesFlag, readConfigFile, rejectMixedFlags } from "./flags.ts";
 import { bindPort } from "./init-flags.ts";
+import type { Output } from "./output.ts";
+import { phasesOf } from "./phase.ts";
 
-type Given = Map<string, string>;
-
-/** The flags of `join`; names, meanings and defaults are kubeadm's. */
-export const JOIN_FLAGS: Flag[] = byName([
-  ...NODE_FLAGS,
-  {
-    name: "apiserver-advertise-address",
-    description: "If the node should host a new control plane instance, the address its API Server will advertise.",
-    valueHint: "address",
-  },
-  {
-    name: "apiserver-bind-port",
-    description: "If the node should host a new control plane instance, the port for the API Server to bind to.",
-    valueHint: "port",
-  },
-  {
-    name: "certificate-key",
-    description: "Use this key to decrypt the certificate secrets uploaded by init.",
-    valueHint: "key",
-  },
-  {
-    name: "control-plane",
-    description: "Create a new control plane instance on this node.",
-    type: "boolean",
-  },
-  {
-    name: "dry-run",
-    description: "Don't apply any changes; just output what would be done. The cluster is looked for and read.",
-    type: "boolean",
-    besideConfig: true,
-  },
-  {
-    name: "discovery-file",
-    description: "For file-based discovery, a file or https URL from which to load cluster information.",
-    valueHint: "file|url",
-  },
-  {
-    name: "discovery-token",
-    description:
-      "For token-based discovery, the token used to validate cluster information fetched from the API server.",
-    valueHint: "token",
-  },
-  {
-    name: "discovery-token-ca-cert-hash",
-    description:
-      'For token-based discovery, validate that the root CA public key matches this hash (format: "sha256:<hex>").',
-    valueHint: "hashes",
-    list: true,
-  },
-  {
-    name: "discovery-token-unsafe-skip-ca-verification",
-    description: "For token-based discovery, allow joining without --discovery-token-ca-cert-hash pinning.",
-    type: "boolean",
-  },
-  {
-    name: "sync-time",
-    description:
-      "Set this host's clock to the control plane's when certificates are not valid at its own time. A clock before the cluster's CA is always set.",
-    type: "boolean",
-    besideConfig: true,
-  },
-  {
-    name: "tls-bootstrap-token",
-    description: "The token used to temporarily authenticate with the control plane while joining the node.",
-    valueHint: "token",
-  },
-  {
-    name: "token",
-    description: "Use this token for both discovery-token and tls-bootstrap-token when those values are not provided.",
-    valueHint: "token",
-  },
-  ...GLOBAL_FLAGS,
-]);
+export default command({
+  name: "join",
+  description: "Join this host to a cluster, as a worker or a control plane",
+  kubeadm: true,
+  args: JOIN_ARGS,
+  examples: [
+    ["Where the control plane is: prints the command for this host", "kubestick token create --print-join-command"],
+    [
+      "A worker",
+      "kubestick join 192.168.1.10:6443 --token abcdef.0123456789abcdef --discovery-token-ca-cert-hash sha256:HEX",
+    ],
+    [
+      "Another control plane; init --upload-certs prints the whole command",
+      "kubestick join api.lan:6443 --token abcdef.0123456789abcdef --discovery-token-ca-cert-hash sha256:HEX --control-plane --certificate-key KEY",
+    ],
+    ["By a kubeconfig of the cluster", "kubestick join --discovery-file cluster.conf --tls-bootstrap-token TOKEN"],
+  ],
+  phases: phasesOf(JOIN_PHASES),
+  topics: ["join-security", "high-availability", "troubleshooting"],
+  subCommands: { phase: () => import("./join/phase.ts").then((file) => file.default) },
+  run: ({ args, given, out }) => runJoin(given, args.endpoint, [], out),
+});
 
 /** Runs `kubestick join [host:port]`, or one phase of it when `words` name one. Throws KubestickError. */
-export async function runJoin(given: Given, [endpoint]: string[], words: string[] = []): Promise<void> {
-  const ui = uiOf(given);
+export async function runJoin(given: Given, endpoint: string | undefined, words: string[], out: Output): Promise<void> {
+  const { ui } = out;
+  requireCluster(given, endpoint);
   const parsed = parse(given, endpoint);
   if (parsed.problems.length > 0) throw new ConfigError(parsed.problems);
   for (const text of parsed.warnings) ui.warn(text);
@@ -133,8 +74,28 @@ export async function runJoin(given: Given, [endpoint]: string[], words: string[
   } finally {
     await ctx.close();
     bundle?.close();
-    if (ui.json) printJson({ command: "join", node: ctx.nodeName, dryRun, phases: results });
+    out.report({ node: ctx.nodeName, dryRun, phases: results });
   }
+}
+
+/** Whoever leaves out what tells of the cluster mostly lacks the command itself. Throws UsageError that says where to get it. */
+function requireCluster(given: Given, endpoint: string | undefined): void {
+  const has = (...names: string[]) => names.some((name) => given.has(name));
+  // A file tells of the cluster by itself, and may hold credentials.
+  if (has("config", "discovery-file")) return;
+  const missing = [
+    ...(endpoint === undefined ? ["its address (HOST:PORT)"] : []),
+    ...(has("token", "discovery-token") ? [] : ["a token (--token)"]),
+    ...(has("discovery-token-ca-cert-hash", "discovery-token-unsafe-skip-ca-verification")
+      ? []
+      : ["the hash of its CA (--discovery-token-ca-cert-hash)"]),
+  ];
+  // A hash alone that is missing has two remedies, which the configuration's own check names.
+  if (endpoint !== undefined && has("token", "discovery-token")) return;
+  throw new UsageError(
+    `which cluster? join lacks ${missing.join(", ").replace(/, ([^,]*)$/, " and $1")}`,
+    "run this on a control plane; it prints the whole command to run here: kubestick token create --print-join-command",
+  );
 }
 
 function parse(given: Given, endpoint: string | undefined): ParsedConfig {
@@ -142,7 +103,7 @@ function parse(given: Given, endpoint: string | undefined): ParsedConfig {
   let parsed: ParsedConfig;
   if (file === undefined) parsed = parseFlags({ join: fromFlags(given, endpoint), flagOf: FLAG_OF });
   else {
-    rejectMixedFlags(given, JOIN_FLAGS);
+    rejectMixedFlags(given, JOIN_ARGS);
     parsed = parseConfig(readConfigFile(file), file, "join");
     const node = nodeFlags(given);
     if (parsed.join && Object.keys(node).length > 0) {

@@ -1,6 +1,5 @@
 #!/usr/bin/env bun
-// Where the executable begins. What stays resident loads only what it needs: a node has several such processes, and a
-// small board has little memory.
+// Where the executable begins. What stays resident loads only what it needs: a small board has little memory.
 let lost = false;
 for (const stream of [process.stdout, process.stderr])
   stream.on("error", (error: NodeJS.ErrnoException) => {
@@ -9,15 +8,18 @@ for (const stream of [process.stdout, process.stderr])
     lost = true;
     process.stderr.write(`error: cannot write all that was to be said: ${error.message}\n`);
   });
-const [word, name = ""] = process.argv.slice(2);
-if (word === "supervise" && !name.startsWith("-")) {
-  const { superviseForever } = await import("../lib/services/supervisor.ts");
+const word = process.argv.length === 3 ? process.argv[2] : undefined;
+if (word === "supervise") {
+  const { runResident } = await import("../lib/agent/resident.ts");
   const { paragraph } = await import("../lib/ui/text.ts");
-  await superviseForever(name).catch((error: Error) => {
-    process.stderr.write(`error: ${paragraph(error.message)}\n`);
-    process.exitCode = 1;
-  });
-} else if (word === "node-agent" && process.argv.length === 3) {
+  await runResident().then(
+    () => process.exit(),
+    (error: Error) => {
+      process.stderr.write(`error: ${paragraph(error.message)}\n`);
+      process.exitCode = 1;
+    },
+  );
+} else if (word === "node-agent") {
   await (await import("./node-agent.ts")).runAgent();
 } else {
   const code = await (await import("./main.ts")).main(process.argv.slice(2));

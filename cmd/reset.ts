@@ -6,32 +6,35 @@ import { Files } from "../lib/host/files.ts";
 import { lockHost } from "../lib/host/lock.ts";
 import { ResetContext } from "../lib/phases/reset/context.ts";
 import { RESET_PHASES } from "../lib/phases/reset/reset.ts";
-import { type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
-import { printJson } from "../lib/ui/ui.ts";
-import { byName, type Flag, GLOBAL_FLAGS, listValue, NODE_FLAGS, nodeFlags, uiOf } from "./flags.ts";
+import { findPhase, type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
+import { listValue } from "./args/common.ts";
+import { RESET_ARGS } from "./args/reset.ts";
+import { command, type Given } from "./command.ts";
+import { nodeFlags } from "./flags.ts";
+import type { Output } from "./output.ts";
+import { phasesOf } from "./phase.ts";
 
-/** The flags of `reset`; names, meanings and defaults are kubeadm's. */
-export const RESET_FLAGS: Flag[] = byName([
-  ...NODE_FLAGS.filter((flag) => ["cri-socket", "skip-phases"].includes(flag.name)),
-  {
-    name: "cert-dir",
-    description: `The path to the directory where the certificates are stored (default ${CERTIFICATES_DIR}).`,
-    valueHint: "directory",
-  },
-  { name: "dry-run", description: "Don't apply any changes; just output what would be done.", type: "boolean" },
-  {
-    name: "force",
-    alias: "f",
-    description: "Reset the node without prompting for confirmation, and remove files that were changed since, too.",
-    type: "boolean",
-  },
-  ...GLOBAL_FLAGS,
-]);
+export default command({
+  name: "reset",
+  description: "Take everything off this host that kubestick put on it",
+  kubeadm: true,
+  args: RESET_ARGS,
+  examples: [
+    ["Shows what would be removed", "kubestick reset --dry-run"],
+    ["Asks, then removes it", "kubestick reset"],
+    ["Without a question, for scripts", "kubestick reset --force"],
+  ],
+  phases: phasesOf(RESET_PHASES),
+  topics: ["reset"],
+  subCommands: { phase: () => import("./reset/phase.ts").then((file) => file.default) },
+  run: ({ given, out }) => runReset(given, [], out),
+});
 
-/** Runs `kubestick reset`. Throws KubestickError. */
-export async function runReset(given: Map<string, string>): Promise<void> {
-  const ui = uiOf(given);
+/** Runs `kubestick reset`, or one phase of it when `words` name one. Throws KubestickError. */
+export async function runReset(given: Given, words: string[], out: Output): Promise<void> {
+  const { ui } = out;
   const dryRun = given.get("dry-run") === "true";
+  const only = words.length > 0 ? findPhase(RESET_PHASES, words) : undefined;
   const files = new Files("/", { overlay: dryRun });
   using _lock = lockHost(files);
   const ctx = new ResetContext(readFacts(files), files, ui, {
@@ -43,14 +46,14 @@ export async function runReset(given: Map<string, string>): Promise<void> {
   });
   const results: PhaseResult[] = [];
   try {
-    const phases = RESET_PHASES.map((phase) => ({ path: phase.name, phase, depth: 0 }));
+    const phases = only ? [only] : RESET_PHASES.map((phase) => ({ path: phase.name, phase, depth: 0 }));
     await runPhases(phases, ctx, { skip: skipList(RESET_PHASES, listValue(given, "skip-phases")), ui, results });
-    if (!ctx.options.dryRun)
+    if (!ctx.options.dryRun && !only)
       ui.print(`
 This host is as it was before kubestick. In the cluster, if it lives on, remove the node: kubectl delete node ${ctx.facts.hostname}`);
   } finally {
     ctx.close();
-    if (ui.json) printJson({ command: "reset", phases: results });
+    out.report({ node: ctx.facts.hostname, dryRun, phases: results });
   }
 }
 

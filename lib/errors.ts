@@ -1,5 +1,10 @@
+import type { ErrorCode } from "./constants/error-codes.ts";
+
 /** Exit codes of every kubestick command. */
 export const EXIT = { done: 0, failed: 1, usage: 2, preflight: 3 } as const;
+
+/** What an exit code says by itself. */
+const EXIT_CODES: Record<number, ErrorCode> = { [EXIT.usage]: "usage", [EXIT.preflight]: "preflight" };
 
 /**
  * An error for the person at the console: what failed and why (`message`), and what to type or change next (`hint`).
@@ -9,12 +14,22 @@ export class KubestickError extends Error {
   override name = "KubestickError";
   readonly hint: string | undefined;
   readonly exitCode: number;
+  /** For programs; without one it is its cause's. */
+  readonly code: ErrorCode;
 
-  constructor(message: string, options: { hint?: string; exitCode?: number; cause?: unknown } = {}) {
+  constructor(message: string, options: { hint?: string; exitCode?: number; code?: ErrorCode; cause?: unknown } = {}) {
     super(message, { cause: options.cause });
     this.hint = options.hint;
     this.exitCode = options.exitCode ?? EXIT.failed;
+    this.code = options.code ?? EXIT_CODES[this.exitCode] ?? codeOf(options.cause);
   }
+}
+
+/** The code of what was thrown: its own, or by its errno name; `failed` where neither says more. */
+function codeOf(error: unknown): ErrorCode {
+  if (error instanceof KubestickError) return error.code;
+  const name = (errno(error) ?? "").replace(/^ERR_FS_/, "");
+  return /^E[A-Z0-9]+$/.test(name) ? (ERRNO_CODES[name] ?? "system") : "failed";
 }
 
 /** A command line or configuration that cannot be used (exit code 2). */
@@ -51,6 +66,18 @@ export const DISK_HINTS: Record<string, string> = {
   EIO: "the disk or stick fails; connect it again or use another, then run the same command again",
   ENOSPC: "free some space (df -h shows what is full), then run the same command again",
   EROFS: "the file system is read-only; remount it writable (mount -o remount,rw) and run the same command again",
+};
+
+/** Codes of the errno names that say what to do; the others are `system`. */
+const ERRNO_CODES: Record<string, ErrorCode> = {
+  ENOENT: "not-found",
+  EACCES: "permission",
+  EPERM: "permission",
+  EDQUOT: "disk-full",
+  ENOSPC: "disk-full",
+  EIO: "disk",
+  EROFS: "disk",
+  ETIMEDOUT: "timeout",
 };
 
 /**

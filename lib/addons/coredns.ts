@@ -1,8 +1,8 @@
 import { clusterRole, clusterRoleBinding, serviceAccount } from "../api/rbac.ts";
-import type { InitConfig } from "../config/types.ts";
+import type { InitConfig } from "../config/init-config.ts";
+import { dnsAddresses } from "../config/kinds/kubelet.ts";
 import { CM_COREDNS, NAMESPACE_SYSTEM, TAINT_CONTROL_PLANE } from "../constants/names.ts";
 import { COREDNS_METRICS_PORT } from "../constants/ports.ts";
-import { dnsAddresses } from "../kubelet/config.ts";
 import { corednsImage, podPullPolicy } from "../manifests/images.ts";
 
 const LABELS = { "k8s-app": "kube-dns" };
@@ -125,7 +125,7 @@ export function corednsDeployment(config: InitConfig): Record<string, unknown> {
 
 /** CoreDNS' Service: the tenth address of the service network (of each, when dual-stack). */
 export function corednsService(config: InitConfig): object {
-  const addresses = dnsAddresses(config);
+  const addresses = dnsAddresses(config.cluster.networking);
   const port = (name: string, number: number, protocol = "TCP") => ({
     name,
     port: number,

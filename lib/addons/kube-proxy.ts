@@ -1,19 +1,17 @@
 import { createHash } from "node:crypto";
 import { clusterRoleBinding, role, roleBinding, serviceAccount } from "../api/rbac.ts";
-import { kubeProxySchema } from "../config/kube-proxy-schema.ts";
-import { withZeros } from "../config/schema.ts";
-import type { ComponentConfig, EnvVar, InitConfig } from "../config/types.ts";
+import type { InitConfig } from "../config/init-config.ts";
+import type { ComponentConfig } from "../config/kind.ts";
+import type { EnvVar } from "../config/kinds/fields.ts";
+import { kubeProxy } from "../config/kinds/kube-proxy.ts";
+import { documentText, toDocument } from "../config/write.ts";
 import { ANNOTATION_CONFIG_HASH, CM_KUBE_PROXY, GROUP_BOOTSTRAPPERS, NAMESPACE_SYSTEM } from "../constants/names.ts";
 import { XTABLES_LOCK } from "../constants/paths.ts";
-import { KUBE_PROXY_MODE_VERSION } from "../constants/versions.ts";
 import type { HostFacts } from "../host/facts.ts";
 import type { Adaptation } from "../kubelet/config.ts";
 import { kubernetesImage, podPullPolicy } from "../manifests/images.ts";
 import { applyPatches, type Patch } from "../manifests/patches.ts";
 import { proxyVariables } from "../manifests/pod.ts";
-import { parseIp } from "../net/ip.ts";
-import { isSince } from "../util/version.ts";
-import { sortedYaml } from "../yaml/write.ts";
 
 /** kube-proxy's configuration (kubeadm componentconfigs/kubeproxy.go), fitted to this host where the user has not decided. */
 export function kubeProxyConfig(
@@ -36,22 +34,13 @@ export function kubeProxyConfig(
     adapt("tcpEstablishedTimeout", "0s", why);
     adapt("tcpCloseWaitTimeout", "0s", why);
   }
-  const merged: ComponentConfig = {
-    apiVersion: "kubeproxy.config.k8s.io/v1alpha1",
-    kind: "KubeProxyConfiguration",
-    bindAddress: parseIp(config.localAPIEndpoint.advertiseAddress)?.family === 6 ? "::" : "0.0.0.0",
-    clusterCIDR: config.cluster.networking.podSubnet ?? "",
-    ...user,
-    ...(!user["mode"] && isSince(config.cluster.kubernetesVersion, KUBE_PROXY_MODE_VERSION)
-      ? { mode: "iptables" }
-      : {}),
-    clientConnection: {
-      kubeconfig: "/var/lib/kube-proxy/kubeconfig.conf",
-      ...(user["clientConnection"] as ComponentConfig | undefined),
-    },
-    ...(Object.keys(own).length > 0 ? { conntrack: { ...own, ...given } } : {}),
-  };
-  return { config: withZeros(merged, kubeProxySchema) as ComponentConfig, adaptations };
+  const { networking, kubernetesVersion } = config.cluster;
+  const { advertiseAddress } = config.localAPIEndpoint;
+  const whole = kubeProxy.defaults(
+    { ...user, ...(Object.keys(own).length > 0 ? { conntrack: { ...own, ...given } } : {}) },
+    { networking, kubernetesVersion, advertiseAddress },
+  );
+  return { config: toDocument(kubeProxy, whole), adaptations };
 }
 
 /**
@@ -64,7 +53,7 @@ export function kubeProxyObjects(
   proxyConfig: ComponentConfig,
   { patches, environment }: { patches: Patch[]; environment: Record<string, string | undefined> },
 ): object[] {
-  const data = { "config.conf": sortedYaml(proxyConfig).trimEnd(), "kubeconfig.conf": KUBECONFIG(server) };
+  const data = { "config.conf": documentText(proxyConfig).trimEnd(), "kubeconfig.conf": KUBECONFIG(server) };
   return [
     serviceAccount("kube-proxy"),
     clusterRoleBinding("kubeadm:node-proxier", "system:node-proxier", [
@@ -99,7 +88,7 @@ export function kubeProxyObjects(
 }
 
 /** kubeadm's checksum of a component's ConfigMap: its values in order of their keys (kubeadm componentconfigs/checksums.go). */
-export function configHash(data: Record<string, string>): string {
+function configHash(data: Record<string, string>): string {
   const hash = createHash("sha256");
   for (const key of Object.keys(data).sort()) hash.update(data[key]!);
   return `sha256:${hash.digest("hex")}`;

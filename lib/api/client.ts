@@ -1,9 +1,11 @@
-import { Agent, type Dispatcher, request } from "undici/index.js";
+import type { Dispatcher } from "undici/index.js";
 import { API_CALL_TIMEOUT } from "../constants/durations.ts";
 import { FIELD_MANAGER, USER_AGENT } from "../constants/names.ts";
 import { within } from "../host/within.ts";
 import type { Connection } from "../kubeconfig/kubeconfig.ts";
 import { readBody } from "../net/body.ts";
+import { Agent } from "../net/undici.ts";
+import { PROCESS_CLOCK } from "../util/until.ts";
 import { type Answer, failureOf, objectOf, refusalOf } from "./answer.ts";
 import { AnswerError, ApiError } from "./errors.ts";
 import { isNamed, pageOf } from "./fields.ts";
@@ -87,10 +89,12 @@ export class ApiClient {
     const timeout = options.timeoutMs ?? REQUEST_TIMEOUT_MS;
     let response: Dispatcher.ResponseData;
     try {
-      response = await request(`${this.server}${path}${query}`, {
+      const { origin, pathname, search } = new URL(`${this.server}${path}${query}`);
+      response = await this.#agent.request({
+        origin,
+        path: `${pathname}${search}`,
         method,
         headers,
-        dispatcher: this.#agent,
         headersTimeout: timeout,
         bodyTimeout: timeout,
         signal: options.signal,
@@ -126,7 +130,6 @@ export class ApiClient {
     path: string,
     options: RequestOptions & { limit?: number } = {},
   ): Promise<T> {
-    const started = Date.now();
     let attempts = 0;
     return retry(
       async (remaining) => {
@@ -137,8 +140,8 @@ export class ApiClient {
         return objectOf(answer, options.what ?? `${method} ${path}`, this.server) as T;
       },
       {
-        deadline: started + this.#callTimeoutMs,
-        refusalsUntil: started + this.#refusalsPassMs,
+        limitMs: this.#callTimeoutMs,
+        refusalsPassMs: this.#refusalsPassMs,
         signal: options.signal,
       },
     );
@@ -154,19 +157,21 @@ export class ApiClient {
     refusalsPassMs = 0,
   ): Promise<T | undefined> {
     const what = `${method} ${path}`;
-    const refusalsUntil = Date.now() + refusalsPassMs;
+    const refusalsUntil = PROCESS_CLOCK.now() + refusalsPassMs;
     return retry(
       async (remaining) => {
         try {
           const timeoutMs = Math.min(REQUEST_TIMEOUT_MS, remaining);
           return objectOf(await this.#ask(method, path, MAX_OBJECT, { timeoutMs }), what, this.server) as T;
         } catch (error) {
-          const final = isRefusal(error) ? Date.now() >= refusalsUntil : (error as { status?: unknown }).status === 404;
+          const final = isRefusal(error)
+            ? PROCESS_CLOCK.now() >= refusalsUntil
+            : (error as { status?: unknown }).status === 404;
           if (error instanceof ApiError && final) return undefined;
           throw error;
         }
       },
-      { deadline: Date.now() + this.#callTimeoutMs, refusalsUntil: Number.POSITIVE_INFINITY },
+      { limitMs: this.#callTimeoutMs, refusalsPassMs: Number.POSITIVE_INFINITY },
     );
   }
 

@@ -1,3 +1,4 @@
+import type { ErrorCode } from "../constants/error-codes.ts";
 import { errno, KubestickError, reason } from "../errors.ts";
 
 /** A refusal by the API server (meta/v1 Status). `status` is the HTTP code. */
@@ -10,6 +11,7 @@ export class ApiError extends KubestickError {
   constructor(what: string, status: number, message: string, options: { retryAfterMs?: number; hint?: string } = {}) {
     super(`${what}: ${EXPLANATIONS[status] ?? `the API server answered ${status}`}${message ? `: ${message}` : ""}`, {
       hint: options.hint ?? HINTS[status] ?? (status >= 300 && status < 400 ? NO_API_SERVER : undefined),
+      code: status === 401 || status === 403 ? "api-credentials" : "api-refused",
     });
     this.status = status;
     this.retryAfterMs = options.retryAfterMs;
@@ -25,6 +27,7 @@ export class AnswerError extends KubestickError {
   constructor(what: string, server: string, why: string, options: { tooLarge?: boolean; cause?: unknown } = {}) {
     super(`${what}: ${server} does not answer as a Kubernetes API server does: ${why}`, {
       hint: NO_API_SERVER,
+      code: "api-answer",
       cause: options.cause,
     });
     this.tooLarge = options.tooLarge ?? false;
@@ -36,6 +39,15 @@ const NO_API_SERVER =
 
 /** Why there was no answer. All but `unreachable` and `name` stay as they are, however long one waits. */
 export type ConnectFailure = "unreachable" | "name" | "plain" | "clock" | "identity" | "refused";
+
+const CODES: Record<ConnectFailure, ErrorCode> = {
+  unreachable: "api-unreachable",
+  name: "api-unreachable",
+  plain: "api-identity",
+  identity: "api-identity",
+  clock: "clock",
+  refused: "api-credentials",
+};
 
 /** No usable answer came: the server is not there, or it is not who it should be. */
 export class ConnectError extends KubestickError {
@@ -53,6 +65,7 @@ export class ConnectError extends KubestickError {
     super(`${what}: ${said(server)} (${shown})`, {
       cause,
       hint: hint(server),
+      code: CODES[failure],
     });
     this.failure = failure;
   }

@@ -1,17 +1,17 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { PROCESS_CLOCK, untilItWorks } from "../util/until.ts";
 import { ApiError, ConnectError } from "./errors.ts";
 
-/** When to give up. One deadline covers every attempt and the pauses between. */
+/** When to give up. Times are in milliseconds. */
 export interface RetryOptions {
-  deadline: number;
-  /** Until when a refusal (401, 403) may be the server's alone, which does not know these credentials or roles yet. */
-  refusalsUntil?: number;
-  /** First pause, in milliseconds; it doubles, with jitter, up to ten times as much. */
-  pauseMs?: number;
-  /** Whether a 403 can pass: the caller's rights were granted a moment ago, or the API server has not loaded them yet. */
-  rightsMayCome?: boolean;
+  /** For every attempt and the pauses between. */
+  limitMs: number;
+  /** How long a refusal (401, 403) may be the server's alone, which does not know these credentials or roles yet. */
+  refusalsPassMs?: number;
   signal?: AbortSignal;
 }
+
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 1_000;
 
 /** Whether the same request can succeed a little later: no connection, overload, a server still starting. */
 export function isTransient(error: unknown): boolean {
@@ -24,18 +24,20 @@ export function isRefusal(error: unknown): boolean {
   return error instanceof ApiError && (error.status === 401 || error.status === 403);
 }
 
-/** Tries until it works, until the error is not transient, or until the deadline; then throws the last error. */
-export async function retry<T>(attempt: (remainingMs: number) => Promise<T>, options: RetryOptions): Promise<T> {
-  const first = options.pauseMs ?? 100;
-  for (let pause = first; ; pause = Math.min(pause * 2, first * 10)) {
-    try {
-      return await attempt(Math.max(1, options.deadline - Date.now()));
-    } catch (error) {
-      const passes = isTransient(error) || (isRefusal(error) && Date.now() < (options.refusalsUntil ?? 0));
-      const asked = error instanceof ApiError ? error.retryAfterMs : undefined;
-      const wait = asked ?? pause * (0.5 + Math.random());
-      if (!passes || options.signal?.aborted || Date.now() + wait >= options.deadline) throw error;
-      await sleep(wait, undefined, { signal: options.signal });
-    }
-  }
+/**
+ * Tries until it works, until the error is not transient, or until the time is up; then throws the last error. A pause is
+ * as long as the server asked for (Retry-After), where it did.
+ */
+export function retry<T>(attempt: (remainingMs: number) => Promise<T>, options: RetryOptions): Promise<T> {
+  const refusalsUntil = PROCESS_CLOCK.now() + (options.refusalsPassMs ?? 0);
+  return untilItWorks(attempt, {
+    limitMs: options.limitMs,
+    pauseMs: FIRST_PAUSE_MS,
+    longestPauseMs: LONGEST_PAUSE_MS,
+    signal: options.signal,
+    passes: (error) => {
+      if (!isTransient(error) && !(isRefusal(error) && PROCESS_CLOCK.now() < refusalsUntil)) return false;
+      return (error instanceof ApiError ? error.retryAfterMs : undefined) ?? true;
+    },
+  });
 }

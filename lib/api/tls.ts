@@ -1,7 +1,8 @@
 import type { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
-import { buildConnector } from "undici/index.js";
+import type { buildConnector } from "undici/index.js";
 import { errno } from "../errors.ts";
+import { buildConnector as connectorOf } from "../net/undici.ts";
 import { certificatePem } from "../pki/certificate.ts";
 import { chainFault } from "../pki/chain.ts";
 import { isFor } from "../pki/names.ts";
@@ -38,7 +39,7 @@ export function clusterConnector({
 }: ClusterTls): buildConnector.connector {
   const anchors = readCertificates(ca, "the cluster's CA");
   const connectors = namesakes(anchors).map((some) =>
-    buildConnector({
+    connectorOf({
       ca: some.map(certificatePem).join(""),
       cert: certificate,
       key,

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { Pauses, PROCESS_CLOCK } from "../util/until.ts";
 import { failureOf, objectOf } from "./answer.ts";
 import type { ApiClient } from "./client.ts";
 import { AnswerError, ApiError } from "./errors.ts";
@@ -31,7 +31,7 @@ export async function* watch<T extends KubeObject = KubeObject>(
   options: { namespace?: string; query?: Record<string, string>; signal: AbortSignal },
 ): AsyncGenerator<WatchEvent<T>> {
   let version = "";
-  let pause = FIRST_PAUSE_MS;
+  const pauses = new Pauses(FIRST_PAUSE_MS, LONGEST_PAUSE_MS);
   while (!options.signal.aborted) {
     let seen = 0;
     try {
@@ -53,9 +53,8 @@ export async function* watch<T extends KubeObject = KubeObject>(
       else if (!isTransient(error)) throw error;
     }
     // A stream that ends without a word is not asked for again at once, or a server in trouble had no rest.
-    if (seen > 0) pause = FIRST_PAUSE_MS;
-    await sleep(pause * (0.5 + Math.random()), undefined, { signal: options.signal }).catch(() => undefined);
-    pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+    if (seen > 0) pauses.restart();
+    await PROCESS_CLOCK.sleep(pauses.next(), options.signal).catch(() => undefined);
   }
 }
 

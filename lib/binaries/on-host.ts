@@ -1,8 +1,9 @@
 import type { HostBinaryKind } from "../constants/host-binaries.ts";
-import { KUBELET_SKEW_MINORS, MINIMUM_CONTAINERD_VERSION } from "../constants/versions.ts";
+import { MINIMUM_CONTAINERD_VERSION } from "../constants/versions.ts";
 import { findProgram } from "../host/facts.ts";
 import { type Output, tryRun, tryRunAside } from "../host/process.ts";
-import { compareVersions, parseVersion } from "../util/version.ts";
+import { hasSkewRule, skewOf } from "../util/skew.ts";
+import { compareVersions, parseVersion, releaseText } from "../util/version.ts";
 
 /** What a host has of a kind of host binary: its first program, and the version that it tells. */
 export interface OnHost {
@@ -25,24 +26,18 @@ export async function findOnHostAside(kind: HostBinaryKind): Promise<OnHost | un
 const versionIn = ({ stdout, stderr }: Output) => /v?\d+\.\d+\.\d+[-.\w]*/.exec(stdout + stderr)?.[0];
 
 /**
- * Whether somebody else's program will do with this Kubernetes version; else why not. A kubelet may be up to three
- * minor versions older and never newer (Kubernetes version skew policy), kubectl one older or newer; containerd must be
- * one that speaks CRI v1.
+ * Whether somebody else's program will do with this Kubernetes version; else why not. kubelet and kubectl go by the
+ * version skew policy; containerd must be one that speaks CRI v1.
  */
 export function unsuitable(name: string, version: string | undefined, kubernetesVersion: string): string | undefined {
-  const [found, wanted] = [
-    parseVersion(version?.replace(/^(v?\d+\.\d+\.\d+).*/, "$1") ?? ""),
-    parseVersion(kubernetesVersion),
-  ];
+  const found = parseVersion(version?.replace(/^(v?\d+\.\d+\.\d+).*/, "$1") ?? "");
   if (!found) return "it tells no version";
-  const text = `v${found.major}.${found.minor}.${found.patch}`;
+  const text = releaseText(found);
   if (name === "containerd")
     return compareVersions(found, parseVersion(MINIMUM_CONTAINERD_VERSION)!) < 0
       ? `it is ${text}, and ${MINIMUM_CONTAINERD_VERSION} is needed`
       : undefined;
-  if (!wanted || !name.startsWith("kube")) return undefined;
-  const older = wanted.minor - found.minor;
-  const [least, most] = name === "kubelet" ? [0, KUBELET_SKEW_MINORS] : [-1, 1];
-  if (found.major === wanted.major && older >= least && older <= most) return undefined;
-  return `it is ${text}, and Kubernetes is ${kubernetesVersion}`;
+  return hasSkewRule(name) && skewOf(name, text, kubernetesVersion)
+    ? `it is ${text}, and Kubernetes is ${kubernetesVersion}`
+    : undefined;
 }

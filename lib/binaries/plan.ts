@@ -5,9 +5,10 @@ import { KubestickError } from "../errors.ts";
 import { findProgram } from "../host/facts.ts";
 import { isWritable, placeOf } from "../host/file-system.ts";
 import type { Files } from "../host/files.ts";
+import { Ledger } from "../host/ledger.ts";
+import type { Installed } from "../host/ledger-entries.ts";
 import { compareVersions, parseVersion } from "../util/version.ts";
 import type { HostBinary, HostBinarySource } from "./host-binary.ts";
-import { type Installed, readInstalled } from "./installed.ts";
 import { findOnHost, unsuitable } from "./on-host.ts";
 
 /** What is to be done about one host binary, and why. */
@@ -39,7 +40,7 @@ export interface PlanOptions {
  * bundle; keep what is there and will do; refuse where somebody else's will not do, unless `force`.
  */
 export function planBinaries(source: Pick<HostBinarySource, "binaries">, options: PlanOptions): Decision[] {
-  const installed = readInstalled(options.files);
+  const installed = new Ledger(options.files).binaries;
   return HOST_BINARY_KINDS.flatMap((kind) => {
     const binary = source.binaries.find((b) => b.name === kind.name && b.arch === options.arch);
     if (!binary) return [];

@@ -40,6 +40,7 @@ export function explainClock(cause: unknown, shown: ShownTime): KubestickError {
     return new KubestickError(
       `this host's clock says ${here}, and the control plane's ${there}: certificates are not valid at this host's time`,
       {
+        code: "clock",
         hint: "run the same command again with --sync-time, which sets this host's clock to the control plane's",
         cause,
       },
@@ -52,15 +53,17 @@ export function explainClock(cause: unknown, shown: ShownTime): KubestickError {
     if (time < from || now < from)
       return new KubestickError(
         `the cluster's ${name} is not valid yet: it is from ${from.toISOString()} on, and ${clocks}. It was made while a clock ran ahead`,
-        { hint: early, cause },
+        { code: "clock", hint: early, cause },
       );
     if (time > to || now > to)
       return new KubestickError(`the cluster's ${name} has expired on ${to.toISOString()}, and ${clocks}`, {
+        code: "clock",
         hint: late,
         cause,
       });
   }
   return new KubestickError(`a certificate that the cluster shows is not valid now, and ${clocks}`, {
+    code: "clock",
     hint: "look at all that it sends: openssl s_client -showcerts -connect HOST:6443 </dev/null",
     cause,
   });

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici/index.js";
 import { failureOf, objectOf } from "../api/answer.ts";
 import { ApiClient } from "../api/client.ts";
@@ -12,6 +11,7 @@ import { readKubeconfig } from "../kubeconfig/kubeconfig.ts";
 import { readBody } from "../net/body.ts";
 import { caPin, certificatePem } from "../pki/certificate.ts";
 import { readCertificates } from "../pki/pem.ts";
+import { PROCESS_CLOCK, untilItWorks } from "../util/until.ts";
 import { explainClock, mends } from "./clock-fault.ts";
 import { verifyDetached } from "./jws.ts";
 import { verifiedTime } from "./server-time.ts";
@@ -64,26 +64,30 @@ export interface ClockSkew {
  * not fit; waits for an API server, or a signature, that is not there yet.
  */
 export async function discoverByToken(options: TokenDiscovery): Promise<DiscoveredCluster> {
-  let deadline = Date.now() + options.timeoutMs;
+  const { timeoutMs, waiting } = options;
   let unsettled: KubestickError | undefined;
-  for (let told = ""; ; ) {
-    try {
-      return await discoverOnce(options, Math.max(1, Math.min(ATTEMPT_MS, deadline - Date.now())));
-    } catch (error) {
-      // A cluster that has just been made shows its cluster-info, and signs it, a moment after its API server answers.
-      const settling = (error instanceof NotShown && error.passing) || error instanceof NotSignedYet;
-      if (settling) {
-        if (!unsettled) deadline = Math.min(deadline, Date.now() + SIGNING_MS);
-        unsettled = error;
-      }
-      if (!(settling || isTransient(error))) throw error;
-      // The last moment before the deadline is too short for an answer, and its error would say less.
-      if (Date.now() + PAUSE_MS >= deadline) throw unsettled ?? error;
-      const why = (error as KubestickError).message;
-      if (why !== told) options.waiting?.(why);
-      told = why;
-      await sleep(PAUSE_MS);
-    }
+  let signedBy = Number.POSITIVE_INFINITY;
+  let told = "";
+  try {
+    return await untilItWorks((remainingMs) => discoverOnce(options, Math.min(ATTEMPT_MS, remainingMs)), {
+      limitMs: timeoutMs,
+      pauseMs: PAUSE_MS,
+      passes: (error) => {
+        // A cluster that has just been made shows its cluster-info, and signs it, a moment after its API server answers.
+        const settling = (error instanceof NotShown && error.passing) || error instanceof NotSignedYet;
+        if (settling && !unsettled) signedBy = PROCESS_CLOCK.now() + SIGNING_MS;
+        if (settling) unsettled = error;
+        return (settling || isTransient(error)) && PROCESS_CLOCK.now() < signedBy;
+      },
+      waiting: (error) => {
+        const why = (error as KubestickError).message;
+        if (why !== told) waiting?.(why);
+        told = why;
+      },
+    });
+  } catch (error) {
+    // The last moment before the deadline is too short for an answer, and its error would say less.
+    throw isTransient(error) ? (unsettled ?? error) : error;
   }
 }
 
@@ -108,6 +112,7 @@ class NotSignedYet extends KubestickError {
     super(
       `the cluster at ${endpoint} does not know the token ${id}: it has expired, was deleted, or belongs to another cluster`,
       {
+        code: "token",
         hint: "make a new one on a control plane: kubestick token create --print-join-command",
       },
     );
@@ -125,6 +130,7 @@ class NotShown extends KubestickError {
         ? `the API server at ${endpoint} has no ${CM_CLUSTER_INFO} for those who join (404)`
         : `the cluster at ${endpoint} does not show its ${CM_CLUSTER_INFO} to strangers (${status}), so that it cannot be found with a token alone`,
       {
+        code: "token",
         hint: `join with a file: copy a kubeconfig of the cluster here, and give --discovery-file FILE --tls-bootstrap-token TOKEN; or on a control plane: kubestick init phase bootstrap-token${status === 401 ? ", with anonymous-auth not false" : ""}`,
       },
     );
@@ -146,6 +152,7 @@ function verified(options: TokenDiscovery, data: Record<string, unknown>): Disco
     throw new KubestickError(
       `the cluster-info of ${endpoint} is not signed with this token: its secret is wrong, or this is not your cluster`,
       {
+        code: "token",
         hint: "get the join command again on a control plane: kubestick token create --print-join-command",
       },
     );
@@ -165,6 +172,7 @@ function pinned(ca: string, pins: string[], endpoint: string): string {
   throw new KubestickError(
     `the CA of ${endpoint} is not the one that was pinned: it is ${certificates.map(caPin).slice(0, 5).join(", ")}`,
     {
+      code: "api-identity",
       hint: "do not go on if somebody else can be on this network; compare with the control plane's: kubestick token create --print-join-command",
     },
   );
@@ -177,6 +185,7 @@ async function confirm(endpoint: string, ca: string, expected: string, limitMs: 
     const { data } = await client.call<{ data?: unknown }>("GET", PATH, { what: WHAT, limit: MAX_BYTES });
     if (mapOf(data)?.["kubeconfig"] === expected) return;
     throw new KubestickError(`${endpoint} gave another cluster-info over the verified connection than before it`, {
+      code: "api-identity",
       hint: "somebody may sit between this node and the control plane; look at the network, then run the same command again",
     });
   } finally {

@@ -1,9 +1,10 @@
 import { randomInt } from "node:crypto";
 import { textsOf } from "../api/fields.ts";
-import { parseDuration, toTime } from "../config/schema.ts";
-import type { BootstrapToken } from "../config/types.ts";
+import type { BootstrapToken } from "../config/kinds/init.ts";
 import { NAMESPACE_SYSTEM, SECRET_TOKEN_PREFIX, SECRET_TOKEN_TYPE } from "../constants/names.ts";
 import { TOKEN_PATTERN } from "../constants/tokens.ts";
+import { parseDuration } from "../util/duration.ts";
+import { toTime } from "../util/time.ts";
 
 const ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789";
 

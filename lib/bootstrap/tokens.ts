@@ -3,7 +3,7 @@ import type { Cluster } from "../api/cluster.ts";
 import { textsOf } from "../api/fields.ts";
 import { role, roleBinding } from "../api/rbac.ts";
 import { type KubeObject, objectPath } from "../api/resources.ts";
-import type { BootstrapToken } from "../config/types.ts";
+import type { BootstrapToken } from "../config/kinds/init.ts";
 import {
   CM_CLUSTER_INFO,
   NAMESPACE_PUBLIC,
@@ -92,6 +92,7 @@ export async function createToken(
   if (await client.get("v1", "Secret", name, namespace)) {
     const id = name.slice(SECRET_TOKEN_PREFIX.length);
     throw new KubestickError(`there is already a token with the id ${id}`, {
+      code: "foreign",
       hint: `delete it first: kubestick token delete ${id}`,
     });
   }

@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, randomBytes } from "node:crypto";
 import { role, roleBinding } from "../api/rbac.ts";
-import type { InitConfig } from "../config/types.ts";
+import type { InitConfig } from "../config/init-config.ts";
 import { GROUP_BOOTSTRAPPERS, NAMESPACE_SYSTEM, SECRET_CERTS } from "../constants/names.ts";
 
 const NONCE = 12;

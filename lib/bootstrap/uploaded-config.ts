@@ -1,5 +1,7 @@
 import { role, roleBinding, type Subject } from "../api/rbac.ts";
-import type { ClusterConfiguration, ComponentConfig } from "../config/types.ts";
+import type { ComponentConfig } from "../config/kind.ts";
+import { type ClusterConfiguration, cluster as clusterKind } from "../config/kinds/cluster.ts";
+import { documentText, toDocument } from "../config/write.ts";
 import {
   CM_KUBEADM_CONFIG,
   CM_KUBELET_CONFIG,
@@ -7,7 +9,6 @@ import {
   GROUP_NODES,
   NAMESPACE_SYSTEM,
 } from "../constants/names.ts";
-import { sortedYaml } from "../yaml/write.ts";
 
 const bootstrappers: Subject = { kind: "Group", name: GROUP_BOOTSTRAPPERS };
 const nodes: Subject = { kind: "Group", name: GROUP_NODES };
@@ -27,9 +28,8 @@ function configMap(name: string, data: Record<string, string>): object {
 
 /** The cluster's configuration for later joins and upgrades, and who may read it (kubeadm uploadconfig). */
 export function kubeadmConfigObjects(cluster: ClusterConfiguration): object[] {
-  const document = { ...cluster, apiVersion: "kubeadm.k8s.io/v1beta4", kind: "ClusterConfiguration" };
   return [
-    configMap(CM_KUBEADM_CONFIG, { ClusterConfiguration: sortedYaml(document) }),
+    configMap(CM_KUBEADM_CONFIG, { ClusterConfiguration: documentText(toDocument(clusterKind, cluster)) }),
     ...readable("kubeadm:nodes-kubeadm-config", CM_KUBEADM_CONFIG, [bootstrappers, nodes]),
   ];
 }
@@ -37,7 +37,7 @@ export function kubeadmConfigObjects(cluster: ClusterConfiguration): object[] {
 /** The kubelet configuration that every node gets, and who may read it (kubeadm kubelet/config.go). */
 export function kubeletConfigObjects(config: ComponentConfig): object[] {
   return [
-    configMap(CM_KUBELET_CONFIG, { kubelet: sortedYaml(config) }),
+    configMap(CM_KUBELET_CONFIG, { kubelet: documentText(config) }),
     ...readable("kubeadm:kubelet-config", CM_KUBELET_CONFIG, [nodes, bootstrappers]),
   ];
 }

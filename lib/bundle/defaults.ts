@@ -1,5 +1,4 @@
 import type { ParsedConfig } from "../config/load.ts";
-import type { ClusterConfiguration, NodeRegistration } from "../config/types.ts";
 import { DEFAULT_IMAGE_REPOSITORY } from "../constants/versions.ts";
 import { parseReference } from "../oci/reference.ts";
 import type { Bundle } from "./bundle.ts";
@@ -28,11 +27,11 @@ export function applyBundleDefaults(parsed: ParsedConfig, bundle: Bundle, arch: 
   const ours = (own: string | undefined) => (own ?? repository) === DEFAULT_IMAGE_REPOSITORY;
   const etcd = tagOf(bundle, arch, "etcd");
   if (etcd && !cluster.etcd?.external && !cluster.etcd?.local?.imageTag && ours(cluster.etcd?.local?.imageRepository))
-    cluster.etcd = { local: { ...cluster.etcd?.local, imageTag: etcd } as ClusterConfiguration["etcd"]["local"] };
+    cluster.etcd = { local: { ...cluster.etcd?.local, imageTag: etcd } };
   const dns = tagOf(bundle, arch, "coredns");
   if (dns && !cluster.dns?.imageTag && ours(cluster.dns?.imageRepository))
     cluster.dns = { ...cluster.dns, imageTag: dns };
   parsed.cluster = cluster;
   const node = parsed.init?.nodeRegistration;
-  parsed.init = { ...parsed.init, nodeRegistration: { imagePullPolicy: "Never", ...node } as NodeRegistration };
+  parsed.init = { ...parsed.init, nodeRegistration: { imagePullPolicy: "Never", ...node } };
 }

@@ -65,6 +65,9 @@ function attachedTo(file: Region): ReturnType<typeof decodeTrailer> {
     return decodeTrailer(file.read(Math.max(0, file.length - TRAILER_BYTES), TRAILER_BYTES), file.length);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    throw new KubestickError(`${file.path} is damaged: ${error.message}`, { hint: "download or copy it again" });
+    throw new KubestickError(`${file.path} is damaged: ${error.message}`, {
+      code: "damaged",
+      hint: "download or copy it again",
+    });
   }
 }

@@ -50,7 +50,8 @@ export async function stageBlobs(wanted: Wanted[], sources: Sources): Promise<vo
 /** Copies a blob from local content into the staging directory. Throws KubestickError when it is not what its digest says. */
 export function copyBlob({ store }: LocalContent, digest: string, { staging }: Pick<Sources, "staging">): void {
   const staged = staging.putStream("", store.chunks(digest), digestHex(digest));
-  if (staged.digest !== digest) throw new KubestickError(`${store.path} is damaged: ${digest} has other contents`);
+  if (staged.digest !== digest)
+    throw new KubestickError(`${store.path} is damaged: ${digest} has other contents`, { code: "damaged" });
 }
 
 /** What was pinned without a length is asked for it: only for an estimate, so whatever a server says is believed. */

@@ -1,8 +1,8 @@
 import { suggest } from "../util/suggest.ts";
-import { define, own } from "../yaml/plain.ts";
+import { define, own, type Plain } from "../yaml/plain.ts";
 import { isMap, isScalar, isSeq, type Node, type YamlDocument, YamlError, yamlDocuments } from "../yaml/read.ts";
 import type { Problem } from "./problems.ts";
-import type { Schema } from "./schema.ts";
+import type { Given, ObjectSchema, Schema } from "./schema.ts";
 
 /** More than any real configuration needs; a larger file is not one. */
 export const MAX_CONFIG_BYTES = 256 * 1024;
@@ -60,9 +60,9 @@ export class ConfigDocument {
     return this.startLine;
   }
 
-  /** Whether the document says something at a path. */
-  has(path: string): boolean {
-    return this.#lineOf.has(path);
+  /** The paths at which the document says something, of those that a path with `[]` for every item of a list means. */
+  pathsLike(path: string): string[] {
+    return [...this.#lineOf.keys()].filter((at) => at.replace(/\[\d+\]/g, "[]") === path);
   }
 
   /** Notes a problem at a path of this document. */
@@ -76,13 +76,13 @@ export class ConfigDocument {
   }
 
   /** The document's values as plain data, checked against a schema; what does not fit is reported and left out. */
-  read(schema: Schema): Record<string, unknown> {
+  read<T>(schema: ObjectSchema<T>): Given<T> & Plain {
     try {
-      return (this.#walk(this.#yaml.root, schema, "", 0) ?? {}) as Record<string, unknown>;
+      return (this.#walk(this.#yaml.root, schema, "", 0) ?? {}) as Given<T> & Plain;
     } catch (error) {
       if (!(error instanceof YamlError)) throw error;
       this.#reportAt(error.line, "", error.message);
-      return {};
+      return {} as Given<T> & Plain;
     }
   }
 

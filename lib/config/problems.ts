@@ -22,6 +22,7 @@ export class ConfigError extends KubestickError {
     if (sorted.length > TOLD) lines.push(`and ${sorted.length - TOLD} more`);
     super(lines.join("\n"), {
       exitCode: EXIT.usage,
+      code: "config",
       hint: `correct the ${sorted.length === 1 ? "line" : "lines"} above and run the same command again; nothing was changed`,
     });
     this.problems = sorted;

@@ -22,8 +22,6 @@ export const CM_KUBESTICK = "kubestick";
 export const ROLE_NODE_AGENT = "kubestick:node-agent";
 /** The node agent as a service. */
 export const AGENT_SERVICE = "kubestick-agent";
-/** It mostly waits: code that is interpreted needs a fifth less memory than compiled code, and boards have little. */
-export const AGENT_ENV = { BUN_JSC_useJIT: "0" };
 /** The last time that the node agent saw, for boards without a battery clock. */
 export const LAST_TIME_FILE = "/var/lib/kubestick/last-time";
 /** The ranges of Services that the node agent last knew, for a start before the API server answers. */

@@ -25,6 +25,8 @@ export const DEFAULT_CRI_SOCKET = "unix:///run/containerd/containerd.sock";
 /** kubestick's own state: what it wrote, and the services that it runs itself. */
 export const STATE_DIR = "/var/lib/kubestick";
 export const LEDGER_FILE = "/var/lib/kubestick/ledger.json";
+/** What was on this host before kubestick replaced it, each below its own path: /var/lib/kubestick/replaced/etc/... */
+export const REPLACED_DIR = "/var/lib/kubestick/replaced";
 /** Which cluster was made on this host. */
 export const CLUSTER_FILE = "/var/lib/kubestick/cluster.json";
 /** Locked by whoever changes the host. */

@@ -5,9 +5,6 @@ export const KUBERNETES_VERSION = "v1.36.2";
 export const MINIMUM_CONTROL_PLANE_VERSION = "v1.35.0";
 export const NEWEST_CONTROL_PLANE_VERSION = "v1.37.0";
 
-/** How many minor versions a kubelet may be older than its API server (Kubernetes version skew policy). */
-export const KUBELET_SKEW_MINORS = 3;
-
 /**
  * When this source was released, UTC. A host clock before this date is wrong (boards without a battery clock start in
  * 1970), and certificates made with it would not be valid anywhere else.

@@ -20,6 +20,10 @@ export interface EtcdMember {
 /** An error that etcd itself answered with. */
 export class EtcdError extends KubestickError {
   override name = "EtcdError";
+
+  constructor(message: string) {
+    super(message, { code: "etcd" });
+  }
 }
 
 const TIMEOUT_MS = 10_000;
@@ -99,6 +103,7 @@ export class EtcdClient {
       throw new EtcdError(`etcd refuses ${path.replace("cluster/", "")}: ${said}`);
     }
     throw new KubestickError(`no member of etcd answers: ${failures.join("; ") || "none is known"}`, {
+      code: "etcd",
       hint: "on a control plane, see whether etcd runs: crictl ps --name etcd",
     });
   }

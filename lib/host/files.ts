@@ -3,6 +3,7 @@ import { basename, dirname, isAbsolute, join, normalize } from "node:path";
 import { cannot, errno, KubestickError, reason } from "../errors.ts";
 import { makeDirectory } from "./directories.ts";
 import { replaceByLink, writeWhole } from "./new-file.ts";
+import { keepOriginal, type Original, originalOf } from "./original.ts";
 import { readPlainFile } from "./plain-file.ts";
 
 /** How to write a file. `secret` contents are never shown, whatever their mode. */
@@ -149,6 +150,19 @@ export class Files {
     } catch {
       // A file system without links.
       this.write(second, this.read(path)!, { mode: fs.statSync(from).mode & 0o777 });
+    }
+  }
+
+  /**
+   * Keeps the file or link that is at a path below a directory as well, under its whole path and as it is (see
+   * keepOriginal), and gives what it is; undefined where there is neither. Throws KubestickError.
+   */
+  preserve(path: string, directory: string): Original | undefined {
+    try {
+      const at = join(this.real(dirname(path)), basename(path));
+      return this.#overlay ? originalOf(at) : keepOriginal(at, { directory: this.real(directory), name: path });
+    } catch (error) {
+      throw cannot(`keep what is at ${path}`, error);
     }
   }
 

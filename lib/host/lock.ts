@@ -170,6 +170,7 @@ function heldBy(what: string, holder: Holder | undefined): KubestickError {
     ? `process ${holder.pid} (${holder.command}), since ${holder.since}`
     : "one that cannot be seen from here";
   return new KubestickError(`another kubestick is changing ${what}: ${who}`, {
+    code: "busy",
     hint: `wait until it has ended, then run the same command again${holder ? `; if it hangs, end it: kill ${holder.pid}` : ""}`,
   });
 }

@@ -1,5 +1,5 @@
 import * as fs from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
+import { untilMaybe } from "../util/until.ts";
 import { unmount } from "./libc.ts";
 import type { Left } from "./remove.ts";
 import { processIds, readSystemFile } from "./system-files.ts";
@@ -57,7 +57,7 @@ export async function unmountBelow(directories: string[]): Promise<Left[]> {
     // Others may have come to light below those that went.
     return found.length > failures.size || [...failures.values()].includes("EBUSY");
   };
-  for (const deadline = Date.now() + BUSY_MS; turn() && Date.now() < deadline; ) await sleep(PAUSE_MS);
+  await untilMaybe(() => !turn(), { limitMs: BUSY_MS, pauseMs: PAUSE_MS });
   const passing = mounts().filter(isPassing);
   for (const { point } of passing) unmount(point, true);
   if (passing.length > 0) turn();

@@ -15,7 +15,7 @@ let self: string | undefined;
  * A name beside a file for one that is being made: nobody can guess it, it is hidden (the kubelet runs whatever else it
  * finds in its manifest directory), and tells whose it is, so that what a killed run left is known.
  */
-function temporaryName(target: string): string {
+export function temporaryName(target: string): string {
   self ??= `${process.pid}-${processStart("self")}`;
   return join(dirname(target), `${hiddenPrefix(target)}${self}-${randomBytes(6).toString("hex")}.kubestick`);
 }
@@ -168,10 +168,19 @@ function syncDirectory(path: string): void {
   let fd: number | undefined;
   try {
     fd = fs.openSync(path, "r");
-    fs.fsyncSync(fd);
+    syncQuietly(fd);
   } catch {
     // Left to the file system.
   } finally {
     if (fd !== undefined) fs.closeSync(fd);
+  }
+}
+
+/** Syncs an open directory, where its file system can do that. */
+export function syncQuietly(fd: number): void {
+  try {
+    fs.fsyncSync(fd);
+  } catch {
+    // Left to the file system.
   }
 }

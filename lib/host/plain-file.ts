@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import { errno } from "../errors.ts";
 
 /** Bytes that no configuration, kubeconfig, certificate, patch or key comes near: what is larger is another kind of file. */
-export const MAX_PLAIN_FILE = 16 * 1024 * 1024;
+const MAX_PLAIN_FILE = 16 * 1024 * 1024;
 
 const CHUNK = 64 * 1024;
 

@@ -71,7 +71,10 @@ export class Region {
     for (let at = 0; at < length; [buffer, other] = [other, buffer]) {
       const chunk = this.read(position + at, Math.min(buffer.length, length - at), buffer);
       if (chunk.length === 0)
-        throw new KubestickError(`${this.path} ends too early`, { hint: "it was cut short; copy or create it again" });
+        throw new KubestickError(`${this.path} ends too early`, {
+          code: "damaged",
+          hint: "it was cut short; copy or create it again",
+        });
       yield chunk;
       at += chunk.length;
     }

@@ -51,22 +51,40 @@ export const emptyDirectory = (path: string): Left[] =>
   });
 
 /** Removes a file or link below a directory, with no link on the way between them. A directory is left. Gives what was left. */
-export function removeFileBelow(directory: string, path: string): Left[] {
+export const removeFileBelow = (directory: string, path: string): Left[] =>
+  insideBelow(directory, path, (name) => fs.unlinkSync(name));
+
+/**
+ * Does something to a path below a directory, with no link on the way between them: `run` is given a name for system calls
+ * that leads there whatever others rename or link meanwhile, and the directory that it is in, open. With `make` the
+ * directories on the way are made, 0755. What `run` throws, ENOENT excepted, is given as what was left.
+ */
+export function insideBelow(
+  directory: string,
+  path: string,
+  run: (name: Buffer, directory: number) => void,
+  options: { make?: boolean } = {},
+): Left[] {
   const told = new Told();
   const parts = Buffer.from(path.slice(directory.length)).toString("latin1").split("/").filter(Boolean);
   let at = openPath(directory);
   for (const part of parts.slice(0, -1)) {
     if (typeof at === "string") break;
-    const next = open(at, part);
-    fs.closeSync(at.fd);
-    at = next;
+    const above = at;
+    if (options.make) failureOf(() => fs.mkdirSync(inside(above, part), 0o755));
+    at = open(above, part);
+    fs.closeSync(above.fd);
   }
   if (typeof at === "string") {
     told.add(path, at === "ENOTDIR" ? "a link or a file is on its way" : at);
     return told.left;
   }
-  unlink(at, parts.at(-1) ?? ".", path, told);
-  fs.closeSync(at.fd);
+  const parent = at;
+  told.add(
+    path,
+    failureOf(() => run(inside(parent, parts.at(-1) ?? "."), parent.fd)),
+  );
+  fs.closeSync(parent.fd);
   return told.left;
 }
 

@@ -1,5 +1,4 @@
 import { createHash, type KeyObject, X509Certificate } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import type { ApiClient } from "../api/client.ts";
 import { conditionsOf, mapOf, textOf } from "../api/fields.ts";
 import type { KubeObject } from "../api/resources.ts";
@@ -14,6 +13,7 @@ import { KubestickError } from "../errors.ts";
 import type { Files } from "../host/files.ts";
 import { newKeyPair, privateKeyPem, publicKeyDer, publicOf, readPrivateKey } from "../pki/algorithms.ts";
 import { certificateRequest } from "../pki/request.ts";
+import { PROCESS_CLOCK, until } from "../util/until.ts";
 import { rotatingKubeconfig } from "./kubeconfig.ts";
 
 const FIRST_PAUSE_MS = 20;
@@ -90,11 +90,12 @@ async function signedCertificate(host: BootstrapHost, name: string, request: str
   const [apiVersion, kind] = ["certificates.k8s.io/v1", "CertificateSigningRequest"];
   const spec = { request: Buffer.from(request).toString("base64"), signerName: SIGNER_KUBELET_CLIENT, usages: USAGES };
   const sent = { apiVersion, kind, metadata: { name }, spec };
-  const deadline = Date.now() + timeoutMs;
-  let seen: KubeObject | undefined = await client.createIfAbsent(sent);
+  let created: KubeObject | undefined = await client.createIfAbsent(sent);
   let approved: number | undefined;
-  let told = false;
-  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+  let unsigned = false;
+  const signed = async () => {
+    const seen = created ?? (await client.get(apiVersion, kind, name));
+    created = undefined;
     const conditions = conditionsOf(seen);
     const refusal = conditions.find(({ type }) => type === "Denied" || type === "Failed");
     if (refusal)
@@ -106,18 +107,23 @@ async function signedCertificate(host: BootstrapHost, name: string, request: str
       );
     const certificate = textOf(mapOf(seen?.["status"])?.["certificate"]);
     if (certificate) return Buffer.from(certificate, "base64").toString("utf8");
-    if (conditions.some(({ type }) => type === "Approved")) approved ??= Date.now();
-    const unsigned = approved !== undefined && Date.now() - approved > SIGNING_MS;
+    if (conditions.some(({ type }) => type === "Approved")) approved ??= PROCESS_CLOCK.now();
+    const told = unsigned;
+    unsigned = approved !== undefined && PROCESS_CLOCK.now() - approved > SIGNING_MS;
     if (unsigned && !told) host.unsigned(name);
-    told ||= unsigned;
-    if (Date.now() > deadline)
-      throw new KubestickError(`the cluster did not sign this node's certificate within ${timeoutMs / 1000} s`, {
+    return undefined;
+  };
+  return until(signed, {
+    limitMs: timeoutMs,
+    pauseMs: FIRST_PAUSE_MS,
+    longestPauseMs: LONGEST_PAUSE_MS,
+    waiting: () => waiting(name),
+    late: () =>
+      new KubestickError(`the cluster did not sign this node's certificate within ${timeoutMs / 1000} s`, {
+        code: "timeout",
         hint: unsigned
           ? "it was approved, and nobody signed it; with an external CA whoever has its key does; then run the same command again"
           : `on a control plane, see whether the controller manager runs (crictl ps --name kube-controller-manager); kubectl certificate approve ${name} approves it by hand; then run the same command again`,
-      });
-    waiting(name);
-    await sleep(pause);
-    seen = await client.get(apiVersion, kind, name);
-  }
+      }),
+  });
 }

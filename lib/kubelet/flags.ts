@@ -1,4 +1,4 @@
-import type { NodeRegistration, Taint } from "../config/types.ts";
+import type { NodeRegistration, Taint } from "../config/kinds/fields.ts";
 import { LABEL_CONTROL_PLANE } from "../constants/names.ts";
 import { KUBELET_BOOTSTRAP_KUBECONFIG, KUBELET_CONFIG_FILE, KUBELET_KUBECONFIG } from "../constants/paths.ts";
 import { mergeArgs } from "../manifests/pod.ts";
@@ -11,7 +11,7 @@ export const CONTROL_PLANE_TAINT: Taint = { key: LABEL_CONTROL_PLANE, effect: "N
  * has a name of its own tells it by `--hostname-override`; a worker's taints are registered by the kubelet.
  */
 export function kubeletFlags(
-  node: NodeRegistration,
+  node: Partial<NodeRegistration> & { name: string },
   hostname: string,
   options: { registerTaints?: boolean | undefined; nodeIp?: string | undefined } = {},
 ): string {
@@ -25,12 +25,6 @@ export function kubeletFlags(
   return `KUBELET_KUBEADM_ARGS="${mergeArgs(defaults, node.kubeletExtraArgs ?? [])
     .map(quote)
     .join(" ")}"\n`;
-}
-
-/** Splits KUBELET_KUBEADM_ARGS back into flags, as systemd's EnvironmentFile and a shell both would. */
-export function parseKubeletFlags(env: string): string[] {
-  const value = /^KUBELET_KUBEADM_ARGS="((?:\\.|[^"\\])*)"/m.exec(env)?.[1]?.replace(/\\(["\\$`])/g, "$1") ?? "";
-  return value.split(/\s+/).filter((flag) => flag !== "");
 }
 
 /** The flags that start a kubelet on a node that kubeadm's layout describes (kubeadm's 10-kubeadm.conf). */

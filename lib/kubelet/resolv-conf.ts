@@ -1,5 +1,4 @@
-import { parse } from "yaml";
-import type { ComponentConfig } from "../config/types.ts";
+import type { ComponentConfig } from "../config/kind.ts";
 import { HOST_RESOLV_CONF, KUBELET_CONFIG_FILE, OWN_RESOLV_CONF } from "../constants/paths.ts";
 import type { Files } from "../host/files.ts";
 import {
@@ -10,6 +9,8 @@ import {
   readResolvConf,
   readResolvConfs,
 } from "../host/resolv-conf.ts";
+import { isPlain } from "../yaml/plain.ts";
+import { readYaml } from "../yaml/read.ts";
 
 /** The addresses of the cluster's DNS that a kubelet gives to pods. */
 export function clusterDns(kubelet: ComponentConfig): string[] {
@@ -44,10 +45,8 @@ export function upstreams(confs: ResolvConf[], files: Files, kubelet: ComponentC
  * it anew for each pod. Gives whether that changed it; does nothing where the kubelet reads another file.
  */
 export function refreshResolvConf(files: Files): boolean {
-  const kubelet: unknown = parse(files.readText(KUBELET_CONFIG_FILE) ?? "", { maxAliasCount: 0 });
-  if (kubelet === null || typeof kubelet !== "object") return false;
-  const config = kubelet as ComponentConfig;
-  if (config["resolvConf"] !== OWN_RESOLV_CONF) return false;
+  const config = readYaml(files.readText(KUBELET_CONFIG_FILE) ?? "");
+  if (!isPlain(config) || config["resolvConf"] !== OWN_RESOLV_CONF) return false;
   const text = ownResolvConf(readResolvConfs(files), clusterDns(config));
   if (files.readText(OWN_RESOLV_CONF) === text) return false;
   files.write(OWN_RESOLV_CONF, text, { mode: 0o644 });

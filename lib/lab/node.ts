@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { LAB_OVERLAYS, LAB_OWN_DIRS } from "../constants/lab.ts";
 import { CGROUP_ROOT_PREFIX, PROGRAM_PATH } from "../constants/paths.ts";
 import { KubestickError } from "../errors.ts";
@@ -11,6 +10,7 @@ import { writeWhole } from "../host/new-file.ts";
 import { type Output, run, tryRun } from "../host/process.ts";
 import { removeTree } from "../host/remove.ts";
 import { processIds, readSystemFile } from "../host/system-files.ts";
+import { until } from "../util/until.ts";
 
 /** What a node is made of. */
 export interface NodeSpec {
@@ -83,13 +83,18 @@ export class NamespaceNode {
     child.unref();
     fs.closeSync(log);
     const said = () => fs.readFileSync(join(dir, "node.log"), "utf8").trim();
-    for (const deadline = Date.now() + READY_MS; !said().split("\n").includes(READY); await sleep(POLL_MS)) {
-      if (child.exitCode === null && Date.now() < deadline) continue;
+    const late = () => {
       this.#unmake();
-      throw new KubestickError(`cannot make the node ${this.spec.name} out of namespaces: ${said()}`, {
+      return new KubestickError(`cannot make the node ${this.spec.name} out of namespaces: ${said()}`, {
         hint: `this needs root, overlayfs, and a directory for ${dir} on a file system that is not an overlay itself (--dir chooses another)`,
       });
-    }
+    };
+    const ready = () => {
+      if (said().split("\n").includes(READY)) return true;
+      if (child.exitCode !== null) throw late();
+      return false;
+    };
+    await until(ready, { limitMs: READY_MS, pauseMs: POLL_MS, late });
   }
 
   /** The process id, as this machine counts, of the node's first process; undefined when the node does not run. */
@@ -134,10 +139,11 @@ export class NamespaceNode {
   }
 
   /** Starts a program in the node; its standard output and error as `output` says. */
-  start(command: string[], env: Record<string, string>, output: "pipe" | "inherit"): ChildProcess {
+  start(command: string[], env: Record<string, string>, output: "pipe" | "inherit" | "aside"): ChildProcess {
     const words = [...this.enter(), ...withEnv(env), ...command];
-    const stdin = output === "inherit" ? "inherit" : "ignore";
-    return spawn(words[0]!, words.slice(1), { stdio: [stdin, output, output] });
+    const stdin = output === "pipe" ? "ignore" : "inherit";
+    const where = output === "aside" ? 2 : output;
+    return spawn(words[0]!, words.slice(1), { stdio: [stdin, where, where] });
   }
 
   /** Where this machine sees a path of the node. Throws KubestickError when the node does not run. */
@@ -148,13 +154,15 @@ export class NamespaceNode {
 
   /** Ends every process of the node and removes what it was made of, its files too. Safe to run on what is half there. */
   async down(): Promise<void> {
-    for (const deadline = Date.now() + END_MS; ; await sleep(POLL_MS)) {
-      const pid = this.pid;
-      if (pid === undefined) break;
-      if (Date.now() > deadline)
-        throw new KubestickError(`the processes of ${this.spec.name} do not end; the first one is ${pid}`);
+    const ended = () => {
+      const { pid } = this;
+      if (pid === undefined) return true;
       tryRun("kill", ["-9", String(pid)]);
-    }
+      return false;
+    };
+    const late = () =>
+      new KubestickError(`the processes of ${this.spec.name} do not end; the first one is ${this.pid}`);
+    await until(ended, { limitMs: END_MS, pauseMs: POLL_MS, late });
     this.#unmake();
     removeLab(this.spec.dir);
   }

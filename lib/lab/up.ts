@@ -1,9 +1,8 @@
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
-import { basename, join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { join } from "node:path";
 import { INOTIFY_INSTANCES, LAB_INOTIFY_PER_NODE } from "../constants/lab.ts";
-import { ADMIN_KUBECONFIG, CGROUP_ROOT_PREFIX, OWN_EXECUTABLE, SERVICES_DIR } from "../constants/paths.ts";
+import { ADMIN_KUBECONFIG, CGROUP_ROOT_PREFIX, OWN_EXECUTABLE } from "../constants/paths.ts";
 import { API_SERVER_PORT } from "../constants/ports.ts";
 import { KubestickError } from "../errors.ts";
 import { cgroupVersion, makeCgroupRoot } from "../host/cgroups.ts";
@@ -13,8 +12,12 @@ import { Files } from "../host/files.ts";
 import { getSysctl } from "../host/kernel.ts";
 import { run } from "../host/process.ts";
 import { withServer } from "../kubeconfig/kubeconfig.ts";
+import { definedServices } from "../services/definition.ts";
+import { SUPERVISE } from "../services/resident.ts";
+import { RESIDENT_ENV } from "../services/service.ts";
 import type { Ui } from "../ui/ui.ts";
 import { inParallel } from "../util/pool.ts";
+import { until } from "../util/until.ts";
 import { type LabMember, type LabPlan, labBridge, labEndpoint, labMembers, savePlan } from "./plan.ts";
 import { labKubeconfig, labStatus } from "./status.ts";
 
@@ -90,14 +93,12 @@ export async function labUp(plan: LabPlan, how: LabRun, ui: Ui): Promise<void> {
  * etcd answers only when most of the control planes run. Gives their names.
  */
 function boot({ node, name }: LabMember, how: LabRun): string[] {
-  const dir = node.path(SERVICES_DIR);
-  const services = fs.existsSync(dir) ? fs.readdirSync(dir).map((file) => basename(file, ".json")) : [];
-  if (services.length > 0) makeCgroupRoot(`${CGROUP_ROOT_PREFIX}${name}`, cgroupVersion());
+  const services = definedServices(new Files(node.path("/")));
+  if (services.length === 0) return [];
+  makeCgroupRoot(`${CGROUP_ROOT_PREFIX}${name}`, cgroupVersion());
   const program = fs.existsSync(node.path(OWN_EXECUTABLE)) ? [OWN_EXECUTABLE] : how.kubestick;
-  for (const service of services) {
-    const command = [...program, "supervise", service];
-    node.exec(["sh", "-c", 'setsid "$@" </dev/null >/dev/null 2>&1 &', "sh", ...command], {}, BOOT_MS);
-  }
+  const command = ["sh", "-c", 'setsid "$@" </dev/null >/dev/null 2>&1 &', "sh", ...program, SUPERVISE];
+  node.exec(command, RESIDENT_ENV, BOOT_MS);
   return services;
 }
 
@@ -179,14 +180,17 @@ function makeBridge(plan: LabPlan): void {
 
 async function waitReady(dir: string, plan: LabPlan, ui: Ui): Promise<void> {
   ui.step("lab", "Waiting until every node is Ready");
-  for (const deadline = Date.now() + READY_MS; ; await sleep(POLL_MS)) {
+  let waiting: string[] = [];
+  const ready = async () => {
     const { nodes, problem } = await labStatus(dir, plan);
-    const waiting = nodes.filter((node) => !node.ready).map((node) => node.name);
-    if (waiting.length === 0) return;
-    ui.live("lab", [`not Ready yet: ${waiting.join(", ")}${problem ? ` (${problem})` : ""}`]);
-    if (Date.now() > deadline)
-      throw new KubestickError(`${waiting.join(", ")} did not become Ready in ${READY_MS / 60_000} minutes`, {
-        hint: `KUBECONFIG=${labKubeconfig(dir, plan)} kubectl describe node ${waiting[0]}`,
-      });
-  }
+    waiting = nodes.filter((node) => !node.ready).map((node) => node.name);
+    if (waiting.length > 0) ui.live("lab", [`not Ready yet: ${waiting.join(", ")}${problem ? ` (${problem})` : ""}`]);
+    return waiting.length === 0;
+  };
+  const late = () =>
+    new KubestickError(`${waiting.join(", ")} did not become Ready in ${READY_MS / 60_000} minutes`, {
+      code: "timeout",
+      hint: `KUBECONFIG=${labKubeconfig(dir, plan)} kubectl describe node ${waiting[0]}`,
+    });
+  await until(ready, { limitMs: READY_MS, pauseMs: POLL_MS, late });
 }

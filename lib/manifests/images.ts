@@ -1,5 +1,6 @@
 import { companionsOf } from "../config/companions.ts";
-import type { ClusterConfiguration, NodeRegistration } from "../config/types.ts";
+import type { ClusterConfiguration } from "../config/kinds/cluster.ts";
+import type { NodeRegistration } from "../config/kinds/fields.ts";
 import { DEFAULT_IMAGE_REPOSITORY } from "../constants/versions.ts";
 
 /** The image of a control plane component or kube-proxy, tagged with the Kubernetes version (kubeadm images.go). */
@@ -34,7 +35,7 @@ export function pauseImage(c: ClusterConfiguration): string {
  * The pull policy of pods that kubestick makes: kubeadm's IfNotPresent whatever the node's is, for an image that is here
  * must do when there is no network; but a node that never pulls does not pull for them either.
  */
-export function podPullPolicy(node: NodeRegistration): string {
+export function podPullPolicy(node: Partial<NodeRegistration>): string {
   return node.imagePullPolicy === "Never" ? "Never" : "IfNotPresent";
 }
 

@@ -4,12 +4,12 @@ import { KubestickError, reason, UsageError } from "../errors.ts";
 import { readPlainFile } from "../host/plain-file.ts";
 import { isPlain, type Plain } from "../yaml/plain.ts";
 import { readYamlDocuments, YamlError, yamlText } from "../yaml/read.ts";
-import { brokenKubeletConfiguration, notAString } from "./check.ts";
+import { brokenKubeletConfiguration, notAString } from "./patch-check.ts";
 import { applyJsonPatch, applyMergePatch, type JsonPatchOperation, MAX_SIZE, size } from "./patch-json.ts";
 import { applyStrategicPatch } from "./patch-strategic.ts";
 
 /** What a user's patch can change (kubeadm util/patches; kubeproxydaemonset since v1.37). */
-export const PATCH_TARGETS = [
+const PATCH_TARGETS = [
   "etcd",
   "kube-apiserver",
   "kube-controller-manager",
@@ -18,6 +18,7 @@ export const PATCH_TARGETS = [
   "corednsdeployment",
   "kubeproxydaemonset",
 ] as const;
+/** One of them. */
 export type PatchTarget = (typeof PATCH_TARGETS)[number];
 
 const TYPES = ["json", "merge", "strategic"] as const;

@@ -1,4 +1,5 @@
-import type { Arg, EnvVar, HostPathMount } from "../config/types.ts";
+import type { HostPathMount } from "../config/kinds/control-plane.ts";
+import type { Arg, EnvVar } from "../config/kinds/fields.ts";
 import { NAMESPACE_SYSTEM } from "../constants/names.ts";
 import { readYaml } from "../yaml/read.ts";
 
@@ -7,7 +8,7 @@ export interface StaticPod {
   component: string;
   image: string;
   /** Default flags; a user's flag of the same name replaces them (`--name=value`). */
-  args: [string, string][];
+  args: Record<string, string>;
   extraArgs?: Arg[];
   extraEnvs?: EnvVar[];
   /** It talks to its own peers only, so no proxy is of any use to it. */
@@ -73,7 +74,7 @@ export function staticPod(
     spec: {
       containers: [
         {
-          command: [pod.component, ...mergeArgs(pod.args, pod.extraArgs ?? [])],
+          command: [pod.component, ...mergeArgs(Object.entries(pod.args), pod.extraArgs ?? [])],
           ...(env.length > 0 ? { env } : {}),
           image: pod.image,
           imagePullPolicy: pod.imagePullPolicy,

@@ -111,6 +111,7 @@ export class Downloader {
       } catch (error) {
         if (!(error instanceof BodyLimitError)) throw explain(error, get.url, watch.url);
         throw new KubestickError(`${get.url} answers with more than the ${limit} bytes that it may`, {
+          code: "download",
           hint: "is that the registry or download site? check the name, and --registry-mirror",
         });
       }

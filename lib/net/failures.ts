@@ -10,7 +10,7 @@ export class HttpError extends KubestickError {
     readonly headers: Record<string, string | string[] | undefined> = {},
     hint?: string,
   ) {
-    super(`${url} answered with status ${status}`, { hint: hint ?? STATUS_HINTS[status] });
+    super(`${url} answered with status ${status}`, { hint: hint ?? STATUS_HINTS[status], code: "download" });
   }
 }
 
@@ -26,6 +26,7 @@ export class BrokenOffError extends KubestickError {
 
   constructor(what: string) {
     super(`the download of ${what} broke off, and its server cannot go on where it stopped`, {
+      code: "download",
       hint: "check the network, or use another server (--registry-mirror, --download-mirror), then run the same command again",
     });
   }
@@ -43,6 +44,7 @@ const FINAL: [RegExp, (url: string, why: string) => KubestickError][] = [
     /^HTTPParserError | UND_ERR_(HEADERS_OVERFLOW|RES_CONTENT_LENGTH_MISMATCH) | bad (response|upgrade)$/,
     (url, why) =>
       new KubestickError(`${url} does not answer in HTTP as it should: ${why}`, {
+        code: "download",
         hint: "is that the registry, or something else that listens there? check the name, and --registry-mirror",
       }),
   ],
@@ -50,6 +52,7 @@ const FINAL: [RegExp, (url: string, why: string) => KubestickError][] = [
     /^\w+ (ERR_SSL_WRONG_VERSION_NUMBER|EPROTO) /,
     (url, why) =>
       new KubestickError(`${url} does not speak TLS: ${why}`, {
+        code: "download",
         hint: "a registry that speaks plain HTTP is named with --registry-mirror HOST=http://... and --insecure-registry",
       }),
   ],
@@ -57,6 +60,7 @@ const FINAL: [RegExp, (url: string, why: string) => KubestickError][] = [
     /^\w+ \w*(CERT|SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY)|ERR_TLS_)\w* /,
     (url, why) =>
       new KubestickError(`the certificate of ${url} is not trusted: ${why}`, {
+        code: "download",
         hint: "check this host's clock (date), and whether it trusts that CA (update-ca-certificates)",
       }),
   ],
@@ -104,6 +108,7 @@ function finalReason(error: unknown) {
 
 function cannotDownload(what: string, why: string, cause?: unknown): KubestickError {
   return new KubestickError(`cannot download ${what}: ${why}`, {
+    code: "download",
     hint: "check the network, a proxy (HTTPS_PROXY) or --registry-mirror, then run the same command again: it goes on where it stopped",
     cause,
   });

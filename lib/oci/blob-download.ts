@@ -47,6 +47,7 @@ export async function downloadBlob(
   }
   file.discard();
   throw new KubestickError(`what was downloaded for ${blob.what} is not ${blob.digest}: its contents are others`, {
+    code: "damaged",
     hint: "a proxy or mirror changes what it passes on; try another mirror (--registry-mirror) or network",
   });
 }

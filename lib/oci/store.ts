@@ -41,7 +41,10 @@ export function* verifiedChunks(store: BlobStore, { digest, size }: Blob): Gener
     yield chunk;
   }
   if (hash.digest("hex") !== digestHex(digest))
-    throw new KubestickError(`${store.path} is damaged: the blob ${digest} has other contents`, { hint });
+    throw new KubestickError(`${store.path} is damaged: the blob ${digest} has other contents`, {
+      code: "damaged",
+      hint,
+    });
 }
 
 /** A blob's bytes as a stream, verified as `verifiedChunks` does. */

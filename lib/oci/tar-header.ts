@@ -17,7 +17,10 @@ export interface TarMember {
 
 /** An error about a tar of that path. */
 export function tarError(path: string, what: string): KubestickError {
-  return new KubestickError(`${path} is damaged or no tar: ${what}`, { hint: "copy or create it again" });
+  return new KubestickError(`${path} is damaged or no tar: ${what}`, {
+    code: "damaged",
+    hint: "copy or create it again",
+  });
 }
 
 const KINDS: Record<string, TarMember["type"]> = {

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { installBinary } from "../binaries/install.ts";
 import { type Decision, planBinaries, refuseForeign } from "../binaries/plan.ts";
 import type { Bundle } from "../bundle/bundle.ts";
@@ -14,16 +13,18 @@ import {
 import { KubestickError, UsageError } from "../errors.ts";
 import { findProgram, type HostFacts } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
-import { loadModule, MODULES, nodeSysctls, setSysctl } from "../host/kernel.ts";
+import { getSysctl, loadModule, MODULES, nodeSysctls, setSysctl } from "../host/kernel.ts";
 import type { Ledger } from "../host/ledger.ts";
 import { tryRun } from "../host/process.ts";
 import { containerdConfig, mirrorConfig, usesSystemdCgroup } from "../runtime/containerd-config.ts";
 import type { Cri } from "../runtime/cri.ts";
 import { findCtr, importedImages, importImages, tagImage } from "../runtime/images.ts";
-import { containerdService, type ServiceManagerControl } from "../services/service.ts";
+import { containerdService } from "../runtime/service.ts";
+import type { ServiceManagerControl } from "../services/service.ts";
 import { progressLine } from "../ui/progress.ts";
 import { formatBytes } from "../ui/table.ts";
 import type { Ui } from "../ui/ui.ts";
+import { until } from "../util/until.ts";
 import type { Phase } from "./runner.ts";
 
 /** A board starts containerd from a slow card. */
@@ -85,6 +86,7 @@ function prepareKernel(ctx: BundleHost): void {
     if (why) ui.warn(`cannot load the kernel module ${name}: ${why}`);
   }
   for (const [name, value] of Object.entries(sysctls)) {
+    ledger.noteSysctl(name, getSysctl(name), value);
     const why = setSysctl(name, value);
     if (!why) continue;
     // Without forwarding no pod reaches another; the bridge's settings are only there with br_netfilter.
@@ -134,21 +136,16 @@ async function startContainerd(ctx: BundleHost): Promise<void> {
         hint: "restart it the way it was started, then run the same command again",
       },
     );
-  services.install(containerdService(program));
+  if (services.install(containerdService(program))) ledger.noteService("containerd");
   ctx.cri.close();
   await services.restart("containerd");
   ui.step("bundle", `Starting containerd under ${services.name}`);
-  const deadline = Date.now() + CONTAINERD_TIMEOUT_MS;
-  while (!(await answers())) {
-    if (Date.now() > deadline)
-      throw new KubestickError(
-        `containerd does not answer at ${ctx.criSocket} after ${CONTAINERD_TIMEOUT_MS / 1000} s`,
-        {
-          hint: `look at its log: ${services.logCommand("containerd")}${facts.root ? "" : "; and run this as root"}`,
-        },
-      );
-    await sleep(POLL_MS);
-  }
+  await until(answers, {
+    limitMs: CONTAINERD_TIMEOUT_MS,
+    pauseMs: POLL_MS,
+    what: `containerd does not answer at ${ctx.criSocket} after ${CONTAINERD_TIMEOUT_MS / 1000} s`,
+    hint: `look at its log: ${services.logCommand("containerd")}${facts.root ? "" : "; and run this as root"}`,
+  });
   files.remove(CONTAINERD_RESTART_MARK);
 }
 

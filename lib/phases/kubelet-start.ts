@@ -1,10 +1,13 @@
-import type { ComponentConfig, NodeRegistration } from "../config/types.ts";
+import type { ComponentConfig } from "../config/kind.ts";
+import type { NodeRegistration } from "../config/kinds/fields.ts";
+import { documentText } from "../config/write.ts";
 import {
   CGROUP_ROOT_PREFIX,
   KUBELET_CONFIG_FILE,
   KUBELET_FLAGS_FILE,
   KUBELET_INSTANCE_CONFIG_FILE,
   KUBELET_RESTART_MARK,
+  MANIFESTS_DIR,
   OWN_RESOLV_CONF,
   XTABLES_LOCK,
 } from "../constants/paths.ts";
@@ -17,10 +20,10 @@ import { ownResolvConf } from "../host/resolv-conf.ts";
 import { kubeletFlags } from "../kubelet/flags.ts";
 import type { NodeIp } from "../kubelet/node-ip.ts";
 import { clusterDns } from "../kubelet/resolv-conf.ts";
+import { kubeletService } from "../kubelet/service.ts";
 import { applyPatches, type Patch } from "../manifests/patches.ts";
-import { kubeletService, type ServiceManagerControl } from "../services/service.ts";
+import type { ServiceManagerControl } from "../services/service.ts";
 import type { Ui } from "../ui/ui.ts";
-import { sortedYaml } from "../yaml/write.ts";
 import { startServiceRoutes } from "./network.ts";
 
 /** The node that a kubelet is started on: init's and join's contexts both are one. */
@@ -73,8 +76,8 @@ export async function startKubelet(
       KUBELET_FLAGS_FILE,
       kubeletFlags(node, ctx.facts.hostname, { registerTaints: options.registerTaints, nodeIp: flag?.value }),
     ],
-    [KUBELET_INSTANCE_CONFIG_FILE, sortedYaml(instance)],
-    [KUBELET_CONFIG_FILE, sortedYaml(local)],
+    [KUBELET_INSTANCE_CONFIG_FILE, documentText(instance)],
+    [KUBELET_CONFIG_FILE, documentText(local)],
   ];
   // The mark outlives a crash between writing and restarting, so that a kubelet never goes on with an old configuration.
   if (wanted.some(([path, text]) => ctx.files.readText(path) !== text)) ctx.files.write(KUBELET_RESTART_MARK, "");
@@ -82,6 +85,8 @@ export async function startKubelet(
   for (const [path, text] of wanted) ledger.replace(path, text, { mode: 0o644 });
   ui.step("kubelet-start", `Writing kubelet environment file with flags to file "${KUBELET_FLAGS_FILE}"`);
   ui.step("kubelet-start", `Writing kubelet configuration to file "${KUBELET_CONFIG_FILE}"`);
+  // kubeadm's packages bring it; a kubelet that finds none complains of it every second.
+  if (local["staticPodPath"] === MANIFESTS_DIR) ctx.files.mkdir(MANIFESTS_DIR);
   // Before the API server runs here: it calls webhooks by their Services.
   startServiceRoutes(ctx, {
     ranges: options.serviceRanges,
@@ -102,6 +107,7 @@ export async function startKubelet(
     });
   }
   const installed = ctx.services.install(kubeletService(program));
+  if (installed) ledger.noteService("kubelet");
   if (!installed && !ctx.files.exists(KUBELET_RESTART_MARK) && ctx.services.isActive("kubelet")) {
     ui.step("kubelet-start", "The kubelet already runs with this configuration");
     return;

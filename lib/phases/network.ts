@@ -1,9 +1,9 @@
+import { agentService } from "../agent/service.ts";
 import { clusterRole, clusterRoleBinding, role, roleBinding } from "../api/rbac.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import { userYamlObjects } from "../bundle/user-yaml.ts";
 import { GROUP_BOOTSTRAPPERS, GROUP_NODES, NAMESPACE_SYSTEM } from "../constants/names.ts";
 import {
-  AGENT_ENV,
   AGENT_SERVICE,
   CM_KUBESTICK,
   CNI_CONFIG_FILE,
@@ -14,8 +14,8 @@ import {
 import { KubestickError, UsageError } from "../errors.ts";
 import type { Files } from "../host/files.ts";
 import type { Ledger } from "../host/ledger.ts";
+import { otherCniConfigs, winningCniConfig } from "../network/cni.ts";
 import { applyServiceRoutes, rememberServiceRanges, type ServiceRanges } from "../network/service-routes.ts";
-import { otherCniConfigs, winningCniConfig } from "../node/cni.ts";
 import { readJsonBlob } from "../oci/store.ts";
 import { stableExecutable } from "../services/executable.ts";
 import type { ServiceManagerControl } from "../services/service.ts";
@@ -94,14 +94,8 @@ export async function startNodeAgent(ctx: AgentHost, network: string | undefined
     return;
   }
   if (network === FLAT) ledger.claim(CNI_CONFIG_FILE);
-  const [program = "", ...args] = stableExecutable();
-  const changed = services.install({
-    name: AGENT_SERVICE,
-    description: "kubestick's node agent: routes and addresses of pods and Services",
-    program,
-    args: [...args, "node-agent"],
-    env: AGENT_ENV,
-  });
+  const changed = services.install(agentService(stableExecutable()));
+  if (changed) ledger.noteService(AGENT_SERVICE);
   if (!changed && services.isActive(AGENT_SERVICE)) return;
   await services.restart(AGENT_SERVICE);
   ui.step("network", `Starting the node agent under ${services.name}`);

@@ -105,15 +105,3 @@ async function runOne<C>(
 export async function runWhole<C extends { ui: Ui }>(phase: Phase<C>, ctx: C): Promise<void> {
   await runOne(phase.name, phase, ctx, { skip: new Set(), ui: ctx.ui, results: [] });
 }
-
-/** The phase list as help text, indented as kubeadm prints it. */
-export function phaseHelp<C>(phases: Phase<C>[]): string {
-  const flat = flatten(phases);
-  const width = Math.max(...flat.map((p) => p.depth * 2 + p.phase.name.length + (p.depth > 0 ? 1 : 0)));
-  return flat
-    .map(
-      ({ phase, depth }) =>
-        `${`${"  ".repeat(depth)}${depth > 0 ? "/" : ""}${phase.name}`.padEnd(width + 2)}${phase.short}`,
-    )
-    .join("\n");
-}

@@ -1,6 +1,6 @@
 import { createPrivateKey, createPublicKey, generateKeyPair, type KeyObject, X509Certificate } from "node:crypto";
 import { promisify } from "node:util";
-import type { EncryptionAlgorithm } from "../config/types.ts";
+import type { EncryptionAlgorithm } from "../config/kinds/cluster.ts";
 import { KubestickError } from "../errors.ts";
 import { conversion, pemBlocks } from "./pem.ts";
 import { keyWeakness } from "./strength.ts";

@@ -1,9 +1,12 @@
 import { type KeyObject, sign, type X509Certificate } from "node:crypto";
-import forge from "node-forge";
+import type forge from "node-forge";
+import asn1 from "node-forge/lib/asn1.js";
+import util from "node-forge/lib/util.js";
 import { publicKeyDer } from "./algorithms.ts";
 
 /** node-forge's ASN.1. */
-export const { asn1 } = forge;
+export { asn1 };
+
 const { Class, Type } = asn1;
 
 /** Object identifiers of what certificates and requests here hold (RFC 5280, RFC 5758, RFC 8017). */
@@ -47,7 +50,7 @@ export const spki = (key: KeyObject): forge.asn1.Asn1 => asn1.fromDer(binary(pub
 export function name(commonName: string, organizations: string[]): forge.asn1.Asn1 {
   const text = (value: string) => {
     const printable = /^[A-Za-z0-9 '()+,\-./:=?]*$/.test(value);
-    return der(printable ? Type.PRINTABLESTRING : Type.UTF8, printable ? value : forge.util.encodeUtf8(value));
+    return der(printable ? Type.PRINTABLESTRING : Type.UTF8, printable ? value : util.encodeUtf8(value));
   };
   const attribute = (type: string, value: string) => sequence(oid(type), text(value));
   const sets: forge.asn1.Asn1[] = [];

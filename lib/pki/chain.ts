@@ -5,7 +5,7 @@ import { certificateKeyWeakness, publicKeyOf, signatureWeakness } from "./streng
 const MAX_CHECKS = 100;
 
 /** Whether a CA issued and signed a certificate. */
-export function issuedBy(certificate: X509Certificate, ca: X509Certificate): boolean {
+function issuedBy(certificate: X509Certificate, ca: X509Certificate): boolean {
   try {
     const key = publicKeyOf(ca);
     return key !== undefined && certificate.checkIssued(ca) && certificate.verify(key);

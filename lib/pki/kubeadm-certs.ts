@@ -1,4 +1,4 @@
-import type { InitConfig } from "../config/types.ts";
+import type { InitConfig } from "../config/init-config.ts";
 import { GROUP_CLUSTER_ADMINS } from "../constants/names.ts";
 import { canonicalIp, indexedIp, parseCidr, splitHostPort } from "../net/ip.ts";
 
@@ -125,7 +125,7 @@ export interface ClientIdentity {
 export const ADMIN_IDENTITY: ClientIdentity = { commonName: "kubernetes-admin", organizations: [GROUP_CLUSTER_ADMINS] };
 
 /** The first address of the service network, which the `kubernetes` Service takes. */
-export function kubernetesServiceIp(config: InitConfig): string {
+function kubernetesServiceIp(config: InitConfig): string {
   return indexedIp(parseCidr(config.cluster.networking.serviceSubnet.split(",")[0]!)!, 1)!;
 }
 

@@ -1,9 +1,9 @@
 import type { KeyObject, X509Certificate } from "node:crypto";
 import { join } from "node:path";
-import { parseDuration } from "../config/schema.ts";
-import type { InitConfig } from "../config/types.ts";
+import type { InitConfig } from "../config/init-config.ts";
 import { KubestickError, reason } from "../errors.ts";
 import type { Files } from "../host/files.ts";
+import { parseDuration } from "../util/duration.ts";
 import {
   newKeyPair,
   privateKeyPem,

@@ -14,7 +14,7 @@ export interface Finding {
 /** A preflight check, as data. Names are kubeadm's where it has the check, for `--ignore-preflight-errors`. */
 export interface Check<C> {
   name: string;
-  /** Why it is checked, for the documentation. */
+  /** Why it is checked: shown with what stops the command, and with -v beside a warning. */
   why: string;
   run: (ctx: C) => Finding[] | Promise<Finding[]>;
 }
@@ -41,20 +41,26 @@ export function warnOfUnknown(checks: { name: string }[], ignored: Set<string>, 
 export async function runChecks<C>(checks: Check<C>[], ctx: C, ui: Ui, ignored: Set<string>): Promise<void> {
   const ignore = lowerCase(ignored);
   const fatal: string[] = [];
+  let failed = 0;
   for (const check of checks) {
     const findings = await Promise.resolve(check.run(ctx)).catch((e: unknown) =>
       error(reason(e), (e as KubestickError).hint),
     );
+    const stops: string[] = [];
     for (const { level, message, fix, name = check.name } of findings) {
       const text = `[${name}] ${message}${fix ? `; ${fix}` : ""}`;
       const passed = ["all", check.name.toLowerCase(), name.toLowerCase()].some((n) => ignore.has(n));
-      if (level === "error" && !passed) fatal.push(text);
+      if (level === "error" && !passed) stops.push(text);
       else ui.warn(`[preflight] ${text}`);
     }
+    const why = `why: ${check.why}`;
+    failed += stops.length;
+    if (stops.length > 0) fatal.push(...stops, `  ${why}`);
+    else if (findings.length > 0) ui.detail(`[preflight] [${check.name}] ${why}`);
   }
-  if (fatal.length === 0) return;
+  if (failed === 0) return;
   throw new KubestickError(
-    `${fatal.length} preflight ${fatal.length === 1 ? "check" : "checks"} failed:\n${fatal.map((line) => `  ${line}`).join("\n")}`,
+    `${failed} preflight ${failed === 1 ? "check" : "checks"} failed:\n${fatal.map((line) => `  ${line}`).join("\n")}`,
     {
       exitCode: EXIT.preflight,
       hint: "mend the above and run the same command again; --ignore-preflight-errors=NAME,... makes a check a warning",

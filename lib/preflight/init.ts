@@ -1,12 +1,8 @@
-import type { InitConfig } from "../config/types.ts";
+import type { InitConfig } from "../config/init-config.ts";
 import { FLAT } from "../constants/network.ts";
 import { MANIFESTS_DIR } from "../constants/paths.ts";
 import { KUBELET_PORT } from "../constants/ports.ts";
-import {
-  KUBELET_SKEW_MINORS,
-  MINIMUM_CONTROL_PLANE_VERSION,
-  NEWEST_CONTROL_PLANE_VERSION,
-} from "../constants/versions.ts";
+import { MINIMUM_CONTROL_PLANE_VERSION, NEWEST_CONTROL_PLANE_VERSION } from "../constants/versions.ts";
 import { moveAway } from "../errors.ts";
 import { findProgram } from "../host/facts.ts";
 import type { Files } from "../host/files.ts";
@@ -18,7 +14,8 @@ import { networksOf } from "../network/cluster.ts";
 import { readHostNetwork, removalOf, routesInTheWay } from "../network/host.ts";
 import type { Ui } from "../ui/ui.ts";
 import { inParallel } from "../util/pool.ts";
-import { compareVersions, parseVersion } from "../util/version.ts";
+import { deploysControlPlane, SKEW, skewOf } from "../util/skew.ts";
+import { parseVersion, releaseText } from "../util/version.ts";
 import { brings } from "./bundle.ts";
 import { type Check, error, type Finding, warning } from "./check.ts";
 import { foreignListeners, HOST_CHECKS, type HostCheckContext } from "./host.ts";
@@ -60,13 +57,8 @@ export const INIT_CHECKS: InitCheck[] = [
     name: "KubernetesVersion",
     why: "flags and file formats belong to a range of versions",
     run: ({ config }) => {
-      const wanted = parseVersion(config.cluster.kubernetesVersion)!;
-      const [oldest, newest] = [
-        parseVersion(MINIMUM_CONTROL_PLANE_VERSION)!,
-        parseVersion(NEWEST_CONTROL_PLANE_VERSION)!,
-      ];
-      if (wanted.major === newest.major && wanted.minor <= newest.minor && compareVersions(wanted, oldest) >= 0)
-        return [];
+      if (deploysControlPlane(config.cluster.kubernetesVersion)) return [];
+      const newest = parseVersion(NEWEST_CONTROL_PLANE_VERSION)!;
       return error(
         `this kubestick deploys Kubernetes ${MINIMUM_CONTROL_PLANE_VERSION} to v${newest.major}.${newest.minor}.x, not ${config.cluster.kubernetesVersion}`,
         "ask for another version, or use the kubestick of that version",
@@ -202,16 +194,16 @@ function checkKubelet({ config, options, bundle, facts }: PreflightContext): Fin
         );
   const found = parseVersion(installedKubelet(program) ?? "");
   if (!found) return error(`${program} --version prints no version`);
-  const wanted = parseVersion(config.cluster.kubernetesVersion)!;
-  const version = `v${found.major}.${found.minor}.${found.patch}`;
-  if (found.major !== wanted.major || found.minor > wanted.minor)
+  const version = releaseText(found);
+  const skew = skewOf("kubelet", version, config.cluster.kubernetesVersion);
+  if (skew === "newer")
     return error(
       `the kubelet is ${version}, newer than the control plane ${config.cluster.kubernetesVersion}`,
       "install an older kubelet, or ask for a newer --kubernetes-version",
     );
-  if (wanted.minor - found.minor > KUBELET_SKEW_MINORS)
+  if (skew === "older")
     return error(
-      `the kubelet is ${version}, more than ${KUBELET_SKEW_MINORS} minor versions older than ${config.cluster.kubernetesVersion}`,
+      `the kubelet is ${version}, more than ${SKEW.kubelet.older} minor versions older than ${config.cluster.kubernetesVersion}`,
       "install a newer kubelet",
     );
   return [];

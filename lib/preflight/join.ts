@@ -1,5 +1,6 @@
 import { type OnHost, unsuitable } from "../binaries/on-host.ts";
-import type { JoinConfiguration, NodeRegistration } from "../config/types.ts";
+import type { NodeRegistration } from "../config/kinds/fields.ts";
+import type { JoinConfiguration } from "../config/kinds/join.ts";
 import { KUBELET_KUBECONFIG } from "../constants/paths.ts";
 import { API_SERVER_PORT, KUBELET_PORT } from "../constants/ports.ts";
 import type { BundleCheckContext } from "./bundle.ts";
@@ -54,7 +55,7 @@ export interface ClusterCheckContext extends Pick<BundleCheckContext, "decisions
   clusterVersion: string | undefined;
   /** The kubelet that is installed. */
   kubelet: OnHost | undefined;
-  node: NodeRegistration;
+  node: Partial<NodeRegistration>;
   options: { dryRun: boolean };
 }
 

@@ -53,7 +53,7 @@ export function verifyKernel({ cgroupVersion, kernel }: Facts): Finding[] {
 }
 
 /** What mends a part that is not there. */
-export function moduleAdvice(kernel: KernelFacts, { option, module }: KernelPart): string {
+function moduleAdvice(kernel: KernelFacts, { option, module }: KernelPart): string {
   if (module !== undefined && kernel.config.get(option) === "m")
     return `its module ${module} is not below /lib/modules/${kernel.release}; after an update of the kernel reboot, else install the package with its modules`;
   return `use a kernel that is built with it${module === undefined ? "" : `, or with the module ${module}`}`;

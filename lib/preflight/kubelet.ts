@@ -1,6 +1,6 @@
 import type { Decision } from "../binaries/plan.ts";
-import { isRemovedKubeletFlag } from "../config/removed.ts";
-import type { NodeRegistration } from "../config/types.ts";
+import type { NodeRegistration } from "../config/kinds/fields.ts";
+import { isRemovedKubeletFlag } from "../config/removed-flags.ts";
 import { error, type Finding } from "./check.ts";
 
 /** The version of the kubelet that will run: the bundle's where it is installed, else the host's; undefined where there is none. */

@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
-import type { ClusterConfiguration, LocalApiEndpoint } from "../config/types.ts";
+import type { ClusterConfiguration } from "../config/kinds/cluster.ts";
+import type { LocalApiEndpoint } from "../config/kinds/fields.ts";
 import {
   ETCD_CLIENT_PORT,
   ETCD_PEER_PORT,

@@ -74,6 +74,7 @@ export class Cri {
       this.close();
       const why = error instanceof Error ? error.message : String(error);
       throw new KubestickError(`the container runtime at ${this.#socket} does not answer (${why})`, {
+        code: "runtime",
         hint: "is containerd running, and is this its socket? try: ls -l /run/containerd/; or name another with --cri-socket",
         cause: error,
       });

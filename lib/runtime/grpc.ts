@@ -1,11 +1,12 @@
 import * as http2 from "node:http2";
 import * as net from "node:net";
 import { KubestickError } from "../errors.ts";
+import { BodyLimitError, readBody } from "../net/body.ts";
 
 const MAX_REPLY = 16 * 1024 * 1024;
 
 /** gRPC status codes that callers tell apart (https://grpc.github.io/grpc/core/md_doc_statuscodes.html). */
-export const GRPC = { notFound: 5, unimplemented: 12 } as const;
+export const GRPC = { unimplemented: 12 } as const;
 
 /** A gRPC call that the server answered with an error, or that got no answer (`status` -1). */
 export class GrpcError extends KubestickError {
@@ -13,7 +14,7 @@ export class GrpcError extends KubestickError {
   readonly status: number;
 
   constructor(method: string, status: number, message: string) {
-    super(`${method}: ${message}`);
+    super(`${method}: ${message}`, { code: "runtime" });
     this.status = status;
   }
 }
@@ -65,8 +66,6 @@ export class GrpcClient {
         "content-type": "application/grpc",
         te: "trailers",
       });
-      const chunks: Buffer[] = [];
-      let size = 0;
       let status = -1;
       let message = "";
       const readStatus = (headers: http2.IncomingHttpHeaders) => {
@@ -76,16 +75,16 @@ export class GrpcClient {
       };
       stream.on("response", readStatus);
       stream.on("trailers", readStatus);
-      stream.on("data", (chunk: Buffer) => {
-        size += chunk.length;
-        if (size > MAX_REPLY) stream.close();
-        else chunks.push(chunk);
-      });
       stream.on("error", (error: Error) => fail(-1, error.message));
-      stream.on("close", () => {
+      const reading = readBody(stream, MAX_REPLY).catch((error: unknown) => {
+        // What else ends a stream early has said so by its status, or as an error of the stream or its session.
+        if (error instanceof BodyLimitError) fail(-1, error.message);
+        return Buffer.alloc(0);
+      });
+      stream.on("close", async () => {
         this.#session.off("error", onSessionError);
+        const body = await reading;
         if (status !== 0) return fail(status, message || "the connection ended without an answer");
-        const body = Buffer.concat(chunks);
         if (body.length < 5 || body[0] !== 0 || body.readUInt32BE(1) !== body.length - 5)
           return fail(-1, "malformed reply");
         if (settled) return;

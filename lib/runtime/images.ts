@@ -28,6 +28,7 @@ export function findCtr(criSocket: string): Ctr {
   const program = findProgram("ctr");
   if (!program)
     throw new KubestickError("there is no ctr on this host, containerd's own client, to import images with", {
+      code: "runtime",
       hint: "create the bundle with containerd in it, or install it",
     });
   return { program, socket: criSocket.replace(/^unix:\/\//, "") };

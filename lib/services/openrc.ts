@@ -37,16 +37,18 @@ start_pre() {
 
 /** Services under OpenRC. A script that a package brought is used as it is. */
 export function openrc(files: Files): ServiceManagerControl {
+  const script = (name: string) => `/etc/init.d/${name}`;
+  const installed = (name: string) => files.readText(script(name))?.includes(WRITTEN_HERE) ?? false;
   return {
     name: "OpenRC",
     install(spec) {
-      const path = `/etc/init.d/${spec.name}`;
-      const [text, script] = [files.readText(path), openrcScript(spec)];
-      const changed = text === undefined || (text.includes(WRITTEN_HERE) && text !== script);
-      if (changed) files.write(path, script, { mode: 0o755 });
+      const [text, wanted] = [files.readText(script(spec.name)), openrcScript(spec)];
+      const changed = text === undefined || (installed(spec.name) && text !== wanted);
+      if (changed) files.write(script(spec.name), wanted, { mode: 0o755 });
       run("rc-update", ["add", spec.name, "default"]);
       return changed;
     },
+    installed,
     async restart(name) {
       run("rc-service", [name, "restart"], 90_000);
     },
@@ -55,10 +57,9 @@ export function openrc(files: Files): ServiceManagerControl {
     },
     async remove(name) {
       tryRun("rc-service", [name, "stop"], 90_000);
-      const own = `/etc/init.d/${name}`;
-      if (!files.readText(own)?.includes(WRITTEN_HERE)) return;
+      if (!installed(name)) return;
       tryRun("rc-update", ["del", name]);
-      files.remove(own);
+      files.remove(script(name));
     },
     isActive: (name) => tryRun("rc-service", [name, "status"]).status === 0,
     logCommand: (name) => `tail -n 100 ${LOG_DIR}/${name}.log`,

@@ -1,8 +1,4 @@
-import { AGENT_SERVICE } from "../constants/network.ts";
-import { KUBELET_FLAGS_FILE } from "../constants/paths.ts";
-import { KUBELET_BASE_ARGS } from "../kubelet/flags.ts";
-
-/** A program that a host keeps running. */
+/** A service: a program that a host keeps running. This is data for a service manager, which knows none of them. */
 export interface ServiceSpec {
   name: string;
   description: string;
@@ -16,6 +12,8 @@ export interface ServiceSpec {
   systemd?: string[];
   /** Services that must run before it. */
   after?: string[];
+  /** Whether it is a part of kubestick itself, which then is no process of its own where kubestick is the service manager. */
+  part?: boolean;
 }
 
 /** How a host's service manager is told to run a service. */
@@ -27,8 +25,11 @@ export interface ServiceManagerControl {
    * definition is new or changed.
    */
   install(spec: ServiceSpec): boolean;
+  /** Whether the service is known by a definition that `install` made. */
+  installed(name: string): boolean;
   /** Starts it, or starts it anew so that it reads its configuration again. */
   restart(name: string): Promise<void>;
+  /** Stops it until it is started again, or the host starts. */
   stop(name: string): Promise<void>;
   /** Stops it and takes away the definition that `install` made; one that somebody else made stays, and is only stopped. */
   remove(name: string): Promise<void>;
@@ -40,35 +41,8 @@ export interface ServiceManagerControl {
 /** Stands in every definition that kubestick writes, to know it again. */
 export const WRITTEN_HERE = "# Written by kubestick.";
 
-/** The kubelet as a service, with kubeadm's flags and files. */
-export function kubeletService(program: string): ServiceSpec {
-  return {
-    name: "kubelet",
-    description: "kubelet: The Kubernetes Node Agent",
-    program,
-    args: KUBELET_BASE_ARGS,
-    flagsFile: { path: KUBELET_FLAGS_FILE, variable: "KUBELET_KUBEADM_ARGS" },
-    // The agent puts a clock that stands in the past forward.
-    after: ["containerd", AGENT_SERVICE],
-  };
-}
-
-/** containerd as a service, as its own containerd.service has it. */
-export function containerdService(program: string): ServiceSpec {
-  return {
-    name: "containerd",
-    description: "containerd container runtime",
-    program,
-    args: [],
-    systemd: [
-      "ExecStartPre=-/sbin/modprobe overlay",
-      "Type=notify",
-      "Delegate=yes",
-      "KillMode=process",
-      "LimitNPROC=infinity",
-      "LimitCORE=infinity",
-      "TasksMax=infinity",
-      "OOMScoreAdjust=-999",
-    ],
-  };
-}
+/**
+ * The environment of kubestick's resident process. It mostly waits: code that is interpreted needs a fifth less memory
+ * than compiled code, and boards have little.
+ */
+export const RESIDENT_ENV: Record<string, string> = { BUN_JSC_useJIT: "0" };

@@ -1,43 +1,29 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import * as fs from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
-import { LOG_DIR, PROGRAM_PATH, RUN_DIR, SERVICES_DIR } from "../constants/paths.ts";
-import { KubestickError } from "../errors.ts";
-import { makeDirectory } from "../host/directories.ts";
-import { Files } from "../host/files.ts";
-import { readPlainText } from "../host/plain-file.ts";
-import { parseKubeletFlags } from "../kubelet/flags.ts";
-import { neverInThePast } from "../node/clock.ts";
-import { oneLine } from "../ui/text.ts";
+import type { Files } from "../host/files.ts";
+import { until } from "../util/until.ts";
+import { definedServices, readDefinition } from "./definition.ts";
 import { stableExecutable } from "./executable.ts";
-import type { ServiceManagerControl, ServiceSpec } from "./service.ts";
+import { logFile, ORDERS, type Order, orderFile, pidFile, RESIDENT_PID_FILE, specFile } from "./places.ts";
+import { endProgram, pidIn, programPid, STOP_MS } from "./program.ts";
+import { residentPid, SUPERVISE } from "./resident.ts";
+import { RESIDENT_ENV, type ServiceManagerControl, type ServiceSpec } from "./service.ts";
 
-const FIRST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE_MS = 30_000;
-/** A child that ran this long was well; the pause starts over. */
-const HEALTHY_MS = 60_000;
-const STOP_MS = 15_000;
-const MAX_LOG_BYTES = 10 * 1024 * 1024;
-
-/** The file with the process id of a service's supervisor. */
-export const pidFile = (name: string) => `${RUN_DIR}/${name}.pid`;
-const specFile = (name: string) => `${SERVICES_DIR}/${name}.json`;
-const logFile = (name: string) => `${LOG_DIR}/${name}.log`;
+const START_MS = 10_000;
+/** Several services, each with all the time that it has. */
+const ORDER_MS = 3 * STOP_MS;
+const POLL_MS = 20;
 
 /**
- * Services on a host that has no service manager: a detached process of kubestick's own for each, which starts the
- * program again when it ends. SIGHUP restarts the program at once, SIGTERM ends both.
+ * Services on a host that has no service manager: kubestick's own resident process keeps them running; see
+ * superviseServices. It is started with the first of them and ends with the last.
  */
 export function supervisor(files: Files): ServiceManagerControl {
   const stop = async (name: string): Promise<void> => {
-    const pid = supervisorPid(name);
-    if (pid === undefined) return;
-    process.kill(pid, "SIGTERM");
-    for (let waited = 0; waited < STOP_MS + 5_000; waited += 50) {
-      if (supervisorPid(name) === undefined) return;
-      await sleep(50);
-    }
-    throw new KubestickError(`the supervisor of ${name} (process ${pid}) does not end`, { hint: `kill -9 ${pid}` });
+    if (residentPid() !== undefined) return order(files, name, "stop");
+    // Nobody keeps it running, and it runs perhaps.
+    const spec = definitionOf(name);
+    if (!spec.part) await endProgram(spec);
   };
   return {
     name: "kubestick's own supervisor",
@@ -47,157 +33,89 @@ export function supervisor(files: Files): ServiceManagerControl {
       files.write(specFile(spec.name), text, { mode: 0o644 });
       return true;
     },
-    async restart(name) {
-      const pid = supervisorPid(name);
-      if (pid !== undefined) {
-        process.kill(pid, "SIGHUP");
-        return;
-      }
-      const [command, ...args] = stableExecutable();
-      const child = spawn(command!, [...args, "supervise", name], { detached: true, stdio: "ignore", cwd: "/" });
-      child.unref();
-      for (let waited = 0; waited < 10_000; waited += 20) {
-        if (supervisorPid(name) !== undefined) return;
-        await sleep(20);
-      }
-      throw new KubestickError(`the supervisor of ${name} did not start`, { hint: `look at ${logFile(name)}` });
-    },
+    installed: (name) => files.exists(specFile(name)),
+    restart: (name) => order(files, name, "restart"),
     stop,
     async remove(name) {
       await stop(name);
       files.remove(specFile(name));
+      if (definedServices(files).length === 0) await endResident();
       for (const log of [logFile(name), `${logFile(name)}.1`]) files.remove(log);
     },
-    isActive: (name) => supervisorPid(name) !== undefined,
+    isActive,
     logCommand: (name) => `tail -n 100 ${logFile(name)}`,
   };
 }
 
-/** The running supervisor's process id; a stale pid file, whose process is gone or is another program's, gives undefined. */
-export function supervisorPid(name: string): number | undefined {
+/** Whether a service has a process: its program's, also where nobody keeps that running, or the resident one where it is a part of that. */
+function isActive(name: string): boolean {
+  const spec = definitionOf(name);
+  if (!spec.part) return programPid(spec) !== undefined;
+  const resident = residentPid();
+  return resident !== undefined && pidIn(pidFile(name)) === resident;
+}
+
+/** A service's definition; one that is gone is guessed: the programs of a Kubernetes node are services under their names. */
+function definitionOf(name: string): Pick<ServiceSpec, "name" | "program" | "part"> {
   try {
-    const pid = Number(readPlainText(pidFile(name)));
-    if (!Number.isInteger(pid) || pid <= 1) return undefined;
-    const words = readPlainText(`/proc/${pid}/cmdline`).split("\0");
-    const at = words.indexOf("supervise");
-    return at > 0 && words[at + 1] === name ? pid : undefined;
+    return readDefinition(name);
   } catch {
-    return undefined;
+    return { name, program: name };
   }
 }
 
-/** The supervisor process itself: runs until SIGTERM. Throws KubestickError when the service is not known here. */
-export async function superviseForever(name: string): Promise<void> {
-  const spec = readSpec(name);
-  if (supervisorPid(name) !== undefined) return;
-  // That of a shell would be the program's too; service managers give this one (systemd.exec(5)).
-  process.umask(0o022);
-  makeDirectory(RUN_DIR);
-  makeDirectory(LOG_DIR);
-  // Whichever of a host's services comes first: none of them may begin in the past.
-  const clock = neverInThePast(new Files(), new Date());
-  if (clock) note(name, clock);
-  let child: ChildProcess | undefined;
-  let stopping = false;
-  let restartNow = false;
-  let wake = new AbortController();
-  const endChild = () => {
-    const ending = child;
-    ending?.kill("SIGTERM");
-    if (ending) setTimeout(() => ending.kill("SIGKILL"), STOP_MS).unref();
+/** Has the resident process do something with a service, and starts it where it does not run. Resolves when that is done. Throws KubestickError. */
+async function order(files: Files, name: string, what: Order): Promise<void> {
+  const file = orderFile(name, what);
+  for (const other of ORDERS) files.remove(orderFile(name, other));
+  files.write(file, "", { mode: 0o644 });
+  tell(residentPid(), "SIGHUP");
+  const done = async () => {
+    if (!files.exists(file)) return true;
+    if (residentPid() === undefined) await startResident();
+    return false;
   };
-  process.on("SIGHUP", () => {
-    restartNow = true;
-    endChild();
-    wake.abort();
-  });
-  process.on("SIGTERM", () => {
-    stopping = true;
-    endChild();
-    wake.abort();
-  });
-  // The pid file is the last step: whoever sees it can already send signals.
-  new Files().write(pidFile(name), `${process.pid}\n`, { mode: 0o644 });
-  const rotation = setInterval(() => rotate(logFile(name)), 60_000);
-  for (let pause = FIRST_PAUSE_MS; !stopping; ) {
-    restartNow = false;
-    wake = new AbortController();
-    const started = Date.now();
-    child = startChild(spec);
-    const how = await ended(child);
-    child = undefined;
-    if (stopping || restartNow) continue;
-    if (Date.now() - started > HEALTHY_MS) pause = FIRST_PAUSE_MS;
-    note(name, `${spec.program} ended (${how}); starting it again in ${pause / 1000} s`);
-    await sleep(pause, undefined, { signal: wake.signal }).catch(() => undefined);
-    pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
-  }
-  clearInterval(rotation);
-  fs.rmSync(pidFile(name), { force: true });
-}
-
-function readSpec(name: string): ServiceSpec {
-  if (!/^[a-z][a-z0-9-]*$/.test(name)) throw new KubestickError(`not a service's name: ${name}`);
-  try {
-    return checkedSpec(JSON.parse(readPlainText(specFile(name))));
-  } catch {
-    throw new KubestickError(`the service ${name} is not known on this host, or ${specFile(name)} is damaged`, {
-      hint: "kubestick init writes it",
-    });
-  }
-}
-
-/** What a supervisor needs of a definition. Throws where it is not there, or of another kind. */
-function checkedSpec(value: unknown): ServiceSpec {
-  const { name, program, args, env = {}, flagsFile } = value as ServiceSpec;
-  const texts = [name, program, ...args, ...Object.values(env), ...(flagsFile ? [flagsFile.path] : [])];
-  if (texts.some((text) => typeof text !== "string" || text.includes("\0"))) throw new TypeError("not a definition");
-  return value as ServiceSpec;
-}
-
-function startChild(spec: ServiceSpec): ChildProcess {
-  rotate(logFile(spec.name));
-  const log = fs.openSync(logFile(spec.name), "a", 0o640);
-  let flags: string[] = [];
-  try {
-    if (spec.flagsFile) flags = parseKubeletFlags(readPlainText(spec.flagsFile.path));
-  } catch {
-    // No flags file means no extra flags, as with systemd's EnvironmentFile=-.
-  }
-  try {
-    return spawn(spec.program, [...spec.args, ...flags], {
-      stdio: ["ignore", log, log],
-      cwd: "/",
-      env: { ...inherited(), ...spec.env, PATH: `${process.env["PATH"] ?? ""}:${PROGRAM_PATH}` },
-    });
-  } finally {
-    fs.closeSync(log);
-  }
-}
-
-/** A proxy is for whoever ran the command: under systemd, too, a kubelet is not led to its API server by it. */
-function inherited(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(https?|no|all)_proxy$/i.test(name)));
-}
-
-function ended(child: ChildProcess): Promise<string> {
-  return new Promise((resolve) => {
-    child.once("error", (error) => resolve(error.message));
-    child.once("exit", (code, signal) => resolve(signal ?? `exit code ${code}`));
+  await until(done, {
+    limitMs: ORDER_MS,
+    pauseMs: POLL_MS,
+    what: `kubestick's resident process (${RESIDENT_PID_FILE}) does not ${what} ${name}`,
+    hint: `look at its log: ${logFile(name)}`,
   });
 }
 
-function note(name: string, text: string): void {
-  fs.appendFileSync(logFile(name), `${new Date().toISOString()} kubestick: ${oneLine(text)}\n`);
+async function startResident(): Promise<void> {
+  const [command, ...args] = [...stableExecutable(), SUPERVISE];
+  const child = spawn(command!, args, {
+    detached: true,
+    stdio: "ignore",
+    cwd: "/",
+    env: { ...process.env, ...RESIDENT_ENV },
+  });
+  child.unref();
+  await until(() => residentPid() !== undefined, {
+    limitMs: START_MS,
+    pauseMs: POLL_MS,
+    what: "kubestick's resident process, which keeps services running, does not start",
+    hint: `see what it says: ${[command, ...args].join(" ")}`,
+  });
 }
 
-/** Keeps one old log. The child holds the file open for appending, so the contents are copied and cut, not renamed. */
-function rotate(path: string): void {
+async function endResident(): Promise<void> {
+  const pid = residentPid();
+  tell(pid, "SIGTERM");
+  await until(() => residentPid() !== pid || pid === undefined, {
+    limitMs: ORDER_MS,
+    pauseMs: POLL_MS,
+    what: `kubestick's resident process, ${pid}, does not end`,
+    hint: `kill -9 ${pid}`,
+  });
+  fs.rmSync(RESIDENT_PID_FILE, { force: true });
+}
+
+function tell(pid: number | undefined, signal: NodeJS.Signals): void {
   try {
-    if (fs.statSync(path).size <= MAX_LOG_BYTES) return;
-    fs.copyFileSync(path, `${path}.1`);
-    fs.truncateSync(path);
+    if (pid !== undefined) process.kill(pid, signal);
   } catch {
-    // No log yet.
+    // It has ended meanwhile, which whoever waits for it sees.
   }
 }

@@ -38,13 +38,14 @@ WantedBy=multi-user.target
 
 /** Services under systemd. A unit that a package brought is used as it is. */
 export function systemd(files: Files): ServiceManagerControl {
+  const ownUnit = (name: string) => `${UNIT_DIRS[0]}/${name}.service`;
+  const installed = (name: string) => files.readText(ownUnit(name))?.startsWith(WRITTEN_HERE) ?? false;
   return {
     name: "systemd",
     install(spec) {
-      const own = `${UNIT_DIRS[0]}/${spec.name}.service`;
+      const own = ownUnit(spec.name);
       const [text, unit] = [files.readText(own), systemdUnit(spec)];
-      const ours = text?.startsWith(WRITTEN_HERE) ?? false;
-      const foreign = !ours && UNIT_DIRS.some((dir) => files.exists(`${dir}/${spec.name}.service`));
+      const foreign = !installed(spec.name) && UNIT_DIRS.some((dir) => files.exists(`${dir}/${spec.name}.service`));
       const changed = !foreign && text !== unit;
       if (changed) {
         files.write(own, unit, { mode: 0o644 });
@@ -53,6 +54,7 @@ export function systemd(files: Files): ServiceManagerControl {
       run("systemctl", ["enable", spec.name]);
       return changed;
     },
+    installed,
     async restart(name) {
       run("systemctl", ["daemon-reload"]);
       run("systemctl", ["restart", name], 90_000);
@@ -62,10 +64,9 @@ export function systemd(files: Files): ServiceManagerControl {
     },
     async remove(name) {
       tryRun("systemctl", ["stop", name], 90_000);
-      const own = `${UNIT_DIRS[0]}/${name}.service`;
-      if (!files.readText(own)?.startsWith(WRITTEN_HERE)) return;
+      if (!installed(name)) return;
       tryRun("systemctl", ["disable", name]);
-      files.remove(own);
+      files.remove(ownUnit(name));
       tryRun("systemctl", ["daemon-reload"]);
     },
     isActive: (name) => tryRun("systemctl", ["is-active", "--quiet", name]).status === 0,

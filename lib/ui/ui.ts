@@ -1,11 +1,11 @@
-import { createConsola } from "consola";
+import { styleText } from "node:util";
+import { createConsola, type LogObject } from "consola/core";
 import type { KubestickError } from "../errors.ts";
 import { jsonText, oneLine, paragraph, printable } from "./text.ts";
 
 /** Where a command's words go: text for a person, or one JSON report at the end. All of it is made safe for a terminal. */
 export interface Ui {
   readonly json: boolean;
-  readonly verbosity: number;
   /** A step: `[certs] Generating "ca" certificate and key`. */
   step(phase: string, text: string): void;
   warn(text: string): void;
@@ -30,15 +30,10 @@ export const printJson = (value: unknown): void => void process.stdout.write(`${
 /** The console's Ui. With `json`, words go to standard error, so that standard output holds only the report. */
 export function consoleUi(options: { json: boolean; verbosity: number }): Ui {
   const stream = options.json ? process.stderr : process.stdout;
-  const settings = {
+  const console = createConsola({
     level: 3 + options.verbosity,
-    stdout: stream,
-    stderr: process.stderr,
-    // One reporter writes warnings to standard error and details to `stream`; its types know no `fancy`.
-    fancy: takesColor(stream) && takesColor(process.stderr),
-    formatOptions: { date: false },
-  };
-  const console = createConsola(settings);
+    reporters: [{ log: (entry) => logLine(entry, entry.type === "warn" ? process.stderr : stream) }],
+  });
   let shown: string[] = [];
   const endLive = () => {
     // Up to the first of the live lines, then clear to the end of the screen (ECMA-48 CUU and ED).
@@ -47,7 +42,6 @@ export function consoleUi(options: { json: boolean; verbosity: number }): Ui {
   };
   return {
     json: options.json,
-    verbosity: options.verbosity,
     step(phase, text) {
       endLive();
       stream.write(`[${phase}] ${printable(text)}\n`);
@@ -73,6 +67,13 @@ export function consoleUi(options: { json: boolean; verbosity: number }): Ui {
       shown = lines;
     },
   };
+}
+
+/** Writes a warning or a detail as `[warn] text`; consola's own reporters cost a small board 4 MB. */
+function logLine({ type, args }: LogObject, stream: NodeJS.WriteStream): void {
+  const tag = `[${type}]`;
+  const shown = takesColor(stream) ? styleText(type === "warn" ? "yellow" : "gray", tag, { stream }) : tag;
+  stream.write(`${shown} ${args.join(" ")}\n`);
 }
 
 /** An error as the person at the console reads it: what failed, then what to do. */

@@ -20,7 +20,11 @@ export function compareVersions(a: Version, b: Version): number {
   return Bun.semver.order(format(a), format(b));
 }
 
+/** A version without what stands behind its three numbers: v1.36.2. */
+export const releaseText = ({ major, minor, patch }: Version): string => `v${major}.${minor}.${patch}`;
+
 const format = ({ major, minor, patch, pre }: Version) => `${major}.${minor}.${patch}${pre === "" ? "" : `-${pre}`}`;
+
 /**
  * Whether a version or an image's tag is this release or a later one; a pre-release counts as the release that it leads
  * to, and a text that is no version as new.

@@ -5,7 +5,8 @@ import { BRIDGE_ADDRESS, TestNode, until } from "../support/node.ts";
 
 const node = new TestNode("f1");
 const pidOf = (path: string) => Number(node.exec(["cat", path]).stdout);
-const kubelet = () => Number(node.exec(["bash", "-c", "pgrep -P $(cat /run/kubestick/kubelet.pid) -x kubelet"]).stdout);
+const kubelet = () => Number(node.exec(["pgrep", "-x", "kubelet"]).stdout);
+const RESIDENT = "/run/kubestick/resident.pid";
 
 beforeAll(async () => {
   // An air-gapped board: one address, no default route, but a nameserver on the switch.
@@ -43,30 +44,39 @@ test("the configuration mended, the same node ends in a cluster, and a usable na
   );
 });
 
-test("our supervisor starts a killed kubelet again, restarts it on SIGHUP and ends with it on SIGTERM", async () => {
-  const supervisor = pidOf("/run/kubestick/kubelet.pid");
+test("the one resident process starts a killed kubelet again, looks again on SIGHUP and ends with it on SIGTERM", async () => {
+  const resident = pidOf(RESIDENT);
+  expect(pidOf("/run/kubestick/kubestick-agent.pid")).toBe(resident);
+  expect(node.exec(["pgrep", "-f", "kubestick.ts (supervise|node-agent)"]).stdout).toBe(`${resident}\n`);
   const first = kubelet();
   expect(first).toBeGreaterThan(1);
+  expect(pidOf("/run/kubestick/kubelet.pid")).toBe(first);
   node.exec(["kill", "-9", String(first)], 5_000, true);
   await until(() => kubelet() > 1 && kubelet() !== first, 20_000, "the kubelet runs again");
-  expect(pidOf("/run/kubestick/kubelet.pid")).toBe(supervisor);
+  expect(pidOf(RESIDENT)).toBe(resident);
   expect(node.file("/var/log/kubestick/kubelet.log")).toContain("ended (SIGKILL); starting it again");
   const second = kubelet();
-  node.exec(["kill", "-HUP", String(supervisor)], 5_000, true);
+  node.exec(["sh", "-c", `touch /run/kubestick/kubelet.restart && kill -HUP ${resident}`], 5_000, true);
   await until(() => kubelet() > 1 && kubelet() !== second, 20_000, "the kubelet was restarted");
   const third = kubelet();
-  node.exec(["kill", "-TERM", String(supervisor)], 5_000, true);
+  node.exec(["kill", "-TERM", String(resident)], 5_000, true);
   await until(() => node.exec(["test", "-e", `/proc/${third}`]).status !== 0, 20_000, "the kubelet ended");
-  await until(
-    () => node.exec(["test", "-e", "/run/kubestick/kubelet.pid"]).status !== 0,
-    20_000,
-    "the pid file is gone",
-  );
+  await until(() => node.exec(["test", "-e", RESIDENT]).status !== 0, 20_000, "the pid file is gone");
 });
 
 test("a stale pid file does not stop the kubelet from starting", async () => {
-  node.write("/run/kubestick/kubelet.pid", "1\n");
+  for (const path of ["/run/kubestick/kubelet.pid", RESIDENT]) node.write(path, "1\n");
   const out = node.exec(initCommand(node), 300_000);
   expect(out.status).toBe(0);
   expect(kubelet()).toBeGreaterThan(1);
+});
+
+test("a resident process that was killed is replaced by the next init, and the kubelet that it left goes on", async () => {
+  const [resident, first] = [pidOf(RESIDENT), kubelet()];
+  node.exec(["kill", "-9", String(resident)], 5_000, true);
+  expectDone(node.exec(initCommand(node), 300_000));
+  expect(pidOf(RESIDENT)).not.toBe(resident);
+  expect([kubelet(), pidOf("/run/kubestick/kubelet.pid")]).toEqual([first, first]);
+  node.exec(["kill", "-9", String(first)], 5_000, true);
+  await until(() => kubelet() > 1 && kubelet() !== first, 20_000, "the kubelet runs again");
 });

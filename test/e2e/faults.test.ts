@@ -122,7 +122,7 @@ describe.skipIf(faketime === undefined)("clocks", () => {
     worker.write(LAST_TIME_FILE, "2026-01-02T03:04:05.000Z\n");
     const spec = { name: "probe", description: "", program: "/bin/sleep", args: ["60"] };
     worker.write(`${SERVICES_DIR}/probe.json`, JSON.stringify(spec));
-    worker.start(at("1970-01-01 00:00:10", ...KUBESTICK, "supervise", "probe")).unref();
+    worker.start(at("1970-01-01 00:00:10", ...KUBESTICK, "supervise")).unref();
     await until(() => clock().getFullYear() === 2026, 10_000, "the clock is set");
     expect(clock().toISOString()).toBe("2026-01-02T03:04:05.000Z");
     leave();

@@ -136,18 +136,20 @@ describe("a CA whose key is elsewhere", () => {
   /** What whoever has the key does for each kubelet. */
   function sign(): void {
     const csr = (...words: string[]) => first.kubectl("get", "csr", ...words);
-    const unsigned = csr("-o", "jsonpath={range .items[?(!@.status.certificate)]}{.metadata.name}{' '}{end}");
+    const { items } = JSON.parse(csr("-o", "json")) as {
+      items: { metadata: { name: string }; spec: { request: string }; status: { certificate?: string } }[];
+    };
     const file = (name: string, data: string | Buffer) => {
       fs.writeFileSync(join(vault, name), data);
       return join(vault, name);
     };
     const signer = ["-CA", file("ca.crt", ca.cert), "-CAkey", file("ca.key", ca.keyPem), "-CAcreateserial"];
     const usage = ["-days", "9", "-extfile", file("extensions", "extendedKeyUsage=clientAuth\n")];
-    for (const name of unsigned.trim().split(" ").filter(Boolean)) {
-      const request = Buffer.from(csr(name, "-o", "jsonpath={.spec.request}"), "base64");
+    for (const { metadata, spec } of items.filter(({ status }) => !status.certificate)) {
+      const request = Buffer.from(spec.request, "base64");
       const certificate = run("openssl", ["x509", "-req", "-in", file("request", request), ...signer, ...usage]);
       const patch = JSON.stringify({ status: { certificate: Buffer.from(certificate).toString("base64") } });
-      first.kubectl("patch", "csr", name, "--subresource=status", "--type=merge", "-p", patch);
+      first.kubectl("patch", "csr", metadata.name, "--subresource=status", "--type=merge", "-p", patch);
     }
   }
 

@@ -76,7 +76,9 @@ describe("usage", () => {
   test("token generate prints a token, as text or JSON", async () => {
     expect((await kubestick("token", "generate")).stdout).toMatch(/^[a-z0-9]{6}\.[a-z0-9]{16}\n$/);
     const { stdout } = await kubestick("token", "generate", "-o", "json");
-    expect(JSON.parse(stdout)).toEqual({ token: expect.stringMatching(/^[a-z0-9]{6}\.[a-z0-9]{16}$/) });
+    const { token } = JSON.parse(stdout) as { token: string };
+    expect(token).toMatch(/^[a-z0-9]{6}\.[a-z0-9]{16}$/);
+    expect(JSON.parse(stdout)).toEqual({ command: "token generate", status: "done", result: { token }, token });
   });
 
   test("what is not known is refused with a suggestion and exit code 2", async () => {

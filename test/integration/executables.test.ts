@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { join } from "node:path";
+import { TOPICS } from "../../cmd/help/topics.ts";
 import { keepExecutable } from "../../lib/bundle/attach.ts";
 import { Bundle } from "../../lib/bundle/bundle.ts";
 import { EMBEDDED_LOCKS } from "../../lib/bundle/embedded.ts";
@@ -126,6 +127,20 @@ describe("a release and its versions", () => {
 
   test("nothing of the checkout's path is in an executable, so that the same sources give the same bytes anywhere", () => {
     for (const arch of [ARCH, OTHER]) expect(fs.readFileSync(executable(arch)).includes(ROOT)).toBe(false);
+  });
+
+  test("the help's pages and the scripts for shells are in the executable itself", () => {
+    for (const { name, text } of TOPICS) {
+      const shown = program(executable(ARCH), "help", name).stdout;
+      expect({ name, whole: shown.endsWith(text) }).toEqual({ name, whole: true });
+    }
+    for (const shell of ["bash", "zsh", "fish"]) {
+      const script = fs.readFileSync(join(ROOT, `cmd/completion/kubestick.${shell}`), "utf8");
+      expect(program(executable(ARCH), "completion", shell).stdout).toBe(script);
+    }
+    expect(program(executable(ARCH), "__complete", "--", "init", "--skip-phases=etcd/").stdout).toContain(
+      "--skip-phases=etcd/local\t",
+    );
   });
 
   test("the locks are in the executable itself, of either architecture", () => {

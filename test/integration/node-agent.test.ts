@@ -12,7 +12,7 @@ import * as fs from "node:fs";
 import { Files } from "${root}lib/host/files.ts";
 import { kubeconfig } from "${root}lib/kubeconfig/kubeconfig.ts";
 import { writeYaml } from "${root}lib/yaml/write.ts";
-import { runNodeAgent } from "${root}lib/node/agent.ts";
+import { runNodeAgent } from "${root}lib/agent/agent.ts";
 import { apiDouble, json, testCa } from "${root}test/support/api-double.ts";
 const sh = (text) => spawnSync("sh", ["-c", text], { encoding: "utf8" }).stdout.trim();
 sh("ip link set lo up; ip link add eth0 type bridge; ip addr add 10.0.0.11/24 dev eth0; ip link set eth0 up");
@@ -140,6 +140,29 @@ await finish({ routes: routes(), asked: [...new Set(state.asked)].sort(), files:
       ],
       files: false,
       tables: "",
+    });
+  });
+
+  test("whose flat network cannot do its work says so, and keeps the routes to Services all the same", () => {
+    const seen = play(`
+await until("routes", () => routes().length === 2 && files.exists("/etc/cni/net.d/10-kubestick.conflist"));
+fs.rmSync(dir + "/etc/cni/net.d", { recursive: true });
+fs.writeFileSync(dir + "/etc/cni/net.d", "");
+tell("ADDED", node("n14", 14, "10.244.14.0/24", "10.0.0.14"));
+await until("an Event", () => state.events.length === 1);
+// What comes and goes between two looks at the routes is not seen.
+await Bun.sleep(6000);
+sh("ip route flush proto 75");
+await until("the routes to Services", () => routes().includes(${JSON.stringify(SERVICES)}));
+fs.rmSync(dir + "/etc/cni/net.d");
+await until("all routes", () => routes().length === 3 && files.exists("/etc/cni/net.d/10-kubestick.conflist"));
+const { involvedObject, reason, message } = state.events[0];
+await finish({ name: involvedObject.name, reason, message: message.replace(/ENOTDIR.*;/, "ENOTDIR;"), events: state.events.length });`);
+    expect(seen).toEqual({
+      name: "n11",
+      reason: "NodeAgentFailed",
+      message: "flat network: cannot write /etc/cni/net.d/10-kubestick.conflist: ENOTDIR; trying again",
+      events: 1,
     });
   });
 });

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { EncryptionAlgorithm } from "../../lib/config/types.ts";
+import type { EncryptionAlgorithm } from "../../lib/config/kinds/cluster.ts";
 import { Files } from "../../lib/host/files.ts";
 import { run, tryRun } from "../../lib/host/process.ts";
 import { newKeyPair, privateKeyPem, publicKeyPem } from "../../lib/pki/algorithms.ts";

@@ -26,7 +26,11 @@ function busybox(files: Record<string, string> = {}): { files: Record<string, st
   const links: Record<string, string> = {};
   for (const path of run(program("busybox"), ["--list-full"]).trim().split("\n"))
     if (path !== "bin/busybox" && !(`/${path}` in files)) links[`/${path}`] = "/bin/busybox";
-  return { files: { "/bin/busybox": program("busybox"), ...files }, links };
+  // Debian's has it in another directory than the tests call it by.
+  return {
+    files: { "/bin/busybox": program("busybox"), ...files },
+    links: { ...links, "/bin/sysctl": "/bin/busybox" },
+  };
 }
 
 const USERS = {
@@ -42,6 +46,18 @@ group-defined-in-image:x:50000:user-defined-in-image
 `,
 };
 
+const LIBRARIES = ["/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu"].find((path) => fs.existsSync(path)) ?? "/lib";
+/** getent, and the libraries by which glibc resolves names: opened at run time, so no program names them. */
+const RESOLVER = Object.fromEntries(
+  [
+    program("getent"),
+    ...["libnss_dns.so.2", "libnss_files.so.2", "libresolv.so.2"].map((name) => join(LIBRARIES, name)),
+  ]
+    .filter((path) => fs.existsSync(path))
+    .map((path) => [path, path]),
+);
+const RESOLVE_BY = { "/etc/nsswitch.conf": "hosts: files dns\n" };
+
 /** agnhost with what its Dockerfile installs: the tests run these programs in it. */
 function agnhost(work: string): Omit<ImageSpec, "name"> {
   const [key, certificate] = ["localhost.key", "localhost.crt"].map((name) => join(work, name));
@@ -56,6 +72,7 @@ function agnhost(work: string): Omit<ImageSpec, "name"> {
     "/usr/bin/dig": program("dig"),
     "/usr/bin/ss": program("ss"),
     "/usr/bin/ipcs": program("ipcs"),
+    ...RESOLVER,
     "/agnhost": binary("agnhost"),
     "/coredns": binary("coredns"),
     "/localhost.key": key!,
@@ -64,7 +81,7 @@ function agnhost(work: string): Omit<ImageSpec, "name"> {
   return {
     files,
     links: { ...links, "/agnhost-2": "agnhost" },
-    texts: { ...USERS, "/uploads/.kept": "" },
+    texts: { ...USERS, ...RESOLVE_BY, "/uploads/.kept": "" },
     entrypoint: ["/agnhost"],
     cmd: ["pause"],
   };
@@ -99,7 +116,7 @@ const IMAGES: TestImage[] = [
   {
     names: [`${E2E_IMAGES}/busybox:1.37.0-1`],
     packages: { busybox: "busybox-static" },
-    make: () => ({ ...busybox(), texts: USERS, cmd: ["sh"] }),
+    make: () => ({ ...busybox({ "/bin/sh": program("bash") }), texts: USERS, cmd: ["sh"] }),
   },
   {
     names: ["registry.k8s.io/pause:3.10.2"],
@@ -146,17 +163,19 @@ const IMAGES: TestImage[] = [
       const { files, links } = busybox({
         "/bin/sh": program("bash"),
         "/usr/bin/dig": program("dig"),
-        "/usr/bin/getent": program("getent"),
-        ...resolverLibraries(),
+        ...RESOLVER,
       });
-      return { files, links, texts: { ...USERS, "/etc/nsswitch.conf": "hosts: files dns\n" } };
+      return { files, links, texts: { ...USERS, ...RESOLVE_BY } };
     },
     tests: ["DNS should", "hostnameOverride"],
   },
   {
     names: [`${E2E_IMAGES}/sample-apiserver:1.29.2`],
     components: ["sample-apiserver"],
-    make: () => ({ files: { "/kube-sample-apiserver": binary("sample-apiserver") }, cmd: ["/kube-sample-apiserver"] }),
+    make: () => ({
+      files: { "/kube-sample-apiserver": binary("sample-apiserver") },
+      entrypoint: ["/kube-sample-apiserver"],
+    }),
     tests: ["Sample API Server"],
   },
   {
@@ -166,13 +185,6 @@ const IMAGES: TestImage[] = [
     tests: ["Sample API Server"],
   },
 ];
-
-/** The libraries by which glibc resolves names: opened at run time, so no program names them. */
-function resolverLibraries(): Record<string, string> {
-  const dir = ["/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu"].find((path) => fs.existsSync(path));
-  const names = dir ? fs.readdirSync(dir).filter((name) => /^lib(nss_dns|nss_files|resolv)\.so\.2$/.test(name)) : [];
-  return Object.fromEntries(names.map((name) => [`${dir}/${name}`, `${dir}/${name}`]));
-}
 
 /** The packages that the images need and this machine lacks. */
 export function missingPackages(): string[] {

@@ -27,7 +27,7 @@ const TAIL_BYTES = 256 * 1024;
  */
 export async function runSuite(node: TestNode, title: string, command: string[]): Promise<SuiteResult> {
   const started = performance.now();
-  const child = node.start(["bash", "-c", `exec "$@" >${LOG} 2>&1`, "suite", ...command]);
+  const child = node.start(["bash", "-c", `cd /var/log && exec "$@" >${LOG} 2>&1`, "suite", ...command]);
   let running = true;
   const ended = once(child, "close").then(() => {
     running = false;

@@ -75,6 +75,11 @@ export class Sandbox {
     return tryRun("nsenter", [...this.#enter(), "env", ...pairs, ...KUBESTICK, ...words], 60_000);
   }
 
+  /** The words, for the shell, that run kubestick. */
+  words(command: string): string {
+    return [...KUBESTICK, command].map((word) => `'${word}'`).join(" ");
+  }
+
   /** Where this machine sees a path of it; links in it lead elsewhere here. */
   path(path: string): string {
     return join(`/proc/${this.#pid}/root`, path);

@@ -1,7 +1,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { initConfig, parseConfig } from "../../lib/config/load.ts";
-import type { InitConfig } from "../../lib/config/types.ts";
+import type { InitConfig } from "../../lib/config/init-config.ts";
+import { initConfig } from "../../lib/config/init-config.ts";
+import { parseConfig } from "../../lib/config/load.ts";
 import type { HostFacts } from "../../lib/host/facts.ts";
 import { parseResolvConf } from "../../lib/host/resolv-conf.ts";
 

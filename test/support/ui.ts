@@ -5,7 +5,6 @@ export function silentUi(lines: string[] = []): Ui {
   const keep = (text: string) => void lines.push(text);
   return {
     json: false,
-    verbosity: 0,
     step: (phase, text) => keep(`[${phase}] ${text}`),
     warn: keep,
     detail: () => undefined,

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import type { HostBinary } from "../../lib/binaries/host-binary.ts";
-import { writeInstalled } from "../../lib/binaries/installed.ts";
 import type { OnHost } from "../../lib/binaries/on-host.ts";
 import { planBinaries } from "../../lib/binaries/plan.ts";
 import { hostBinaryKind } from "../../lib/constants/host-binaries.ts";
 import { Files } from "../../lib/host/files.ts";
+import { Ledger } from "../../lib/host/ledger.ts";
 import { digestOf } from "../../lib/oci/descriptor.ts";
 
 describe("which host binaries are installed", () => {
@@ -41,7 +41,7 @@ describe("which host binaries are installed", () => {
   test("kubestick's own is replaced by another, not by an older one", () => {
     const files = new Files("/", { overlay: true });
     const own = (version: string) =>
-      writeInstalled(files, { kubelet: { version, digest: digestOf(version), files: ["/bin/sh"] } });
+      new Ledger(files).noteBinary("kubelet", { version, digest: digestOf(version), files: ["/bin/sh"] });
     const found = { kubelet: { path: "/bin/sh", version: "v0.0.0" } };
     own("v1.35.0");
     expect(plan(found, false, files)["kubelet"]).toBe("install");

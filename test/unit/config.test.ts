@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { kubeProxySchema } from "../../lib/config/kube-proxy-schema.ts";
-import { kubeletSchema } from "../../lib/config/kubelet-schema.ts";
+import { kubeProxy as kubeProxyKind } from "../../lib/config/kinds/kube-proxy.ts";
+import { kubelet as kubeletKind } from "../../lib/config/kinds/kubelet.ts";
 import { parseConfig } from "../../lib/config/load.ts";
 import type { ConfigError } from "../../lib/config/problems.ts";
-import { formatDuration, parseDuration } from "../../lib/config/schema.ts";
+import { formatDuration, parseDuration } from "../../lib/util/duration.ts";
 import { suggest } from "../../lib/util/suggest.ts";
 import { compareVersions, parseVersion } from "../../lib/util/version.ts";
 import { configFrom, MINIMAL } from "../support/config.ts";
@@ -155,8 +155,8 @@ test("every field of the kubelet's and kube-proxy's configuration of v1.36 is kn
   const proxy =
     "featureGates clientConnection logging hostnameOverride bindAddress healthzBindAddress metricsBindAddress bindAddressHardFail enableProfiling showHiddenMetricsForVersion mode iptables ipvs nftables winkernel detectLocalMode detectLocal clusterCIDR nodePortAddresses oomScoreAdj conntrack configSyncPeriod portRange windowsRunAsService";
   for (const [schema, fields] of [
-    [kubeletSchema, kubelet],
-    [kubeProxySchema, proxy],
+    [kubeletKind.schema, kubelet],
+    [kubeProxyKind.schema, proxy],
   ] as const) {
     const known = schema.kind === "object" ? Object.keys(schema.fields) : [];
     expect(known.filter((name) => name !== "apiVersion" && name !== "kind").sort()).toEqual(fields.split(" ").sort());

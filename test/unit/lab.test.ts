@@ -2,7 +2,6 @@ import { describe, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { normalizeFlags } from "../../cmd/flags.ts";
 import { labMembers, loadPlan, savePlan } from "../../lib/lab/plan.ts";
 
 const PLAN = { name: "class", nodes: 4, controlPlanes: 2, subnet: "10.1.2.0/24" };
@@ -44,13 +43,4 @@ describe("a lab's plan", () => {
       fs.rmSync(dir, { recursive: true });
     }
   });
-});
-
-test("what follows -- is no flag", () => {
-  const { given, positionals } = normalizeFlags(
-    ["node", "-v", "--", "ls", "-l", "--", "-v"],
-    [{ name: "v", description: "" }],
-  );
-  expect([...given]).toEqual([["v", "1"]]);
-  expect(positionals).toEqual(["node", "ls", "-l", "--", "-v"]);
 });

@@ -1,14 +1,14 @@
 import { describe, expect, test } from "bun:test";
+import { lastTime, neverInThePast, noteTime } from "../../lib/host/clock.ts";
 import { Files } from "../../lib/host/files.ts";
 import { Ledger } from "../../lib/host/ledger.ts";
 import { mountsBelow } from "../../lib/host/mounts.ts";
 import { kubeconfig, readKubeconfig, withServer } from "../../lib/kubeconfig/kubeconfig.ts";
 import { parseCidr } from "../../lib/net/ip.ts";
 import { Claims, claimOf } from "../../lib/network/claims.ts";
+import { winningCniConfig } from "../../lib/network/cni.ts";
 import { cniConfig, masqueradeRules } from "../../lib/network/flat.ts";
 import { podMtu, removalOf, routesInTheWay } from "../../lib/network/host.ts";
-import { lastTime, neverInThePast, noteTime } from "../../lib/node/clock.ts";
-import { winningCniConfig } from "../../lib/node/cni.ts";
 import { holdPods, networkObjects, providerObjects } from "../../lib/phases/network.ts";
 import { writeYaml } from "../../lib/yaml/write.ts";
 import { testCa } from "../support/api-double.ts";

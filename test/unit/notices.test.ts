@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
+import { Notices, nodeEvent } from "../../lib/agent/notices.ts";
 import type { RequestOptions } from "../../lib/api/client.ts";
 import { ApiError } from "../../lib/api/errors.ts";
 import type { KubeObject } from "../../lib/api/resources.ts";
-import { Notices, nodeEvent } from "../../lib/node/notices.ts";
 
 const evil = { name: "evil", uid: "u-1" };
 const MINUTE = 60_000;

@@ -5,11 +5,12 @@ import type { Decision } from "../../lib/binaries/plan.ts";
 import { signDetached, verifyDetached } from "../../lib/bootstrap/jws.ts";
 import { newToken, signingToken, splitToken, tokenSecret } from "../../lib/bootstrap/token.ts";
 import { newCertificateKey, openCertificate, sealCertificate } from "../../lib/bootstrap/upload-certs.ts";
-import { defaultToken } from "../../lib/config/defaults.ts";
+import { defaultToken } from "../../lib/config/kinds/init.ts";
 import { KubestickError } from "../../lib/errors.ts";
 import { parseResolvConf } from "../../lib/host/resolv-conf.ts";
 import { fitKubeletConfig, kubeletConfig } from "../../lib/kubelet/config.ts";
-import { kubeletFlags, parseKubeletFlags } from "../../lib/kubelet/flags.ts";
+import { kubeletFlags } from "../../lib/kubelet/flags.ts";
+import { kubeletService } from "../../lib/kubelet/service.ts";
 import { componentPod } from "../../lib/manifests/control-plane.ts";
 import { podPullPolicy } from "../../lib/manifests/images.ts";
 import { commandFlag, mergeArgs } from "../../lib/manifests/pod.ts";
@@ -18,8 +19,8 @@ import { error, runChecks, warning, warnOfUnknown } from "../../lib/preflight/ch
 import { CLUSTER_CHECKS } from "../../lib/preflight/join.ts";
 import { cgroupDriverFromInfo } from "../../lib/runtime/cri.ts";
 import * as pb from "../../lib/runtime/protobuf.ts";
+import { flagsIn } from "../../lib/services/flags-file.ts";
 import { openrcScript } from "../../lib/services/openrc.ts";
-import { kubeletService } from "../../lib/services/service.ts";
 import { systemdUnit } from "../../lib/services/systemd.ts";
 import { configFrom, FACTS, MINIMAL } from "../support/config.ts";
 import { silentUi } from "../support/ui.ts";
@@ -272,14 +273,14 @@ test("kubelet flags survive being written to a file and read back", () => {
     kubeletExtraArgs: [{ name: "node-labels", value: 'a="b",c=$d' }],
   };
   const env = kubeletFlags(node, "cp1", { registerTaints: true, nodeIp: "10.0.0.7" });
-  expect(parseKubeletFlags(env)).toEqual([
+  expect(flagsIn(env, "KUBELET_KUBEADM_ARGS")).toEqual([
     "--hostname-override=other",
     "--node-ip=10.0.0.7",
     "--register-with-taints=k=v:NoSchedule",
     '--node-labels=a="b",c=$d',
   ]);
   expect(kubeletFlags({ name: "cp1", criSocket: "" }, "cp1")).toBe('KUBELET_KUBEADM_ARGS=""\n');
-  expect(parseKubeletFlags("nonsense")).toEqual([]);
+  expect(flagsIn("nonsense", "KUBELET_KUBEADM_ARGS")).toEqual([]);
 });
 
 test("service definitions start the kubelet with kubeadm's files", () => {
@@ -365,18 +366,26 @@ describe("the phase runner", () => {
 
 describe("preflight", () => {
   const checks = [
-    { name: "Good", why: "", run: () => [] },
-    { name: "Port", why: "", run: () => error("in use").map((f) => ({ ...f, name: "Port-6443" })) },
-    { name: "Warns", why: "", run: () => warning("hm") },
-    { name: "Throws", why: "", run: () => Promise.reject(new KubestickError("no answer")) },
+    { name: "Good", why: "of a good reason", run: () => [] },
+    { name: "Port", why: "it listens here", run: () => error("in use").map((f) => ({ ...f, name: "Port-6443" })) },
+    { name: "Warns", why: "to be told", run: () => warning("hm") },
+    { name: "Throws", why: "answers are needed", run: () => Promise.reject(new KubestickError("no answer")) },
   ];
-  test("all errors are told together, with exit code 3", async () => {
+  test("all errors are told together with the reason of each check, with exit code 3", async () => {
     const lines: string[] = [];
-    const failed = (await runChecks(checks, null, silentUi(lines), new Set()).catch((e) => e)) as KubestickError;
+    const details: string[] = [];
+    const ui = { ...silentUi(lines), detail: (text: string) => void details.push(text) };
+    const failed = (await runChecks(checks, null, ui, new Set()).catch((e) => e)) as KubestickError;
     expect(failed.exitCode).toBe(3);
-    expect(failed.message).toContain("[Port-6443] in use");
-    expect(failed.message).toContain("[Throws] no answer");
+    expect(failed.message.split("\n")).toEqual([
+      "2 preflight checks failed:",
+      "  [Port-6443] in use",
+      "    why: it listens here",
+      "  [Throws] no answer",
+      "    why: answers are needed",
+    ]);
     expect(lines.join()).toContain("[Warns] hm");
+    expect(details).toEqual(["[preflight] [Warns] why: to be told"]);
   });
 
   test("a name that no check has is told", () => {

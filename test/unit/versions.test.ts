@@ -2,8 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { kubeProxyConfig, kubeProxyObjects } from "../../lib/addons/kube-proxy.ts";
 import { companionsOf } from "../../lib/config/companions.ts";
-import { initConfig, parseConfig } from "../../lib/config/load.ts";
-import { isRemovedKubeletFlag, removedEtcdFlag } from "../../lib/config/removed.ts";
+import { initConfig } from "../../lib/config/init-config.ts";
+import { parseConfig } from "../../lib/config/load.ts";
+import { isRemovedKubeletFlag, removedEtcdFlag } from "../../lib/config/removed-flags.ts";
 import { KUBELET_REMOVED_FLAGS } from "../../lib/constants/removed-flags.ts";
 import { COMPANIONS } from "../../lib/constants/upstream.ts";
 import {
@@ -18,7 +19,8 @@ import { InitContext, type InitOptions } from "../../lib/phases/init/context.ts"
 import { INIT_CHECKS } from "../../lib/preflight/init.ts";
 import { removedKubeletFlags } from "../../lib/preflight/kubelet.ts";
 import { controlPlaneListening, listeningInodes } from "../../lib/preflight/ports.ts";
-import { isSince, parseVersion } from "../../lib/util/version.ts";
+import { hasSkewRule, skewOf } from "../../lib/util/skew.ts";
+import { compareVersions, isSince, parseVersion } from "../../lib/util/version.ts";
 import { writeYaml } from "../../lib/yaml/write.ts";
 import { testCa } from "../support/api-double.ts";
 import { configFrom, FACTS, MINIMAL } from "../support/config.ts";
@@ -60,12 +62,42 @@ describe("what goes with a version", () => {
       expect(await found(version)).toEqual([`this kubestick deploys Kubernetes v1.35.0 to v1.37.x, not ${version}`]);
   });
 
+  test("versions are ordered as semver has it, not as text", () => {
+    const ordered = ["v1.36.9", "v1.36.10", "v1.37.0-alpha.2", "v1.37.0-rc.2", "v1.37.0-rc.10", "v1.37.0", "v2.0.0"];
+    const parsed = ordered.toReversed().map((text) => parseVersion(text)!);
+    expect(parsed.sort(compareVersions)).toEqual(ordered.map((text) => parseVersion(text)!));
+    expect(compareVersions(parseVersion("v1.36.2+k3s1")!, parseVersion("1.36.2")!)).toBe(0);
+  });
+
   test("a pre-release counts as the release it leads to", () => {
     expect(isSince("v1.37.0-alpha.1", "v1.37.0")).toBe(true);
     expect(isSince("v1.36.9", "v1.37.0")).toBe(false);
     expect(isSince("3.7.0-0", "3.7.0")).toBe(true);
     expect(isSince("latest", "3.7.0")).toBe(true);
     expect(parseVersion("latest")).toBeUndefined();
+  });
+});
+
+describe("the version skew policy", () => {
+  test("a kubelet is up to three minors older than its API server, and never newer", () => {
+    for (const good of ["v1.33.0", "v1.33.12", "v1.35.1", "v1.36.0", "v1.36.99", "1.36.2", "v1.36.0-rc.1"])
+      expect([good, skewOf("kubelet", good, "v1.36.2")]).toEqual([good, undefined]);
+    for (const old of ["v1.32.9", "v1.5.0", "v0.99.0"]) expect(skewOf("kubelet", old, "v1.36.2")).toBe("older");
+    for (const late of ["v1.37.0", "v1.37.0-alpha.1", "v2.0.0", "v2.36.2"])
+      expect(skewOf("kubelet", late, "v1.36.2")).toBe("newer");
+  });
+
+  test("kubectl is one minor older or newer", () => {
+    for (const good of ["v1.35.0", "v1.36.2", "v1.37.9"]) expect(skewOf("kubectl", good, "v1.36.2")).toBeUndefined();
+    expect(skewOf("kubectl", "v1.34.9", "v1.36.2")).toBe("older");
+    expect(skewOf("kubectl", "v1.38.0", "v1.36.2")).toBe("newer");
+  });
+
+  test("the control plane's version is that of the API server, and what is no version has no skew", () => {
+    expect(skewOf("kubelet", "v1.36.0", "v1.35.9")).toBe("newer");
+    expect(skewOf("kubelet", "latest", "v1.36.2")).toBeUndefined();
+    expect(skewOf("kubelet", "v1.36.2", "")).toBeUndefined();
+    expect(["kubelet", "kubectl", "containerd", "toString"].map(hasSkewRule)).toEqual([true, true, false, false]);
   });
 });
 

@@ -1,5 +1,4 @@
 import { resolve } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { corednsConfigMap, corednsDeployment, corednsRbac, corednsService } from "../../addons/coredns.ts";
 import { kubeProxyObjects } from "../../addons/kube-proxy.ts";
 import { ApiError } from "../../api/errors.ts";
@@ -12,8 +11,7 @@ import { newToken, splitToken, tokenSecret } from "../../bootstrap/token.ts";
 import { signClusterInfo } from "../../bootstrap/tokens.ts";
 import { certificateSecret, newCertificateKey, sharedCertificates } from "../../bootstrap/upload-certs.ts";
 import { kubeadmConfigObjects, kubeletConfigObjects } from "../../bootstrap/uploaded-config.ts";
-import { formatDuration, parseDuration } from "../../config/schema.ts";
-import type { Taint } from "../../config/types.ts";
+import type { Taint } from "../../config/kinds/fields.ts";
 import { API_CALL_TIMEOUT, UPLOADED_CERTS_TTL } from "../../constants/durations.ts";
 import { LABEL_CONTROL_PLANE, LABEL_EXCLUDE_LB, NAMESPACE_SYSTEM, SECRET_TOKEN_PREFIX } from "../../constants/names.ts";
 import { FLAT, NONE, PROVIDER } from "../../constants/network.ts";
@@ -23,6 +21,8 @@ import { CONTROL_PLANE_TAINT } from "../../kubelet/flags.ts";
 import { upstreams } from "../../kubelet/resolv-conf.ts";
 import { applyPatches } from "../../manifests/patches.ts";
 import { certificatePem } from "../../pki/certificate.ts";
+import { formatDuration, parseDuration } from "../../util/duration.ts";
+import { until } from "../../util/until.ts";
 import { applyProvider, networkObjects, providerObjects, startNodeAgent } from "../network.ts";
 import type { Phase } from "../runner.ts";
 import type { InitContext } from "./context.ts";
@@ -124,33 +124,28 @@ export const markControlPlanePhase: InitPhase = {
     }
     const cluster = await ctx.cluster();
     const timeout = ctx.config.timeouts?.kubernetesAPICall;
-    const deadline = Date.now() + (timeout ? parseDuration(timeout) : API_CALL_TIMEOUT);
     const node = { apiVersion: "v1", kind: "Node", metadata: { name } };
-    for (;;) {
+    const mark = async () => {
       const current = ctx.options.dryRun ? (node as unknown as KubeObject) : await cluster.get("v1", "Node", name);
-      try {
-        if (current) {
-          const kept = (mapsOf(mapOf(current["spec"])?.["taints"]) as unknown as Taint[]).filter(
-            (t) => !taints.some((ours) => ours.key === t.key && ours.effect === t.effect),
-          );
-          // The resource version makes the API server refuse if the node's taints changed in between.
-          const { resourceVersion } = current.metadata as { resourceVersion?: string };
-          await cluster.mergePatch(node, {
-            metadata: { labels, ...(resourceVersion ? { resourceVersion } : {}) },
-            spec: { taints: [...kept, ...taints] },
-          });
-          return;
-        }
-      } catch (error) {
-        if (!(error instanceof ApiError) || error.status !== 409) throw error;
-      }
-      if (Date.now() > deadline) {
-        throw new KubestickError(`the kubelet has not registered the node ${name} with the API server`, {
-          hint: `look at its log: ${ctx.services.logCommand("kubelet")}`,
-        });
-      }
-      await sleep(100);
-    }
+      if (!current) return false;
+      const kept = (mapsOf(mapOf(current["spec"])?.["taints"]) as unknown as Taint[]).filter(
+        (t) => !taints.some((ours) => ours.key === t.key && ours.effect === t.effect),
+      );
+      // The resource version makes the API server refuse if the node's taints changed in between.
+      const { resourceVersion } = current.metadata as { resourceVersion?: string };
+      await cluster.mergePatch(node, {
+        metadata: { labels, ...(resourceVersion ? { resourceVersion } : {}) },
+        spec: { taints: [...kept, ...taints] },
+      });
+      return true;
+    };
+    await until(mark, {
+      limitMs: timeout ? parseDuration(timeout) : API_CALL_TIMEOUT,
+      pauseMs: 100,
+      passes: (error) => error instanceof ApiError && error.status === 409,
+      what: `the kubelet has not registered the node ${name} with the API server`,
+      hint: `look at its log: ${ctx.services.logCommand("kubelet")}`,
+    });
   },
 };
 

@@ -6,8 +6,8 @@ import type { KubeObject } from "../../api/resources.ts";
 import type { Decision } from "../../binaries/plan.ts";
 import { clusterAdmins } from "../../bootstrap/rbac.ts";
 import type { Bundle } from "../../bundle/bundle.ts";
-import { parseDuration } from "../../config/schema.ts";
-import type { ComponentConfig, InitConfig } from "../../config/types.ts";
+import type { InitConfig } from "../../config/init-config.ts";
+import type { ComponentConfig } from "../../config/kind.ts";
 import { API_CALL_TIMEOUT } from "../../constants/durations.ts";
 import { GROUP_MASTERS, NAMESPACE_SYSTEM } from "../../constants/names.ts";
 import { KUBERNETES_DIR } from "../../constants/paths.ts";
@@ -25,6 +25,7 @@ import { Cri } from "../../runtime/cri.ts";
 import { serviceManager } from "../../services/manager.ts";
 import type { ServiceManagerControl } from "../../services/service.ts";
 import type { Ui } from "../../ui/ui.ts";
+import { parseDuration } from "../../util/duration.ts";
 import { decideBinaries } from "../bundle.ts";
 import { userPatches } from "../patches.ts";
 

@@ -256,7 +256,7 @@ export const etcdPhase: InitPhase = {
       skipIf: (ctx) => (ctx.config.cluster.etcd.external ? "etcd is external" : undefined),
       run: (ctx) => {
         const dataDir = ctx.config.cluster.etcd.local!.dataDir;
-        ctx.ledger.claim(dataDir);
+        ctx.ledger.claimDirectory(dataDir);
         ctx.files.mkdir(dataDir, 0o700);
         writeManifest(ctx, "etcd", "etcd");
       },

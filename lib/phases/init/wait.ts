@@ -1,6 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici/index.js";
-import { formatDuration, parseDuration } from "../../config/schema.ts";
 import { CONTROL_PLANE_TIMEOUT, KUBELET_HEALTH_TIMEOUT } from "../../constants/durations.ts";
 import { KUBE_CONTROLLER_MANAGER_PORT, KUBE_SCHEDULER_PORT } from "../../constants/ports.ts";
 import { KubestickError, reason } from "../../errors.ts";
@@ -9,6 +7,8 @@ import { within } from "../../host/within.ts";
 import { probeOf } from "../../manifests/probe.ts";
 import { joinHostPort } from "../../net/ip.ts";
 import { describeContainer, lastWords } from "../../runtime/diagnose.ts";
+import { formatDuration, parseDuration } from "../../util/duration.ts";
+import { until } from "../../util/until.ts";
 import type { Phase } from "../runner.ts";
 import type { InitContext } from "./context.ts";
 import { endStalePods } from "./stale-pods.ts";
@@ -70,7 +70,7 @@ async function waitFor(ctx: InitContext, targets: Target[], limitMs: number): Pr
   let lastLook = 0;
   let ended = false;
   try {
-    while (healthy.size < targets.length) {
+    const everyOne = async () => {
       await Promise.all(
         targets.map(async (target) => {
           if (healthy.has(target.name)) return;
@@ -87,13 +87,7 @@ async function waitFor(ctx: InitContext, targets: Target[], limitMs: number): Pr
           );
         }),
       );
-      if (healthy.size === targets.length) return;
-      if (Date.now() - started > limitMs)
-        throw await explain(
-          ctx,
-          targets.filter((t) => !healthy.has(t.name)),
-          limitMs,
-        );
+      if (healthy.size === targets.length) return true;
       if (Date.now() - lastLook > LOOK_MS) {
         lastLook = Date.now();
         await look(ctx, targets, healthy, states);
@@ -106,8 +100,15 @@ async function waitFor(ctx: InitContext, targets: Target[], limitMs: number): Pr
           targets.filter((t) => !healthy.has(t.name)).map((t) => `${t.name}: ${states.get(t.name)}`),
         );
       }
-      await sleep(POLL_MS);
-    }
+      return false;
+    };
+    const late = () =>
+      explain(
+        ctx,
+        targets.filter((t) => !healthy.has(t.name)),
+        limitMs,
+      );
+    await until(everyOne, { limitMs, pauseMs: POLL_MS, late });
   } finally {
     await agent.destroy();
   }

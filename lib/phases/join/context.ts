@@ -3,24 +3,25 @@ import type { Decision } from "../../binaries/plan.ts";
 import { type ClockSkew, type DiscoveredCluster, discoverByToken } from "../../bootstrap/discovery.ts";
 import { type DiscoveryCredentials, discoverByFile } from "../../bootstrap/discovery-file.ts";
 import type { Bundle } from "../../bundle/bundle.ts";
-import { isUnspecified, serviceFamily } from "../../config/defaults.ts";
-import { parseDuration } from "../../config/schema.ts";
-import type { ComponentConfig, JoinConfiguration, LocalApiEndpoint, NodeRegistration } from "../../config/types.ts";
+import type { ComponentConfig } from "../../config/kind.ts";
+import type { LocalApiEndpoint, NodeRegistration } from "../../config/kinds/fields.ts";
+import { isUnspecified, serviceFamily } from "../../config/kinds/init.ts";
+import { type JoinConfiguration, join } from "../../config/kinds/join.ts";
 import { API_CALL_TIMEOUT, DISCOVERY_TIMEOUT } from "../../constants/durations.ts";
-import { DEFAULT_CRI_SOCKET } from "../../constants/paths.ts";
 import { API_SERVER_PORT } from "../../constants/ports.ts";
 import { KUBERNETES_VERSION } from "../../constants/versions.ts";
 import { KubestickError, UsageError } from "../../errors.ts";
+import { setClock } from "../../host/clock.ts";
 import { type HostFacts, requireAdvertiseAddress, requireNodeName } from "../../host/facts.ts";
 import type { Files } from "../../host/files.ts";
 import { Ledger } from "../../host/ledger.ts";
 import type { Patch } from "../../manifests/patches.ts";
 import { joinHostPort, splitHostPort } from "../../net/ip.ts";
-import { setClock } from "../../node/clock.ts";
 import { Cri } from "../../runtime/cri.ts";
 import { serviceManager } from "../../services/manager.ts";
 import type { ServiceManagerControl } from "../../services/service.ts";
 import type { Ui } from "../../ui/ui.ts";
+import { parseDuration } from "../../util/duration.ts";
 import { decideBinaries } from "../bundle.ts";
 import type { InitContext } from "../init/context.ts";
 import { userPatches } from "../patches.ts";
@@ -64,8 +65,7 @@ export class JoinContext {
   ) {
     this.ledger = new Ledger(files);
     this.services = serviceManager(facts.serviceManager, files);
-    const node = config.nodeRegistration ?? {};
-    this.node = { ...node, name: node.name || requireNodeName(facts), criSocket: node.criSocket || DEFAULT_CRI_SOCKET };
+    this.node = join.defaults(config, { host: { hostname: () => requireNodeName(facts) } }).nodeRegistration;
   }
 
   get criSocket(): string {

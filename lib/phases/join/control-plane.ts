@@ -1,11 +1,11 @@
 import { textsOf } from "../../api/fields.ts";
 import { apiServerKubeletClient } from "../../bootstrap/rbac.ts";
 import { openCertificate, sharedCertificates } from "../../bootstrap/upload-certs.ts";
-import { defaultCluster } from "../../config/defaults.ts";
+import { checkFamilies } from "../../config/checks/networks.ts";
+import type { InitConfig } from "../../config/init-config.ts";
+import { cluster as clusterKind } from "../../config/kinds/cluster.ts";
 import { parseConfig } from "../../config/load.ts";
 import { ConfigError } from "../../config/problems.ts";
-import type { InitConfig } from "../../config/types.ts";
-import { validateFamilies } from "../../config/validate.ts";
 import { CM_KUBEADM_CONFIG, NAMESPACE_SYSTEM, SECRET_CERTS } from "../../constants/names.ts";
 import { KUBELET_KUBECONFIG } from "../../constants/paths.ts";
 import { KubestickError, UsageError } from "../../errors.ts";
@@ -35,7 +35,7 @@ export async function controlPlaneContext(ctx: JoinContext): Promise<InitContext
   if (!parsed.cluster) throw new KubestickError(`the ConfigMap ${source} holds no ClusterConfiguration`);
   // A cluster of kubeadm's that says nothing has RSA keys, unless the old gate asked for the others.
   const algorithm = parsed.cluster.featureGates?.["PublicKeysECDSA"] ? "ECDSA-P256" : "RSA-2048";
-  const cluster = defaultCluster({ encryptionAlgorithm: algorithm, ...parsed.cluster });
+  const cluster = clusterKind.defaults({ encryptionAlgorithm: algorithm, ...parsed.cluster });
   if (!cluster.controlPlaneEndpoint)
     throw new KubestickError(
       "unable to add a new control plane: the cluster has no stable controlPlaneEndpoint, so its nodes know only the first one's address",
@@ -45,12 +45,12 @@ export async function controlPlaneContext(ctx: JoinContext): Promise<InitContext
   const config: InitConfig = {
     bootstrapTokens: [],
     localAPIEndpoint: ctx.localEndpoint(cluster.networking.serviceSubnet),
-    nodeRegistration: { imagePullPolicy: "IfNotPresent", ...ctx.node },
+    nodeRegistration: ctx.node,
     ...(ctx.config.timeouts ? { timeouts: ctx.config.timeouts } : {}),
     cluster,
     kubelet: structuredClone(kubelet),
   };
-  validateFamilies(config, (_path, message) => {
+  checkFamilies(config, (_path, message) => {
     throw new UsageError(`the cluster's networking.serviceSubnet: ${message}`);
   });
   const options = {

@@ -1,7 +1,5 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { textsOf } from "../../api/fields.ts";
 import type { KubeObject } from "../../api/resources.ts";
-import { parseDuration } from "../../config/schema.ts";
 import { MINUTE } from "../../constants/durations.ts";
 import { ANNOTATION_ETCD_CLIENT_URLS, NAMESPACE_SYSTEM } from "../../constants/names.ts";
 import { MANIFESTS_DIR } from "../../constants/paths.ts";
@@ -12,6 +10,8 @@ import { removeTree } from "../../host/remove.ts";
 import { commandFlag } from "../../manifests/pod.ts";
 import { joinHostPort } from "../../net/ip.ts";
 import { describeContainer } from "../../runtime/diagnose.ts";
+import { parseDuration } from "../../util/duration.ts";
+import { until, untilItWorks } from "../../util/until.ts";
 import type { InitContext } from "../init/context.ts";
 import { writeManifest } from "../init/files.ts";
 
@@ -45,15 +45,17 @@ export async function etcdEndpoints(ctx: InitContext): Promise<string[]> {
 
 /** As etcdEndpoints, but waits for the first: the pod of a control plane made just now is perhaps not in the API yet. */
 async function knownEndpoints(ctx: InitContext): Promise<string[]> {
-  for (const deadline = Date.now() + timeout(ctx, ENDPOINTS_TIMEOUT_MS); ; await sleep(POLL_MS)) {
+  const known = async () => {
     const endpoints = await etcdEndpoints(ctx);
-    if (endpoints.length > 0) return endpoints;
-    if (Date.now() > deadline)
-      throw new KubestickError("the cluster has no etcd pod with the address of its member", {
-        hint: `on the first control plane: kubectl get pods -n ${NAMESPACE_SYSTEM} -l component=etcd -o yaml`,
-      });
-    ctx.ui.live("etcd", ["etcd: waits until the API shows the pod of the first member"]);
-  }
+    return endpoints.length > 0 && endpoints;
+  };
+  return until(known, {
+    limitMs: timeout(ctx, ENDPOINTS_TIMEOUT_MS),
+    pauseMs: POLL_MS,
+    waiting: () => ctx.ui.live("etcd", ["etcd: waits until the API shows the pod of the first member"]),
+    what: "the cluster has no etcd pod with the address of its member",
+    hint: `on the first control plane: kubectl get pods -n ${NAMESPACE_SYSTEM} -l component=etcd -o yaml`,
+  });
 }
 
 /** The members of etcd behind these URLs, asked with the certificate that etcd's own health checks use. */
@@ -105,7 +107,7 @@ export async function joinEtcd(ctx: InitContext): Promise<void> {
     const me = members.find((m) => m.peerUrls.includes(own));
     if (!me) throw new KubestickError(`etcd does not list this node (${own}), which was added to it`);
     try {
-      ledger.claim(dataDir);
+      ledger.claimDirectory(dataDir);
       files.mkdir(dataDir, 0o700);
       // Once a member has started, etcd does not look at it any more; another text would only restart it.
       const first = me.name === "" ? undefined : commandFlag(files.readText(ETCD_MANIFEST) ?? "", "initial-cluster");
@@ -138,27 +140,23 @@ function refuseForeignData(ctx: InitContext, dataDir: string): void {
 
 /** Promotes as soon as etcd finds the learner in sync. */
 async function promote(ctx: InitContext, etcd: EtcdClient, id: string): Promise<void> {
-  const deadline = Date.now() + timeout(ctx, PROMOTE_TIMEOUT_MS);
-  for (;;) {
-    try {
-      await etcd.promote(id);
-      ctx.ui.step("etcd", "The learner has caught up and was promoted");
-      return;
-    } catch (error) {
-      const waits =
-        error instanceof EtcdError ? !/can only promote a learner member$|not found/.test(error.message) : true;
-      // Somebody else, or a call of ours whose answer was lost, has promoted it already.
-      if (!waits && !(await whileItPasses(ctx, () => etcd.list())).find((m) => m.id === id)?.learner) return;
-      if (!waits || Date.now() > deadline)
-        throw new KubestickError(
-          `this node's etcd did not catch up with the others: ${reason(error)}\n${await describeContainer(ctx.cri, "etcd")}`,
-          {
-            hint: `look at its log below /var/log/pods, and at the kubelet's: ${ctx.services.logCommand("kubelet")}`,
-          },
-        );
-      ctx.ui.live("etcd", ["etcd: the learner catches up with the other members"]);
-      await sleep(POLL_MS);
-    }
+  const final = (error: unknown) =>
+    error instanceof EtcdError && /can only promote a learner member$|not found/.test(error.message);
+  try {
+    await untilItWorks(() => etcd.promote(id), {
+      limitMs: timeout(ctx, PROMOTE_TIMEOUT_MS),
+      pauseMs: POLL_MS,
+      passes: (error) => !final(error),
+      waiting: () => ctx.ui.live("etcd", ["etcd: the learner catches up with the other members"]),
+    });
+    ctx.ui.step("etcd", "The learner has caught up and was promoted");
+  } catch (error) {
+    // Somebody else, or a call of ours whose answer was lost, has promoted it already.
+    if (final(error) && !(await whileItPasses(ctx, () => etcd.list())).find((m) => m.id === id)?.learner) return;
+    const words = await describeContainer(ctx.cri, "etcd");
+    throw new KubestickError(`this node's etcd did not catch up with the others: ${reason(error)}\n${words}`, {
+      hint: `look at its log below /var/log/pods, and at the kubelet's: ${ctx.services.logCommand("kubelet")}`,
+    });
   }
 }
 
@@ -176,20 +174,16 @@ async function addOnce(etcd: EtcdClient, url: string): Promise<void> {
 
 /** While etcd elects a leader, or its card is slow, it refuses or does not answer; the cluster is well again in a moment. */
 async function whileItPasses<T>(ctx: InitContext, attempt: () => Promise<T>): Promise<T> {
-  for (const deadline = Date.now() + timeout(ctx, PASSING_MS); ; ) {
-    try {
-      return await attempt();
-    } catch (error) {
-      // "unhealthy cluster": a member that joined just before is still starting; "too many learner": one at a time.
-      const passing =
-        /leader|unhealthy cluster|too many learner|timed out|too many requests|no member of etcd answers/i.test(
-          reason(error),
-        );
-      if (!passing || Date.now() > deadline) throw error;
-      ctx.ui.live("etcd", [`etcd: waits (${reason(error)})`]);
-      await sleep(1_000);
-    }
-  }
+  return untilItWorks(attempt, {
+    limitMs: timeout(ctx, PASSING_MS),
+    pauseMs: 1_000,
+    // "unhealthy cluster": a member that joined just before is still starting; "too many learner": one at a time.
+    passes: (error) =>
+      /leader|unhealthy cluster|too many learner|timed out|too many requests|no member of etcd answers/i.test(
+        reason(error),
+      ),
+    waiting: (error) => ctx.ui.live("etcd", [`etcd: waits (${reason(error)})`]),
+  });
 }
 
 /** Leaves the others as they were: no learner that never comes, no pod that looks for them. */

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { ApiClient } from "../../api/client.ts";
 import { conditionsOf, mapOf, textOf } from "../../api/fields.ts";
 import { findOnHostAside } from "../../binaries/on-host.ts";
@@ -22,6 +21,7 @@ import { verifyBundle } from "../../preflight/bundle.ts";
 import { runChecks, warnOfUnknown } from "../../preflight/check.ts";
 import { INIT_CHECKS } from "../../preflight/init.ts";
 import { CLUSTER_CHECKS, CONTROL_PLANE_CHECKS, JOIN_CHECKS } from "../../preflight/join.ts";
+import { until } from "../../util/until.ts";
 import { bundlePhase } from "../bundle.ts";
 import { startKubelet } from "../kubelet-start.ts";
 import { holdPods, startNodeAgent } from "../network.ts";
@@ -87,6 +87,7 @@ const kubeletStartPhase: Phase<JoinContext> = {
     for (const { setting, why } of adaptations) ui.step("kubelet-start", `${setting} (because ${why})`);
     const caFile =
       textOf(mapOf(mapOf(shared["authentication"])?.["x509"])?.["clientCAFile"]) || `${CERTIFICATES_DIR}/ca.crt`;
+    ledger.keep(KUBELET_KUBECONFIG);
     ledger.claim(KUBELET_KUBECONFIG);
     // kubeadm writes the CA where caCertPath says; the kubelet looks for it where the cluster's configuration says. A control
     // plane has the cluster's own file by now, in which more can stand behind the CA.
@@ -169,20 +170,20 @@ function nodeConnection(files: Files): Connection {
 
 /** Waits until the API server knows the node. */
 async function registered(ctx: JoinContext): Promise<void> {
-  const deadline = Date.now() + ctx.timeout("tlsBootstrap", TLS_BOOTSTRAP_TIMEOUT);
   // Thirty boards that join at once keep a small control plane busy for longer than one call's time.
-  const callTimeoutMs = Math.max(1, deadline - Date.now());
+  const callTimeoutMs = Math.max(1, ctx.timeout("tlsBootstrap", TLS_BOOTSTRAP_TIMEOUT));
   const client = new ApiClient(nodeConnection(ctx.files), { callTimeoutMs, refusalsPassMs: callTimeoutMs });
   try {
-    while (!(await client.get("v1", "Node", ctx.nodeName))) {
-      const state = ctx.services.isActive("kubelet") ? "registers the node" : "does not run";
-      ctx.ui.live("kubelet-start", [`kubelet: ${state}`]);
-      if (Date.now() > deadline)
-        throw new KubestickError(`the kubelet did not register the node ${ctx.nodeName}`, {
-          hint: `look at its log: ${ctx.services.logCommand("kubelet")}`,
-        });
-      await sleep(POLL_MS);
-    }
+    await until(() => client.get("v1", "Node", ctx.nodeName), {
+      limitMs: callTimeoutMs,
+      pauseMs: POLL_MS,
+      waiting: () => {
+        const state = ctx.services.isActive("kubelet") ? "registers the node" : "does not run";
+        ctx.ui.live("kubelet-start", [`kubelet: ${state}`]);
+      },
+      what: `the kubelet did not register the node ${ctx.nodeName}`,
+      hint: `look at its log: ${ctx.services.logCommand("kubelet")}`,
+    });
   } finally {
     await client.close();
   }

@@ -1,6 +1,6 @@
 import type { ApiClient } from "../../api/client.ts";
 import { mapOf, textsOf } from "../../api/fields.ts";
-import type { ComponentConfig } from "../../config/types.ts";
+import type { ComponentConfig } from "../../config/kind.ts";
 import { CM_KUBELET_CONFIG, NAMESPACE_SYSTEM } from "../../constants/names.ts";
 import { KubestickError } from "../../errors.ts";
 import { readYaml, YamlError } from "../../yaml/read.ts";

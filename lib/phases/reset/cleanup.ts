@@ -1,5 +1,4 @@
 import { readdirSync } from "node:fs";
-import { findInstalled } from "../../binaries/installed.ts";
 import { AGENT_SERVICE, CNI_CONF_DIR } from "../../constants/network.ts";
 import {
   CNI_BIN_DIR,
@@ -15,7 +14,8 @@ import { removeCgroupRoot } from "../../host/cgroups.ts";
 import { unmountBelow } from "../../host/mounts.ts";
 import { type Left, removeTree } from "../../host/remove.ts";
 import type { ResetContext } from "./context.ts";
-import { lostLedger, lostRemovals, warnOfBinaries } from "./lost.ts";
+import { lostRemovals, warnOfBinaries } from "./lost.ts";
+import { lostLedger } from "./lost-ledger.ts";
 import { cleanNetwork } from "./network.ts";
 import { cleanPacketFilter } from "./packet-filter.ts";
 import {
@@ -29,6 +29,7 @@ import {
 } from "./places.ts";
 import { endLostShims, removePods } from "./pods.ts";
 import { binaryRemovals, etcdRemovals, fileBelow, LEDGER_COPIES, ledgerRemovals, type Removal } from "./removals.ts";
+import { restorationsOf, restoreSysctls } from "./restore.ts";
 
 /** containerd 2 ends when the directory of CNI configurations goes, so that of somebody else's stays. */
 const CONTAINERD_EMPTY_DIRS = [CNI_CONF_DIR, "/etc/cni"];
@@ -50,16 +51,15 @@ const EMPTY_DIRS = (pki: string) => [
 /** Takes everything off this host that kubestick put on it, and nothing else (kubeadm phases/reset/cleanupnode.go). */
 export async function cleanUpNode(ctx: ResetContext): Promise<void> {
   const { files, ledger, ui, services, options, lost } = ctx;
-  const installed = findInstalled(files);
   if (lost && !options.force) throw lostLedger(ledger);
-  if (!lost && !ledger.begun && installed.condition === "none") {
+  if (!lost && !ledger.begun && !ledger.damagedBinaries && Object.keys(ledger.binaries).length === 0) {
     ui.step("cleanup-node", `kubestick has made nothing on this host (there is no ${LEDGER_FILE})`);
     return;
   }
   if (ledger.condition === "restored")
     ui.warn(`${LEDGER_FILE} is damaged; its copy from before the last change is used`);
   // Of somebody else's containerd perhaps only ctr is kubestick's.
-  const ownContainerd = installed.value?.["containerd"]?.files.some((path) => path.endsWith("/containerd")) ?? false;
+  const ownContainerd = ledger.binaries["containerd"]?.files.some((path) => path.endsWith("/containerd")) ?? false;
   const mounted = [KUBELET_PLACES[0]!, ...(ownContainerd ? CONTAINERD_PLACES : [])];
   const places = [...KUBELET_PLACES, ...(ownContainerd ? CONTAINERD_PLACES : []), ...OWN_PLACES];
   warnOfBinaries(ctx);
@@ -69,9 +69,11 @@ export async function cleanUpNode(ctx: ResetContext): Promise<void> {
     ...binaryRemovals(ctx),
     fileBelow(KUBERNETES_DIR, KUBELET_BOOTSTRAP_KUBECONFIG),
   ];
+  const restorations = restorationsOf(ctx);
   if (options.dryRun) {
     for (const { path } of [...removals, ...places])
       if (files.exists(path)) ui.step("cleanup-node", `Would remove ${path}`);
+    for (const { path } of restorations) ui.step("cleanup-node", `Would put back what was at ${path} before`);
     return;
   }
   ui.step("cleanup-node", "Stopping the node agent and the kubelet");
@@ -79,14 +81,18 @@ export async function cleanUpNode(ctx: ResetContext): Promise<void> {
   await services.remove("kubelet");
   await removePods(ctx);
   await endLostShims(ctx);
-  if (ownContainerd) {
+  // Somebody else's program may have got its service from kubestick.
+  if (ownContainerd || ledger.services.includes("containerd")) {
     ui.step("cleanup-node", "Stopping containerd");
     await services.remove("containerd");
   }
   if (ctx.facts.cgroupRoot) removeCgroupRoot(ctx.facts.cgroupRoot, ctx.facts.cgroupVersion);
   cleanPacketFilter(ctx);
   const left: Left[] = cleanNetwork(ctx);
+  restoreSysctls(ctx);
   left.push(...(await removeAll(removals, places, mounted)));
+  // When everything else is off: what is put back into a directory must not go with it.
+  if (left.length === 0) left.push(...restorations.flatMap(({ restore }) => restore()));
   for (const dir of [...EMPTY_DIRS(options.certificatesDir), ...places.map(({ path }) => path)])
     files.removeEmptyDirectory(dir);
   for (const dir of ownContainerd ? CONTAINERD_EMPTY_DIRS : []) files.removeEmptyDirectory(dir);

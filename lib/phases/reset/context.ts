@@ -5,7 +5,7 @@ import { Cri } from "../../runtime/cri.ts";
 import { serviceManager } from "../../services/manager.ts";
 import type { ServiceManagerControl } from "../../services/service.ts";
 import type { Ui } from "../../ui/ui.ts";
-import { isLost } from "./lost.ts";
+import { isLost } from "./lost-ledger.ts";
 
 /** What `reset` was asked to do. */
 export interface ResetOptions {

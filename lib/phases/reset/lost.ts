@@ -1,31 +1,23 @@
 import * as fs from "node:fs";
 import { join } from "node:path";
-import { findInstalled } from "../../binaries/installed.ts";
 import { HOST_BINARY_KINDS } from "../../constants/host-binaries.ts";
-import { CNI_CONFIG_FILE, CNI_NETWORK, LAST_TIME_FILE } from "../../constants/network.ts";
+import { CNI_CONFIG_FILE, CNI_NETWORK } from "../../constants/network.ts";
 import {
   ADMIN_KUBECONFIG,
   CNI_BIN_DIR,
   CONTAINERD_CERTS_DIR,
   CONTAINERD_CONFIG_FILE,
   FALLBACK_BIN_DIR,
-  HOST_BINARIES_FILE,
   KUBELET_BOOTSTRAP_KUBECONFIG,
   KUBELET_KUBECONFIG,
   KUBERNETES_DIR,
-  LEDGER_FILE,
   LOCAL_BIN_DIR,
   MANIFESTS_DIR,
   MODULES_FILE,
-  OWN_EXECUTABLE,
   OWN_RESOLV_CONF,
-  SERVICES_DIR,
   SYSCTL_FILE,
 } from "../../constants/paths.ts";
-import { KubestickError } from "../../errors.ts";
 import type { Files } from "../../host/files.ts";
-import type { Ledger } from "../../host/ledger.ts";
-import { previousOf } from "../../host/record.ts";
 import { WRITTEN_HERE } from "../../services/service.ts";
 import type { ResetContext } from "./context.ts";
 import { emptyPlace, type Place } from "./places.ts";
@@ -41,24 +33,6 @@ const KUBECONFIGS = [
   `${KUBERNETES_DIR}/scheduler.conf`,
 ];
 const CONTROL_PLANE_MANIFESTS = /^(etcd|kube-apiserver|kube-controller-manager|kube-scheduler)\.yaml$/;
-/** What only a host has that kubestick set up. */
-const TRACES = [OWN_EXECUTABLE, SERVICES_DIR, LAST_TIME_FILE];
-
-/** Whether kubestick set this host up and its account of what it wrote is damaged, or gone. */
-export const isLost = (files: Files, ledger: Ledger): boolean =>
-  ledger.condition === "damaged" || (ledger.condition === "none" && TRACES.some((path) => files.exists(path)));
-
-/** Says what can be done without the account of what kubestick wrote. */
-export function lostLedger(ledger: Ledger): KubestickError {
-  const what = ledger.condition === "damaged" ? "is damaged, and so is its copy" : "is gone";
-  return new KubestickError(
-    `${LEDGER_FILE}, kubestick's account of what it wrote on this host, ${what} (${previousOf(LEDGER_FILE)})`,
-    {
-      hint: `restore one of the two from a backup; or kubestick reset --force removes what kubeadm reset removes (the control plane's manifests, certificates and kubeconfigs, the data of the kubelet and etcd) and the files that bear kubestick's mark; --dry-run shows them`,
-    },
-  );
-}
-
 /** What goes without a ledger: what kubeadm's reset removes, whoever wrote it, as far as kubeadm and kubestick make it; and what kubestick's mark is in. */
 export function lostRemovals(ctx: ResetContext): Removal[] {
   const { files, options } = ctx;
@@ -93,13 +67,14 @@ function hasFlatNetwork(files: Files): boolean {
 }
 
 /** Tells which programs stay because the record of them is damaged: whoever installed them is not known any more. */
-export function warnOfBinaries({ files, ui }: ResetContext): void {
-  if (findInstalled(files).condition !== "damaged") return;
+export function warnOfBinaries({ ledger, ui }: ResetContext): void {
+  const damaged = ledger.damagedBinaries;
+  if (damaged === undefined) return;
   const names = HOST_BINARY_KINDS.flatMap(({ name, members }) => (Array.isArray(members) ? members : [name])).map(
     (member) => member.slice(member.lastIndexOf("/") + 1),
   );
   const there = [LOCAL_BIN_DIR, FALLBACK_BIN_DIR].flatMap((dir) => names.map((name) => join(dir, name)));
   const found = [...there, CNI_BIN_DIR].filter((path) => fs.existsSync(path));
   if (found.length > 0)
-    ui.warn(`${HOST_BINARIES_FILE} is damaged; programs that kubestick perhaps installed stay: ${found.join(", ")}`);
+    ui.warn(`${damaged} is damaged; programs that kubestick perhaps installed stay: ${found.join(", ")}`);
 }

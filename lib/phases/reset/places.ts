@@ -45,7 +45,7 @@ export const CONTAINERD_PLACES: Place[] = [
 
 /** kubestick's own directories, beside STATE_DIR. */
 export const OWN_PLACES: Place[] = [
-  { path: RUN_DIR, entries: /\.pid$/ },
+  { path: RUN_DIR, entries: /\.(pid|restart|stop)$/ },
   { path: LOG_DIR, entries: /\.log(\.1)?$/ },
 ];
 

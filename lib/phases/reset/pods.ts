@@ -1,15 +1,14 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { reason } from "../../errors.ts";
 import type { Cri } from "../../runtime/cri.ts";
 import { lostShims } from "../../runtime/shims.ts";
+import { untilItWorks, untilMaybe } from "../../util/until.ts";
 import type { ResetContext } from "./context.ts";
 
 const REMOVE_TRIES = 3;
 /** A container that was being started when the kubelet ended cannot be removed before it has been. */
-const REMOVE_TRIES_STARTING = 40;
+const STARTING_MS = 20_000;
 const REMOVE_PAUSE_MS = 500;
-const END_TRIES = 40;
-const END_PAUSE_MS = 50;
+const END = { limitMs: 2_000, pauseMs: 50 };
 
 /** Stops and removes every pod, so that no process, network or mount of one stays. */
 export async function removePods({ cri, ui, options }: ResetContext): Promise<void> {
@@ -29,28 +28,27 @@ export async function removePods({ cri, ui, options }: ResetContext): Promise<vo
 
 /** A container that ends by itself at the same moment makes containerd fail, once. */
 async function removePod(cri: Cri, id: string): Promise<void> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await cri.removeSandbox(id);
-    } catch (error) {
-      if (tries >= (reason(error).includes("starting state") ? REMOVE_TRIES_STARTING : REMOVE_TRIES)) throw error;
-      await sleep(REMOVE_PAUSE_MS);
-    }
-  }
+  let failures = 0;
+  const passes = (error: unknown) => reason(error).includes("starting state") || ++failures < REMOVE_TRIES;
+  await untilItWorks(() => cri.removeSandbox(id), {
+    limitMs: STARTING_MS,
+    pauseMs: REMOVE_PAUSE_MS,
+    passes,
+  });
 }
 
 /** Ends what containerd does not know of any more, so that no process of a pod stays, nor its cgroup. */
 export async function endLostShims({ ui, options }: ResetContext): Promise<void> {
-  let pids = lostShims(options.criSocket);
-  // Those of the pods that were removed just now end by themselves.
-  for (let tries = 0; tries < END_TRIES && pids.length > 0; tries++) {
-    await sleep(END_PAUSE_MS);
+  let pids: number[] = [];
+  const none = () => {
     pids = lostShims(options.criSocket);
-  }
-  if (pids.length === 0) return;
+    return pids.length === 0;
+  };
+  // Those of the pods that were removed just now end by themselves.
+  if (await untilMaybe(none, END)) return;
   ui.step("cleanup-node", `Ending ${pids.length} processes of pods that the container runtime has lost`);
   for (const pid of pids) tryKill(pid, "SIGKILL");
-  for (let tries = 0; tries < END_TRIES && pids.some((pid) => tryKill(pid, 0)); tries++) await sleep(END_PAUSE_MS);
+  await untilMaybe(() => !pids.some((pid) => tryKill(pid, 0)), END);
 }
 
 /** Sends a signal; false when the process is not there. */

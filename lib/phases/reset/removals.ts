@@ -1,10 +1,10 @@
 import * as fs from "node:fs";
 import { basename, dirname, normalize } from "node:path";
-import { findInstalled } from "../../binaries/installed.ts";
-import { hostBinaryKind } from "../../constants/host-binaries.ts";
+import { type HostBinaryKind, hostBinaryKind } from "../../constants/host-binaries.ts";
 import { CNI_BIN_DIR, ETCD_DATA_DIR, LEDGER_FILE, MANIFESTS_DIR, PROGRAM_PATH } from "../../constants/paths.ts";
 import type { Files } from "../../host/files.ts";
 import { removeLeftovers } from "../../host/new-file.ts";
+import { isOriginal } from "../../host/original.ts";
 import { previousOf } from "../../host/record.ts";
 import { type Left, removeFileBelow, removeTree } from "../../host/remove.ts";
 import { commandFlag } from "../../manifests/pod.ts";
@@ -55,20 +55,19 @@ function etcdPlaces({ files }: ResetContext): string[] {
  * where kubestick writes, and with no link on the way. One that was changed since is somebody's work, and stays unless forced.
  */
 export function ledgerRemovals(ctx: ResetContext): Removal[] {
-  const { files, ledger, ui, options } = ctx;
-  const certificates = commandFlag(textOf(files, APISERVER_MANIFEST), "client-ca-file");
-  const roots = [...LEDGER_ROOTS, options.certificatesDir, ...(certificates ? [dirname(certificates)] : [])].filter(
-    isPlain,
-  );
+  const { ledger, ui, options } = ctx;
+  const roots = ledgerRoots(ctx);
   const etcd = etcdPlaces(ctx);
+  const originals = new Map(ledger.originals);
   const removals: Removal[] = [];
   for (const path of ledger.paths) {
     if (path === LEDGER_FILE || etcd.includes(path)) continue;
-    const root = roots.find((dir) => path === dir || path.startsWith(`${dir}/`));
+    const root = rootOf(roots, path);
     const found = isPlain(path) ? lookAt(path) : "no path";
     if (found === undefined) continue;
     if (root === undefined || found === "no path")
       ui.warn(`the ledger names ${path}, where kubestick keeps nothing by itself; it stays`);
+    else if (originals.has(path) && isOriginal(path, originals.get(path)!)) continue;
     else if (found.isDirectory()) ui.warn(`the ledger names ${path}, which is a directory; it stays`);
     else if (ledger.claimed(path) || options.force || (found.isFile() && ledger.owns(path)))
       removals.push(fileBelow(root, path));
@@ -78,6 +77,16 @@ export function ledgerRemovals(ctx: ResetContext): Removal[] {
   const isManifest = ({ path }: Removal) => path === ETCD_MANIFEST || path === APISERVER_MANIFEST;
   return [...removals.filter((r) => !isManifest(r)), ...removals.filter(isManifest)];
 }
+
+/** The directories below which, and the files that, a ledger can name: kubestick's usual ones, and where its certificates are. */
+export function ledgerRoots({ files, options }: ResetContext): string[] {
+  const certificates = commandFlag(textOf(files, APISERVER_MANIFEST), "client-ca-file");
+  return [...LEDGER_ROOTS, options.certificatesDir, ...(certificates ? [dirname(certificates)] : [])].filter(isPlain);
+}
+
+/** The root that a path is, or lies below; undefined where it is none that a ledger can name. */
+export const rootOf = (roots: string[], path: string): string | undefined =>
+  isPlain(path) ? roots.find((dir) => path === dir || path.startsWith(`${dir}/`)) : undefined;
 
 /** A file's text; empty where there is none, or it cannot be read. */
 export function textOf(files: Files, path: string): string {
@@ -90,7 +99,7 @@ export function textOf(files: Files, path: string): string {
 }
 
 /** What is at a path; undefined where nothing is, or nothing can be. */
-function lookAt(path: string): fs.Stats | undefined {
+export function lookAt(path: string): fs.Stats | undefined {
   try {
     return fs.lstatSync(path);
   } catch {
@@ -114,26 +123,29 @@ export function fileBelow(root: string, path: string): Removal {
 }
 
 /** The programs that kubestick installed, by its record: those that it knows, where it puts them. */
-export function binaryRemovals({ files, ui }: ResetContext): Removal[] {
-  const directories = [...PROGRAM_PATH.split(":"), CNI_BIN_DIR];
-  return Object.entries(findInstalled(files).value ?? {}).flatMap(([name, { files: paths }]) => {
+export function binaryRemovals({ ledger, ui }: ResetContext): Removal[] {
+  return Object.entries(ledger.binaries).flatMap(([name, { files: paths }]) => {
     const kind = hostBinaryKind(name);
-    const members = kind?.members === "all" ? "all" : (kind?.members ?? [name]).map((member) => basename(member));
     return paths.flatMap((path) => {
-      const [directory, program] = [dirname(path), basename(path)];
-      const known = kind !== undefined && (members === "all" ? directory === CNI_BIN_DIR : members.includes(program));
-      if (!known || !isPlain(path) || !directories.includes(directory)) {
+      if (kind === undefined || !isProgramOf(kind, path)) {
         ui.warn(`the record of host binaries names ${path}, which kubestick does not install by itself; it stays`);
         return [];
       }
-      return lookAt(path) ? [{ path, remove: () => removeFileBelow(directory, path) }] : [];
+      return lookAt(path) ? [{ path, remove: () => removeFileBelow(dirname(path), path) }] : [];
     });
   });
+}
+
+/** Whether a path is where kubestick puts, or replaces, a program of a kind of host binaries. */
+export function isProgramOf({ name, members = [name] }: HostBinaryKind, path: string): boolean {
+  const [directory, program] = [dirname(path), basename(path)];
+  if (!isPlain(path) || ![...PROGRAM_PATH.split(":"), CNI_BIN_DIR].includes(directory)) return false;
+  return members === "all" ? directory === CNI_BIN_DIR : members.some((member) => basename(member) === program);
 }
 
 /** The ledger itself, which goes last: until then a reset that was interrupted can be run again. */
 export const LEDGER_COPIES = [previousOf(LEDGER_FILE), LEDGER_FILE];
 
 /** Whether a path is absolute and says what it is without `.` and `..`. */
-const isPlain = (path: string): boolean =>
+export const isPlain = (path: string): boolean =>
   path.startsWith("/") && normalize(path) === path && !path.includes("\0") && !path.endsWith("/");

@@ -6,7 +6,7 @@ import { commandFlag } from "../../manifests/pod.ts";
 import type { Phase } from "../runner.ts";
 import { cleanUpNode } from "./cleanup.ts";
 import type { ResetContext } from "./context.ts";
-import { lostLedger } from "./lost.ts";
+import { lostLedger } from "./lost-ledger.ts";
 
 const preflightPhase: Phase<ResetContext> = {
   name: "preflight",

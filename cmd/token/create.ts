@@ -1,0 +1,130 @@
+import { renderUnicodeCompact } from "uqr";
+import { createSlips, type Slip } from "../../lib/bootstrap/slips.ts";
+import { newToken } from "../../lib/bootstrap/token.ts";
+import { type BootstrapToken, defaultToken } from "../../lib/config/kinds/init.ts";
+import { parseFlags } from "../../lib/config/load.ts";
+import { ConfigError } from "../../lib/config/problems.ts";
+import { UsageError } from "../../lib/errors.ts";
+import { list } from "../args/common.ts";
+import { TOKEN_ARGS } from "../args/token.ts";
+import { args, command, type Run } from "../command.ts";
+import { durationFlag } from "../init-flags.ts";
+import { withCluster } from "./cluster.ts";
+
+const MAX_COUNT = 1000;
+
+const ARGS = args({
+  token: { type: "positional", required: false, description: "The token to make (default: a random one)." },
+  "certificate-key": {
+    type: "string",
+    description:
+      "With --print-join-command, print the command that joins a control plane; the key that init --upload-certs printed.",
+    valueHint: "key",
+  },
+  count: {
+    type: "string",
+    description: "How many tokens to make: one slip each for a classroom.",
+    valueHint: "number",
+    own: true,
+  },
+  description: {
+    type: "string",
+    description: "A human friendly description of how this token is used.",
+    valueHint: "text",
+  },
+  groups: {
+    type: "string",
+    description: "Extra groups that this token will authenticate as.",
+    valueHint: "groups",
+    list: true,
+  },
+  "print-join-command": {
+    type: "boolean",
+    description: "Instead of printing only the token, print the full join command.",
+  },
+  qr: { type: "boolean", description: "Print each join command as a QR code too.", own: true },
+  "single-use": {
+    type: "boolean",
+    description: "Each token is for one node: the node that joins with it deletes it. Implied by --count.",
+    own: true,
+  },
+  ttl: {
+    type: "string",
+    description: "The duration before the token is deleted (e.g. 1s, 2m, 3h). '0' never expires (default 24h0m0s).",
+    valueHint: "duration",
+  },
+  usages: {
+    type: "string",
+    description: "The ways in which this token can be used: signing, authentication.",
+    valueHint: "usages",
+    list: true,
+    completes: ["signing", "authentication"],
+  },
+  ...TOKEN_ARGS,
+});
+
+type Context = Run<typeof ARGS>;
+
+export default command({
+  name: "create",
+  description: "Create bootstrap tokens on the server",
+  kubeadm: true,
+  args: ARGS,
+  examples: [
+    ["The whole command for the next node", "kubestick token create --print-join-command"],
+    ["Thirty slips for a class, each for one node", "kubestick token create --count 30 --print-join-command --ttl 3h"],
+    ["For a camera", "kubestick token create --qr"],
+  ],
+  topics: ["join-security", "usb-stick"],
+  run: async ({ args, out }) => {
+    const { tokens, key, singleUse } = asked(args);
+    const slips = await withCluster(args.kubeconfig, (client) =>
+      createSlips(client, tokens, { singleUse, certificateKey: key }),
+    );
+    out.print(sheet(slips, args));
+    out.report(slips.length === 1 ? slips[0] : slips);
+  },
+});
+
+function asked(args: Context["args"]): { tokens: BootstrapToken[]; key: string | undefined; singleUse: boolean } {
+  const count = args.count === undefined ? 1 : Number(args.count);
+  if (!Number.isInteger(count) || count < 1 || count > MAX_COUNT)
+    throw new UsageError(`--count is a number from 1 to ${MAX_COUNT}, not ${JSON.stringify(args.count)}`);
+  if (args.token !== undefined && count > 1)
+    throw new UsageError("a token was given, and --count asks for several", "leave one of the two out");
+  const key = args["certificate-key"];
+  if (key !== undefined && !/^[0-9a-f]{64}$/i.test(key))
+    throw new UsageError("--certificate-key is 64 hexadecimal digits", "init --upload-certs prints it");
+  const tokens = Array.from({ length: count }, () => checkedToken(args, args.token ?? newToken()));
+  return { tokens, key, singleUse: args["single-use"] === true || args.count !== undefined };
+}
+
+function checkedToken(args: Context["args"], text: string): BootstrapToken {
+  const token = defaultToken({
+    token: text,
+    ...(args.ttl === undefined ? {} : { ttl: durationFlag("ttl", args.ttl) }),
+    ...(args.description === undefined ? {} : { description: args.description }),
+    usages: list(args.usages),
+    groups: list(args.groups),
+  });
+  const flagOf = {
+    "bootstrapTokens[0].token": "token",
+    "bootstrapTokens[0].ttl": "--ttl",
+    "bootstrapTokens[0].groups": "--groups",
+  };
+  const { problems } = parseFlags({ init: { bootstrapTokens: [token] }, flagOf });
+  if (problems.length > 0) throw new ConfigError(problems);
+  const usage = token.usages.find((u) => u !== "signing" && u !== "authentication");
+  if (usage !== undefined)
+    throw new UsageError(`--usages takes signing and authentication, not ${JSON.stringify(usage)}`);
+  return token;
+}
+
+/** The tokens or commands as text: one a line, or with QR codes one a paragraph, to be cut into slips. */
+function sheet(slips: Slip[], args: Context["args"]): string {
+  const whole = args.qr || args["print-join-command"];
+  const lines = slips.map((slip) => (whole ? slip.joinCommand : slip.token));
+  return args.qr
+    ? lines.map((line) => `${line}\n${renderUnicodeCompact(line, { ecc: "L", border: 2 })}\n`).join("\n")
+    : lines.join("\n");
+}

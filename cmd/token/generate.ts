@@ -1,0 +1,19 @@
+import { newToken } from "../../lib/bootstrap/token.ts";
+import { COMMON_ARGS } from "../args/common.ts";
+import { command } from "../command.ts";
+
+export default command({
+  name: "generate",
+  description: "Generate and print a bootstrap token, but do not create it on the server",
+  kubeadm: true,
+  args: COMMON_ARGS,
+  examples: [
+    ["A new token", "kubestick token generate"],
+    ["As JSON, for a program", "kubestick token generate --output json"],
+  ],
+  run: ({ out }) => {
+    const token = newToken();
+    out.print(token);
+    out.report({ token });
+  },
+});
