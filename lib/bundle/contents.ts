@@ -12,7 +12,7 @@ import {
   USER_YAML_FILES,
 } from "../constants/oci.ts";
 import { KubestickError } from "../errors.ts";
-import type { Descriptor } from "../oci/descriptor.ts";
+import type { BlobRef } from "../oci/descriptor.ts";
 import type { Image } from "../oci/image.ts";
 import { type Layout, readLayout } from "../oci/layout.ts";
 import type { Artifact, LayoutOptions } from "../oci/layout-reader.ts";
@@ -23,7 +23,7 @@ import { parseVersion } from "../util/version.ts";
 /** A file of Kubernetes manifests that the user put in. */
 export interface UserYaml {
   title: string;
-  blob: Descriptor;
+  blob: BlobRef;
 }
 
 /** What a bundle is made of. */

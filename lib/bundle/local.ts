@@ -1,7 +1,7 @@
 import { basename, join } from "node:path";
 import type { HostBinary } from "../binaries/host-binary.ts";
 import { HOST_BINARY_KINDS } from "../constants/host-binaries.ts";
-import { LAYOUT_FILE } from "../constants/oci.ts";
+import { ARCHITECTURES, LAYOUT_FILE } from "../constants/oci.ts";
 import { KubestickError, reason } from "../errors.ts";
 import { entriesOf, isDirectory, isThere } from "../host/directories.ts";
 import { readPlainText } from "../host/plain-file.ts";
@@ -113,6 +113,7 @@ class Opener {
 
 const layoutIn = (store: BlobStore): LocalContent => ({ store, contents: readContents(store, { others: true }) });
 
+const ARCHITECTURE = new RegExp(Object.keys(ARCHITECTURES).join("|"));
 const WHAT_IS_TAKEN = `images: OCI layouts or docker save's archives; binaries: ${HOST_BINARY_KINDS.map((k) => k.name).join(", ")}, under the names they are published with`;
 
 /** A file that is of no use here, as content that has nothing. */
@@ -155,14 +156,14 @@ function publishedBinary(path: string, kubernetesVersion: string | undefined): L
   if (!kind) return undefined;
   const region = Region.open(path);
   const size = region.length;
-  const arch = kind.archive ? /(amd64|arm64)/.exec(title)?.[1] : elfArchitecture(region.read(0, ELF_HEAD_BYTES));
+  const arch = kind.archive ? ARCHITECTURE.exec(title)?.[0] : elfArchitecture(region.read(0, ELF_HEAD_BYTES));
   if (!arch) {
     region.close();
     return undefined;
   }
   const own = kind.name.startsWith("kube") ? kubernetesVersion : undefined;
-  const version = /v?(\d+\.\d+\.\d+(?:-(?:rc|alpha|beta)\.\d+)?)/.exec(title.replace(/linux-(amd64|arm64)/, ""))?.[1];
-  const blob = { mediaType: "", digest: digestOfHex(region.sha256()), size };
+  const version = /v?(\d+\.\d+\.\d+(?:-(?:rc|alpha|beta)\.\d+)?)/.exec(title.replace(ARCHITECTURE, ""))?.[1];
+  const blob = { digest: digestOfHex(region.sha256()), size };
   const binary: HostBinary = {
     name: kind.name,
     version: version ? `v${version}` : (own ?? "unknown"),

@@ -1,5 +1,5 @@
 import { KubestickError } from "../errors.ts";
-import type { Descriptor } from "../oci/descriptor.ts";
+import type { BlobRef } from "../oci/descriptor.ts";
 import { type Image, imageBlobs } from "../oci/image.ts";
 import type { Staging } from "../oci/staging.ts";
 import type { Contents } from "./contents.ts";
@@ -17,8 +17,8 @@ export function stageLocal(
   staging: Staging,
 ): Contents {
   const contents: Contents = { kubernetesVersion, images: [], binaries: [], userYaml: [] };
-  const stage = (content: LocalContent, blob: Descriptor) => {
-    if (!staging.has(blob)) copyBlob(content, blob.digest, { staging });
+  const stage = ({ store }: LocalContent, blob: BlobRef) => {
+    if (!staging.has(blob)) copyBlob(store, blob.digest, staging);
   };
   for (const content of local) {
     const found = content.contents;
