@@ -37,6 +37,14 @@ export interface Contents {
 /** What was found in an image layout, or in something that counts as one. */
 export interface FoundContents extends Contents, Pick<Layout, "leftOut" | "absent"> {}
 
+/** Images and binaries that lie on this machine. */
+export interface LocalContent {
+  store: BlobStore;
+  contents: FoundContents;
+  /** Closes its files. */
+  close(): void;
+}
+
 /** What holds nothing. */
 export const NO_CONTENTS: FoundContents = {
   kubernetesVersion: undefined,

@@ -1,5 +1,4 @@
-import type { Contents } from "./contents.ts";
-import type { LocalContent } from "./local.ts";
+import type { Contents, LocalContent } from "./contents.ts";
 
 /** What of some local content does not go into a bundle for some architectures, in words: for the person who makes it. */
 export function leftOut(

@@ -2,8 +2,7 @@ import { KubestickError } from "../errors.ts";
 import type { BlobRef } from "../oci/descriptor.ts";
 import { type Image, imageBlobs } from "../oci/image.ts";
 import type { Staging } from "../oci/staging.ts";
-import type { Contents } from "./contents.ts";
-import type { LocalContent } from "./local.ts";
+import type { Contents, LocalContent } from "./contents.ts";
 import { copyBlob } from "./stage-blobs.ts";
 
 /**
