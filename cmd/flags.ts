@@ -1,10 +1,11 @@
+import { homedir } from "node:os";
 import { resolve } from "node:path";
-import { Bundle } from "../lib/bundle/bundle.ts";
 import { inspectExecutable } from "../lib/bundle/payload.ts";
 import { MAX_CONFIG_BYTES } from "../lib/config/document.ts";
 import { criSocketUrl, nodeName } from "../lib/config/node.ts";
 import { reason, UsageError } from "../lib/errors.ts";
 import { readPlainFile } from "../lib/host/plain-file.ts";
+import type { NodeSetup } from "../lib/index.ts";
 import { parseMirrors } from "../lib/oci/mirrors.ts";
 import { isCompiled } from "../lib/services/executable.ts";
 import { yamlText } from "../lib/yaml/read.ts";
@@ -45,20 +46,24 @@ export function nodeFlags(given: Given): { name?: string; criSocket?: string } {
   };
 }
 
-/** The offline bundle to install from: --bundle's, or the one this executable carries. Throws KubestickError when it is damaged. */
-export function openNodeBundle(given: Given): Bundle | undefined {
+/** This process's variables, which name proxies and kubeconfigs. */
+export const environment = (): NodeJS.ProcessEnv => ({ HOME: homedir(), ...process.env });
+
+/** The file with the offline bundle to install from: --bundle's, or this executable where it carries one. */
+export function nodeBundle(given: Given): string | undefined {
   const named = given.get("bundle");
-  if (named !== undefined) return Bundle.open(named);
-  return isCompiled() && inspectExecutable(process.execPath).hasBundle ? Bundle.open(process.execPath) : undefined;
+  if (named !== undefined) return named;
+  return isCompiled() && inspectExecutable(process.execPath).hasBundle ? process.execPath : undefined;
 }
 
-/** What --force and --registry-mirror say. Throws UsageError for a mirror that is none. */
-export function bundleOptions(given: Given): { force: boolean; registryMirrors: Map<string, string> } {
-  return {
-    force: given.get("force") === "true",
-    registryMirrors: parseMirrors(listValue(given, "registry-mirror")),
-  };
-}
+/** What the flags of every command that sets up a node say. Throws UsageError for a mirror that is none. */
+export const nodeSetup = (given: Given): NodeSetup => ({
+  bundle: nodeBundle(given),
+  force: given.get("force") === "true",
+  registryMirrors: parseMirrors(listValue(given, "registry-mirror")),
+  ignorePreflightErrors: listValue(given, "ignore-preflight-errors"),
+  environment: environment(),
+});
 
 /** The patches directory where --patches gives one, as a configuration holds it: absolute. */
 export function patchesFlag(given: Given): { patches?: { directory: string } } {

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { newToken } from "../lib/bootstrap/token.ts";
+import { newToken } from "../lib/cluster/tokens.ts";
 import type { ClusterConfiguration } from "../lib/config/kinds/cluster.ts";
 import type { BootstrapToken, InitConfiguration } from "../lib/config/kinds/init.ts";
 import type { FlagConfig } from "../lib/config/load.ts";

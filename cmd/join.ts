@@ -1,18 +1,12 @@
 import type { JoinConfiguration } from "../lib/config/kinds/join.ts";
 import { type ParsedConfig, parseConfig, parseFlags } from "../lib/config/load.ts";
-import { ConfigError } from "../lib/config/problems.ts";
 import { UsageError } from "../lib/errors.ts";
-import { readFacts } from "../lib/host/facts.ts";
-import { Files } from "../lib/host/files.ts";
-import { lockHost } from "../lib/host/lock.ts";
-import { reportDryRun } from "../lib/phases/dry-run.ts";
-import { JoinContext } from "../lib/phases/join/context.ts";
-import { JOIN_PHASES, joined } from "../lib/phases/join/join.ts";
-import { findPhase, type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
+import { type JoinOptions, join } from "../lib/index.ts";
+import { JOIN_PHASES } from "../lib/phases/join/join.ts";
 import { listValue } from "./args/common.ts";
 import { JOIN_ARGS } from "./args/join.ts";
 import { command, type Given } from "./command.ts";
-import { bundleOptions, nodeFlags, openNodeBundle, patchesFlag, readConfigFile, rejectMixedFlags } from "./flags.ts";
+import { nodeFlags, nodeSetup, patchesFlag, readConfigFile, rejectMixedFlags } from "./flags.ts";
 import { bindPort } from "./init-flags.ts";
 import type { Output } from "./output.ts";
 import { phasesOf } from "./phase.ts";
@@ -42,40 +36,17 @@ export default command({
 
 /** Runs `kubestick join [host:port]`, or one phase of it when `words` name one. Throws KubestickError. */
 export async function runJoin(given: Given, endpoint: string | undefined, words: string[], out: Output): Promise<void> {
-  const { ui } = out;
   requireCluster(given, endpoint);
-  const parsed = parse(given, endpoint);
-  if (parsed.problems.length > 0) throw new ConfigError(parsed.problems);
-  for (const text of parsed.warnings) ui.warn(text);
-  const config = parsed.join!;
-  const dryRun = given.get("dry-run") === "true" || (config.dryRun ?? false);
-  const only = words.length > 0 ? findPhase(JOIN_PHASES, words) : undefined;
-  const skip = skipList(JOIN_PHASES, [...(config.skipPhases ?? []), ...listValue(given, "skip-phases")]);
-  const files = new Files("/", { overlay: dryRun });
-  const bundle = openNodeBundle(given);
-  using _lock = lockHost(files);
-  const options = {
-    ...bundleOptions(given),
-    dryRun,
+  const options: JoinOptions = {
+    ...nodeSetup(given),
+    ui: out.ui,
+    phase: words,
+    config: parse(given, endpoint),
+    dryRun: given.get("dry-run") === "true",
     syncTime: given.get("sync-time") === "true",
-    ignorePreflightErrors: new Set([
-      ...(config.nodeRegistration?.ignorePreflightErrors ?? []),
-      ...listValue(given, "ignore-preflight-errors"),
-    ]),
+    skipPhases: listValue(given, "skip-phases"),
   };
-  const ctx = new JoinContext(config, readFacts(files), files, ui, options, bundle);
-  const results: PhaseResult[] = [];
-  try {
-    const phases = only ? [only] : JOIN_PHASES.map((phase) => ({ path: phase.name, phase, depth: 0 }));
-    await runPhases(phases, ctx, { skip, ui, results });
-    if (dryRun)
-      reportDryRun(ctx, config.controlPlane ? [...(await ctx.controlPlane()).dryRunCluster.objects.values()] : []);
-    else if (!only) ui.print(joined(config.controlPlane !== undefined));
-  } finally {
-    await ctx.close();
-    bundle?.close();
-    out.report({ node: ctx.nodeName, dryRun, phases: results });
-  }
+  await out.reportOn(join(options));
 }
 
 /** Whoever leaves out what tells of the cluster mostly lacks the command itself. Throws UsageError that says where to get it. */

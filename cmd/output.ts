@@ -1,4 +1,5 @@
 import { EXIT, KubestickError, reason, systemError } from "../lib/errors.ts";
+import { reportOf } from "../lib/index.ts";
 import { paragraph, printable } from "../lib/ui/text.ts";
 import { consoleUi, formatError, printJson, printText, type Ui } from "../lib/ui/ui.ts";
 
@@ -38,6 +39,19 @@ export class Output {
   report(result: unknown, { bare = false } = {}): void {
     this.#result = result;
     this.#bare = bare;
+  }
+
+  /** As `report`, with what a command of the library gives, or how far it came where it fails; gives it. */
+  async reportOn<T>(running: Promise<T>): Promise<T> {
+    try {
+      const result = await running;
+      this.report(result);
+      return result;
+    } catch (error) {
+      const result = reportOf(error);
+      if (result) this.report(result);
+      throw error;
+    }
   }
 
   /** Prints the report now, for a command that goes on until it is stopped. */

@@ -1,12 +1,6 @@
-import { resolve } from "node:path";
 import { createInterface } from "node:readline";
-import { CERTIFICATES_DIR, DEFAULT_CRI_SOCKET } from "../lib/constants/paths.ts";
-import { readFacts } from "../lib/host/facts.ts";
-import { Files } from "../lib/host/files.ts";
-import { lockHost } from "../lib/host/lock.ts";
-import { ResetContext } from "../lib/phases/reset/context.ts";
+import { type ResetOptions, reset } from "../lib/index.ts";
 import { RESET_PHASES } from "../lib/phases/reset/reset.ts";
-import { findPhase, type PhaseResult, runPhases, skipList } from "../lib/phases/runner.ts";
 import { listValue } from "./args/common.ts";
 import { RESET_ARGS } from "./args/reset.ts";
 import { command, type Given } from "./command.ts";
@@ -32,29 +26,17 @@ export default command({
 
 /** Runs `kubestick reset`, or one phase of it when `words` name one. Throws KubestickError. */
 export async function runReset(given: Given, words: string[], out: Output): Promise<void> {
-  const { ui } = out;
-  const dryRun = given.get("dry-run") === "true";
-  const only = words.length > 0 ? findPhase(RESET_PHASES, words) : undefined;
-  const files = new Files("/", { overlay: dryRun });
-  using _lock = lockHost(files);
-  const ctx = new ResetContext(readFacts(files), files, ui, {
-    dryRun,
-    force: given.get("force") === "true",
-    certificatesDir: resolve(given.get("cert-dir") || CERTIFICATES_DIR),
-    criSocket: nodeFlags(given).criSocket ?? DEFAULT_CRI_SOCKET,
+  const options: ResetOptions = {
+    ui: out.ui,
     confirm,
-  });
-  const results: PhaseResult[] = [];
-  try {
-    const phases = only ? [only] : RESET_PHASES.map((phase) => ({ path: phase.name, phase, depth: 0 }));
-    await runPhases(phases, ctx, { skip: skipList(RESET_PHASES, listValue(given, "skip-phases")), ui, results });
-    if (!ctx.options.dryRun && !only)
-      ui.print(`
-This host is as it was before kubestick. In the cluster, if it lives on, remove the node: kubectl delete node ${ctx.facts.hostname}`);
-  } finally {
-    ctx.close();
-    out.report({ node: ctx.facts.hostname, dryRun, phases: results });
-  }
+    phase: words,
+    force: given.get("force") === "true",
+    dryRun: given.get("dry-run") === "true",
+    certificatesDir: given.get("cert-dir"),
+    criSocket: nodeFlags(given).criSocket,
+    skipPhases: listValue(given, "skip-phases"),
+  };
+  await out.reportOn(reset(options));
 }
 
 async function confirm(): Promise<boolean> {

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { ParsedArgs } from "citty";
+import { Bundle } from "../../lib/bundle/bundle.ts";
 import { LAB_NAME, LAB_SUBNET } from "../../lib/constants/lab.ts";
 import { KubestickError, UsageError } from "../../lib/errors.ts";
 import { lockLab } from "../../lib/lab/lock.ts";
@@ -10,7 +11,7 @@ import { isCompiled } from "../../lib/services/executable.ts";
 import { INIT_ARGS } from "../args/init.ts";
 import { LAB_ARGS, labOf } from "../args/lab.ts";
 import { args, command, type Given } from "../command.ts";
-import { openNodeBundle } from "../flags.ts";
+import { nodeBundle } from "../flags.ts";
 import { nodeTable } from "./table.ts";
 
 /** Flags of init that a lab takes too. */
@@ -104,13 +105,14 @@ const BUNDLE_IN_NODE = "/opt/kubestick-lab/bundle.tar";
 const NETWORK_IN_NODE = "/opt/kubestick-lab/network.yaml";
 
 function runOf(args: Values, given: Given): LabRun {
-  const bundle = openNodeBundle(given);
-  if (!bundle)
+  const bundle = nodeBundle(given);
+  if (bundle === undefined)
     throw new UsageError(
       "the nodes of a lab are bare, and this executable carries no bundle to fill them with",
       "make one where there is a network (kubestick bundle create bundle.tar), then name it with --bundle or attach it",
     );
-  bundle.close();
+  // One that is damaged is found out here, not in the first node.
+  Bundle.open(bundle).close();
   const { bundle: named, "ignore-preflight-errors": ignored } = args;
   const network = given.get("network");
   const manifest = network === undefined || network === "flat" || network === "none" ? undefined : resolve(network);

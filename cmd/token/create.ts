@@ -1,15 +1,10 @@
 import { renderUnicodeCompact } from "uqr";
-import { createSlips, type Slip } from "../../lib/bootstrap/slips.ts";
-import { newToken } from "../../lib/bootstrap/token.ts";
-import { type BootstrapToken, defaultToken } from "../../lib/config/kinds/init.ts";
-import { parseFlags } from "../../lib/config/load.ts";
-import { ConfigError } from "../../lib/config/problems.ts";
 import { UsageError } from "../../lib/errors.ts";
+import { type CreatedToken, type CreateTokensOptions, createTokens } from "../../lib/index.ts";
 import { list } from "../args/common.ts";
 import { TOKEN_ARGS } from "../args/token.ts";
 import { args, command, type Run } from "../command.ts";
-import { durationFlag } from "../init-flags.ts";
-import { withCluster } from "./cluster.ts";
+import { environment } from "../flags.ts";
 
 const MAX_COUNT = 1000;
 
@@ -77,53 +72,48 @@ export default command({
   ],
   topics: ["join-security", "usb-stick"],
   run: async ({ args, out }) => {
-    const { tokens, key, singleUse } = asked(args);
-    const slips = await withCluster(args.kubeconfig, (client) =>
-      createSlips(client, tokens, { singleUse, certificateKey: key }),
-    );
-    out.print(sheet(slips, args));
-    out.report(slips.length === 1 ? slips[0] : slips);
+    const made = await createTokens(asked(args));
+    out.print(sheet(made, args));
+    out.report(made.length === 1 ? made[0] : made);
   },
 });
 
-function asked(args: Context["args"]): { tokens: BootstrapToken[]; key: string | undefined; singleUse: boolean } {
+/** What a fault calls the fields of a token. */
+const NAMES = {
+  "bootstrapTokens[0].token": "token",
+  "bootstrapTokens[0].ttl": "--ttl",
+  "bootstrapTokens[0].groups": "--groups",
+  "bootstrapTokens[0].usages": "--usages",
+};
+
+function asked(args: Context["args"]): CreateTokensOptions {
   const count = args.count === undefined ? 1 : Number(args.count);
   if (!Number.isInteger(count) || count < 1 || count > MAX_COUNT)
     throw new UsageError(`--count is a number from 1 to ${MAX_COUNT}, not ${JSON.stringify(args.count)}`);
   if (args.token !== undefined && count > 1)
     throw new UsageError("a token was given, and --count asks for several", "leave one of the two out");
-  const key = args["certificate-key"];
-  if (key !== undefined && !/^[0-9a-f]{64}$/i.test(key))
+  const certificateKey = args["certificate-key"];
+  if (certificateKey !== undefined && !/^[0-9a-f]{64}$/i.test(certificateKey))
     throw new UsageError("--certificate-key is 64 hexadecimal digits", "init --upload-certs prints it");
-  const tokens = Array.from({ length: count }, () => checkedToken(args, args.token ?? newToken()));
-  return { tokens, key, singleUse: args["single-use"] === true || args.count !== undefined };
-}
-
-function checkedToken(args: Context["args"], text: string): BootstrapToken {
-  const token = defaultToken({
-    token: text,
-    ...(args.ttl === undefined ? {} : { ttl: durationFlag("ttl", args.ttl) }),
-    ...(args.description === undefined ? {} : { description: args.description }),
+  return {
+    kubeconfig: args.kubeconfig,
+    environment: environment(),
+    token: args.token,
+    count,
+    ttl: args.ttl,
+    description: args.description,
     usages: list(args.usages),
     groups: list(args.groups),
-  });
-  const flagOf = {
-    "bootstrapTokens[0].token": "token",
-    "bootstrapTokens[0].ttl": "--ttl",
-    "bootstrapTokens[0].groups": "--groups",
+    singleUse: args["single-use"] === true || args.count !== undefined,
+    certificateKey,
+    names: NAMES,
   };
-  const { problems } = parseFlags({ init: { bootstrapTokens: [token] }, flagOf });
-  if (problems.length > 0) throw new ConfigError(problems);
-  const usage = token.usages.find((u) => u !== "signing" && u !== "authentication");
-  if (usage !== undefined)
-    throw new UsageError(`--usages takes signing and authentication, not ${JSON.stringify(usage)}`);
-  return token;
 }
 
 /** The tokens or commands as text: one a line, or with QR codes one a paragraph, to be cut into slips. */
-function sheet(slips: Slip[], args: Context["args"]): string {
+function sheet(made: CreatedToken[], args: Context["args"]): string {
   const whole = args.qr || args["print-join-command"];
-  const lines = slips.map((slip) => (whole ? slip.joinCommand : slip.token));
+  const lines = made.map(({ joinCommand, token }) => (whole ? joinCommand : token));
   return args.qr
     ? lines.map((line) => `${line}\n${renderUnicodeCompact(line, { ecc: "L", border: 2 })}\n`).join("\n")
     : lines.join("\n");

@@ -1,10 +1,18 @@
-import { splitToken } from "../../lib/bootstrap/token.ts";
-import { deleteToken } from "../../lib/bootstrap/tokens.ts";
-import { TOKEN_PATTERN } from "../../lib/constants/tokens.ts";
-import { KubestickError, UsageError } from "../../lib/errors.ts";
+import { UsageError } from "../../lib/errors.ts";
+import { deleteTokens, listTokens } from "../../lib/index.ts";
 import { TOKEN_ARGS } from "../args/token.ts";
-import { command } from "../command.ts";
-import { tokenIds, withCluster } from "./cluster.ts";
+import { type Candidate, command, type Given } from "../command.ts";
+import { environment } from "../flags.ts";
+
+/** Nobody waits longer for a shell's suggestions. */
+const COMPLETION_MS = 2_000;
+
+/** The ids of the cluster's tokens, for a shell that completes one. */
+async function tokenIds(given: Given): Promise<Candidate[]> {
+  const kubeconfig = given.get("kubeconfig");
+  const tokens = await listTokens({ kubeconfig, environment: environment(), callTimeoutMs: COMPLETION_MS });
+  return tokens.map(({ token, description }) => ({ value: token.slice(0, 6), about: description }));
+}
 
 export default command({
   name: "delete",
@@ -24,30 +32,14 @@ export default command({
     ["By its id", "kubestick token delete abcdef"],
     ["Several at once", "kubestick token delete abcdef ghijkl"],
   ],
-  run: async ({ args, out }) => {
-    const ids = args._.map(idOf);
-    if (ids.length === 0) throw new UsageError("which token?", "kubestick token list shows them");
-    await withCluster(args.kubeconfig, async (client) => {
-      const deleted: string[] = [];
-      out.report({ deleted });
-      for (const id of ids) {
-        if (!(await deleteToken(client, id, new Date())))
-          throw new KubestickError(`there is no token with the id ${id}`, {
-            hint: "kubestick token list shows those there are",
-            code: "not-found",
-          });
-        deleted.push(id);
-        out.print(`bootstrap token "${id}" deleted`);
-      }
-    });
+  run: async ({ args: { _: names, kubeconfig }, out }) => {
+    if (names.length === 0) throw new UsageError("which token?", "kubestick token list shows them");
+    const deleted: string[] = [];
+    out.report({ deleted });
+    const each = (id: string) => {
+      deleted.push(id);
+      out.print(`bootstrap token "${id}" deleted`);
+    };
+    await deleteTokens(names, { kubeconfig, environment: environment(), each });
   },
 });
-
-function idOf(name: string): string {
-  if (TOKEN_PATTERN.test(name)) return splitToken(name).id;
-  if (/^[a-z0-9]{6}$/.test(name)) return name;
-  throw new UsageError(
-    "a token is named by its id (six characters) or written whole",
-    "kubestick token list shows them",
-  );
-}

@@ -1,4 +1,4 @@
-import { newToken } from "../../lib/bootstrap/token.ts";
+import { generateToken } from "../../lib/index.ts";
 import { COMMON_ARGS } from "../args/common.ts";
 import { command } from "../command.ts";
 
@@ -11,8 +11,8 @@ export default command({
     ["A new token", "kubestick token generate"],
     ["As JSON, for a program", "kubestick token generate --output json"],
   ],
-  run: ({ out }) => {
-    const token = newToken();
+  run: async ({ out }) => {
+    const token = await generateToken();
     out.print(token);
     out.report({ token });
   },

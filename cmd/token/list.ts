@@ -1,9 +1,9 @@
-import { type ListedToken, listTokens } from "../../lib/bootstrap/tokens.ts";
+import { type ListedToken, listTokens } from "../../lib/index.ts";
 import { formatTable } from "../../lib/ui/table.ts";
 import { formatDuration } from "../../lib/util/duration.ts";
 import { TOKEN_ARGS } from "../args/token.ts";
 import { command } from "../command.ts";
-import { withCluster } from "./cluster.ts";
+import { environment } from "../flags.ts";
 
 export default command({
   name: "list",
@@ -15,7 +15,7 @@ export default command({
     ["By another kubeconfig, for a program", "kubestick token list --kubeconfig cluster.conf --output json"],
   ],
   run: async ({ args, out }) => {
-    const tokens = await withCluster(args.kubeconfig, listTokens);
+    const tokens = await listTokens({ kubeconfig: args.kubeconfig, environment: environment() });
     const now = new Date();
     out.print(table(tokens, now));
     out.report(

@@ -4,10 +4,20 @@ import { describeObject, type KubeObject } from "./resources.ts";
 /** What phases do to a cluster. A dry run has one that only takes notes. */
 export type Cluster = Pick<ApiClient, "apply" | "createIfAbsent" | "get" | "list" | "mergePatch">;
 
-/** A cluster that records what would be applied, and answers reads from that. */
+/** A cluster that records what would be applied, and answers reads from that and from what it has by itself. */
 export class DryRunCluster implements Cluster {
   /** What was asked for, in order, later versions of an object replacing earlier ones. */
   readonly objects = new Map<string, KubeObject>();
+  readonly #there: Map<string, KubeObject>;
+
+  /** `there` is what the cluster's own components make: they are no part of what would be applied. */
+  constructor(there: KubeObject[] = []) {
+    this.#there = new Map(there.map((object) => [describeObject(object), object]));
+  }
+
+  #find(name: string): KubeObject | undefined {
+    return this.objects.get(name) ?? this.#there.get(name);
+  }
 
   async apply(object: KubeObject): Promise<KubeObject> {
     this.objects.set(describeObject(object), object);
@@ -15,7 +25,7 @@ export class DryRunCluster implements Cluster {
   }
 
   async createIfAbsent(object: KubeObject): Promise<KubeObject> {
-    return this.objects.get(describeObject(object)) ?? this.apply(object);
+    return this.#find(describeObject(object)) ?? this.apply(object);
   }
 
   async get<T = KubeObject>(
@@ -24,7 +34,7 @@ export class DryRunCluster implements Cluster {
     name: string,
     namespace?: string,
   ): Promise<T | undefined> {
-    return this.objects.get(describeObject({ apiVersion: "", kind, metadata: { name, namespace } })) as T | undefined;
+    return this.#find(describeObject({ apiVersion: "", kind, metadata: { name, namespace } })) as T | undefined;
   }
 
   async list<T = KubeObject>(

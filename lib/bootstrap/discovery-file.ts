@@ -6,7 +6,7 @@ import { readPlainText } from "../host/plain-file.ts";
 import { within } from "../host/within.ts";
 import { readKubeconfig } from "../kubeconfig/kubeconfig.ts";
 import { readBody } from "../net/body.ts";
-import { environmentAgent } from "../net/proxy.ts";
+import { type Environment, environmentAgent } from "../net/proxy.ts";
 import type { DiscoveredCluster } from "./discovery.ts";
 
 /** What a discovery file gives a node to ask for its certificate with. */
@@ -17,15 +17,17 @@ const MAX_BYTES = 1024 * 1024;
 
 /**
  * Finds a cluster by a kubeconfig, out of a file or from an https URL (kubeadm discovery/file and discovery/https): the
- * file itself is trusted, and so its CA; the server must then show a certificate of that CA, and is waited for. Throws
+ * file itself is trusted, and so its CA; the server must then show a certificate of that CA, and is waited for. A proxy to
+ * the URL is taken from `environment`. Throws
  * KubestickError, and UsageError for a URL that is not https: anybody on the way could put another cluster in.
  */
 export async function discoverByFile(
   source: string,
   timeoutMs: number,
+  environment: Environment = {},
 ): Promise<DiscoveredCluster & { client?: DiscoveryCredentials }> {
   const deadline = Date.now() + timeoutMs;
-  const text = /^[a-z]+:/i.test(source) ? await fetchFile(source, timeoutMs) : readLocal(source);
+  const text = /^[a-z]+:/i.test(source) ? await fetchFile(source, timeoutMs, environment) : readLocal(source);
   const found = readKubeconfig(text, source, (path) => {
     // A file from elsewhere has no say over which of this host's files are read.
     throw new KubestickError(`${source} names the file ${path}; its certificates must be in it`, {
@@ -59,13 +61,13 @@ function readLocal(path: string): string {
   }
 }
 
-async function fetchFile(url: string, timeoutMs: number): Promise<string> {
+async function fetchFile(url: string, timeoutMs: number, environment: Environment): Promise<string> {
   if (!URL.canParse(url) || new URL(url).protocol !== "https:")
     throw new UsageError(
       `the discovery file ${url} is not had over https, so anybody on the way could change it`,
       "give an https URL, or a file",
     );
-  const dispatcher = environmentAgent();
+  const dispatcher = environmentAgent({}, environment);
   try {
     return await within(timeoutMs, async (signal) => {
       const { statusCode, body } = await request(url, { dispatcher, signal });

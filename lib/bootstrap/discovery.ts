@@ -4,7 +4,9 @@ import { ApiClient } from "../api/client.ts";
 import { AnswerError, ApiError, ConnectError } from "../api/errors.ts";
 import { mapOf } from "../api/fields.ts";
 import { isTransient } from "../api/retry.ts";
-import { CM_CLUSTER_INFO, JWS_KEY_PREFIX, NAMESPACE_PUBLIC } from "../constants/names.ts";
+import { CLUSTER_INFO_PATH, readSignedInfo } from "../cluster/info.ts";
+import { splitToken } from "../cluster/tokens.ts";
+import { CM_CLUSTER_INFO } from "../constants/names.ts";
 import { KubestickError } from "../errors.ts";
 import { within } from "../host/within.ts";
 import { readKubeconfig } from "../kubeconfig/kubeconfig.ts";
@@ -13,11 +15,8 @@ import { caPin, certificatePem } from "../pki/certificate.ts";
 import { readCertificates } from "../pki/pem.ts";
 import { PROCESS_CLOCK, untilItWorks } from "../util/until.ts";
 import { explainClock, mends } from "./clock-fault.ts";
-import { verifyDetached } from "./jws.ts";
 import { verifiedTime } from "./server-time.ts";
-import { splitToken } from "./token.ts";
 
-const PATH = `/api/v1/namespaces/${NAMESPACE_PUBLIC}/configmaps/${CM_CLUSTER_INFO}`;
 const WHAT = "look for the cluster";
 /** A cluster-info is a few kilobytes. */
 const MAX_BYTES = 1024 * 1024;
@@ -141,14 +140,12 @@ class NotShown extends KubestickError {
 /** What a cluster-info says, once its signature and its CA are those that the options ask for. */
 function verified(options: TokenDiscovery, data: Record<string, unknown>): DiscoveredCluster & { text: string } {
   const { endpoint, token, pins } = options;
-  const { id, secret } = splitToken(token);
-  const [signature, text] = [`${JWS_KEY_PREFIX}${id}`, "kubeconfig"].map((key) => {
-    const value = data[key];
-    if (value === undefined || typeof value === "string") return value;
-    throw new AnswerError(WHAT, `https://${endpoint}`, `${key} in its ${CM_CLUSTER_INFO} is not a text`);
-  });
-  if (signature === undefined) throw new NotSignedYet(endpoint, id);
-  if (!verifyDetached(signature, text ?? "", id, secret))
+  const parts = splitToken(token);
+  const info = readSignedInfo(data, parts);
+  if (info.state === "damaged")
+    throw new AnswerError(WHAT, `https://${endpoint}`, `${info.key} in its ${CM_CLUSTER_INFO} is not a text`);
+  if (info.state === "unsigned") throw new NotSignedYet(endpoint, parts.id);
+  if (info.state === "forged")
     throw new KubestickError(
       `the cluster-info of ${endpoint} is not signed with this token: its secret is wrong, or this is not your cluster`,
       {
@@ -156,8 +153,9 @@ function verified(options: TokenDiscovery, data: Record<string, unknown>): Disco
         hint: "get the join command again on a control plane: kubestick token create --print-join-command",
       },
     );
-  const { server, ca } = readKubeconfig(text ?? "", `the cluster-info of ${endpoint}`, () => undefined);
-  return { server, ca: options.unsafeSkipCaVerification ? ca : pinned(ca, pins, endpoint), text: text ?? "" };
+  const text = info.kubeconfig;
+  const { server, ca } = readKubeconfig(text, `the cluster-info of ${endpoint}`, () => undefined);
+  return { server, ca: options.unsafeSkipCaVerification ? ca : pinned(ca, pins, endpoint), text };
 }
 
 /**
@@ -182,7 +180,7 @@ function pinned(ca: string, pins: string[], endpoint: string): string {
 async function confirm(endpoint: string, ca: string, expected: string, limitMs: number): Promise<void> {
   const client = new ApiClient({ server: `https://${endpoint}`, ca }, { callTimeoutMs: limitMs });
   try {
-    const { data } = await client.call<{ data?: unknown }>("GET", PATH, { what: WHAT, limit: MAX_BYTES });
+    const { data } = await client.call<{ data?: unknown }>("GET", CLUSTER_INFO_PATH, { what: WHAT, limit: MAX_BYTES });
     if (mapOf(data)?.["kubeconfig"] === expected) return;
     throw new KubestickError(`${endpoint} gave another cluster-info over the verified connection than before it`, {
       code: "api-identity",
@@ -198,7 +196,10 @@ async function fetchWithoutTrust(server: string, limitMs: number): Promise<Recor
   const agent = new Agent({ allowH2: false, connect: { rejectUnauthorized: false, timeout: 5_000 } });
   try {
     return await within(limitMs, async (signal) => {
-      const { statusCode, headers, body } = await request(`${server}${PATH}`, { dispatcher: agent, signal });
+      const { statusCode, headers, body } = await request(`${server}${CLUSTER_INFO_PATH}`, {
+        dispatcher: agent,
+        signal,
+      });
       if ([401, 403, 404].includes(statusCode)) throw new NotShown(server.slice("https://".length), statusCode);
       if (statusCode !== 200) throw new ApiError(WHAT, statusCode, "");
       const answer = { data: await readBody(body, MAX_BYTES), type: String(headers["content-type"] ?? "") };

@@ -64,7 +64,7 @@ export function isLocal(hostname: string): boolean {
  * broke off goes on where it stopped. A malformed answer, or a certificate that nobody trusts, is final.
  */
 export class Downloader {
-  readonly #agent = environmentAgent({ connections: 8 });
+  readonly #agent = environmentAgent({ connections: 8 }, process.env);
   readonly #plain: Set<string>;
   readonly #patience: Patience;
 

@@ -3,7 +3,8 @@ import { Agent, type Dispatcher, Pool, ProxyAgent } from "undici/index.js";
 import { UsageError } from "../errors.ts";
 import { canonicalIp, contains, isLoopback, parseCidr, splitHostPort } from "./ip.ts";
 
-type Environment = Record<string, string | undefined>;
+/** The variables of a process that may name a proxy. */
+export type Environment = Record<string, string | undefined>;
 
 /** An entry of NO_PROXY; without a port it is for every port. */
 type Exception = { port?: string } & ({ suffix: string; exact?: string } | { ip: string } | { network: string });
@@ -15,7 +16,7 @@ type Exception = { port?: string } & ({ suffix: string; exact?: string } | { ip:
  * for the names below them too, each with or without a port. Undefined where the URL is asked directly. Throws UsageError
  * that names the variable when it is no URL of an HTTP proxy.
  */
-export function proxyFor(url: URL, environment: Environment = process.env): URL | undefined {
+export function proxyFor(url: URL, environment: Environment): URL | undefined {
   const names = url.protocol === "https:" ? ["HTTPS_PROXY", "https_proxy"] : ["HTTP_PROXY", "http_proxy"];
   const name = names.find((n) => environment[n]);
   if (name === undefined || isDirect(url, environment["NO_PROXY"] || environment["no_proxy"] || "")) return undefined;
@@ -38,7 +39,7 @@ type OutwardOptions = Omit<Agent.Options, "connect" | "factory"> & { ca?: string
  * A dispatcher of undici's for servers outside the cluster: each is asked through the environment's proxy for it, if there
  * is one (see proxyFor), and may have a certificate of the well-known authorities or of those that this host trusts.
  */
-export function environmentAgent(options: OutwardOptions = {}, environment: Environment = process.env): Dispatcher {
+export function environmentAgent(options: OutwardOptions, environment: Environment): Dispatcher {
   const { ca = [], ...rest } = options;
   const tls = {
     ca: [...getCACertificates("bundled"), ...getCACertificates("system"), ...getCACertificates("extra"), ...ca],

@@ -1,3 +1,4 @@
+import type { ClusterNetwork } from "../cluster/network.ts";
 import type { LinkAddress } from "../host/facts.ts";
 import {
   type Cidr,
@@ -12,7 +13,6 @@ import {
   parseIp,
 } from "../net/ip.ts";
 import type { NodeClaim } from "./claims.ts";
-import type { ClusterNetwork } from "./cluster.ts";
 import { type HostNetwork, nodeLink } from "./host.ts";
 import type { Route } from "./routes.ts";
 

@@ -1,5 +1,4 @@
-import { installBinary } from "../binaries/install.ts";
-import { type Decision, planBinaries, refuseForeign } from "../binaries/plan.ts";
+import { planBinaries, refuseForeign } from "../binaries/plan.ts";
 import type { Bundle } from "../bundle/bundle.ts";
 import { sandboxImage } from "../bundle/defaults.ts";
 import {
@@ -7,87 +6,60 @@ import {
   CONTAINERD_CERTS_DIR,
   CONTAINERD_CONFIG_FILE,
   CONTAINERD_RESTART_MARK,
+  LOCAL_BIN_DIR,
   MODULES_FILE,
   SYSCTL_FILE,
 } from "../constants/paths.ts";
+import type { Node } from "../edge/node.ts";
 import { KubestickError, UsageError } from "../errors.ts";
-import { findProgram, type HostFacts } from "../host/facts.ts";
-import type { Files } from "../host/files.ts";
-import { getSysctl, loadModule, MODULES, nodeSysctls, setSysctl } from "../host/kernel.ts";
-import type { Ledger } from "../host/ledger.ts";
-import { tryRun } from "../host/process.ts";
+import { getSysctl, MODULES, nodeSysctls } from "../host/kernel.ts";
 import { containerdConfig, mirrorConfig, usesSystemdCgroup } from "../runtime/containerd-config.ts";
-import type { Cri } from "../runtime/cri.ts";
-import { findCtr, importedImages, importImages, tagImage } from "../runtime/images.ts";
 import { containerdService } from "../runtime/service.ts";
-import type { ServiceManagerControl } from "../services/service.ts";
 import { progressLine } from "../ui/progress.ts";
 import { formatBytes } from "../ui/table.ts";
-import type { Ui } from "../ui/ui.ts";
-import { until } from "../util/until.ts";
-import type { Phase } from "./runner.ts";
+import type { Say } from "../ui/ui.ts";
+import type { Phase, Step } from "./runner.ts";
 
 /** A board starts containerd from a slow card. */
 const CONTAINERD_TIMEOUT_MS = 120_000;
-const POLL_MS = 200;
 
-/** The node that a bundle is put on: init's and join's contexts both are one. */
-export interface BundleHost {
-  facts: HostFacts;
-  files: Files;
-  ledger: Ledger;
-  ui: Ui;
-  services: ServiceManagerControl;
-  cri: Cri;
-  bundle: Bundle | undefined;
-  criSocket: string;
-  /** Which Kubernetes the host binaries must go with. */
-  kubernetesVersion: string;
-  families: (4 | 6)[];
-  options: { dryRun: boolean; force: boolean; registryMirrors: Map<string, string> };
+const FLAGS = ["bundle", "force", "registry-mirror", "cri-socket", "kubernetes-version"];
+
+type BundlePhase = Phase<{ node: Node }>;
+
+/** The bundle, where a phase that needs one is run by itself. Throws UsageError where there is none. */
+function bundleOf({ bundle }: Node): Bundle {
+  if (bundle) return bundle;
+  throw new UsageError(
+    "there is no bundle to install from",
+    "name one with --bundle, or attach one to this executable: kubestick bundle attach",
+  );
 }
 
-/** What is to be done about this host's programs; see planBinaries. */
-export function decideBinaries(
-  ctx: Pick<BundleHost, "facts" | "files" | "kubernetesVersion" | "options">,
-  bundle: Bundle,
-): Decision[] {
-  const { facts, files, kubernetesVersion, options } = ctx;
-  return planBinaries(bundle, { arch: facts.arch, kubernetesVersion, force: options.force, files });
-}
-
-async function installBinaries(ctx: BundleHost): Promise<void> {
-  const { ui, files, options } = ctx;
-  const bundle = ctx.bundle!;
-  const decisions = decideBinaries(ctx, bundle);
+async function installBinaries(node: Node, step: Step): Promise<void> {
+  const { facts, files, kubernetesVersion, options, programs } = node;
+  const bundle = bundleOf(node);
+  const decisions = planBinaries(bundle, { arch: facts.arch, kubernetesVersion, force: options.force, files });
   refuseForeign(decisions);
   for (const decision of decisions) {
-    const { kind, binary, action, why, directory } = decision;
-    if (action === "keep") ui.step("bundle", `Keeping ${kind.name}: ${why}`);
-    else if (options.dryRun)
-      ui.step("bundle", `Would install ${kind.name} ${binary.version} into ${directory} (${why})`);
-    else {
-      const written = await installBinary(bundle, decision, files);
-      if (written.length > 0) ui.step("bundle", `Installed ${kind.name} ${binary.version} into ${directory} (${why})`);
-    }
+    if (decision.action === "keep") step(`Keeping ${decision.kind.name}: ${decision.why}`);
+    else await programs.install(bundle, decision, step);
   }
 }
 
-function prepareKernel(ctx: BundleHost): void {
-  const { ui, ledger, options } = ctx;
-  const sysctls = nodeSysctls(ctx.families);
+function prepareKernel({ ui, ledger, kernel, families }: Node, step: Step): void {
+  const sysctls = nodeSysctls(families);
   const lines = Object.entries(sysctls).map(([name, value]) => `${name} = ${value}\n`);
   ledger.write(MODULES_FILE, `# Written by kubestick.\n${MODULES.map((m) => `${m}\n`).join("")}`, { mode: 0o644 });
   ledger.write(SYSCTL_FILE, `# Written by kubestick.\n${lines.join("")}`, { mode: 0o644 });
-  ui.step("bundle", `Writing the kernel's settings to ${SYSCTL_FILE} and its modules to ${MODULES_FILE}`);
-  if (options.dryRun) return;
+  step(`Writing the kernel's settings to ${SYSCTL_FILE} and its modules to ${MODULES_FILE}`);
   for (const name of MODULES) {
-    const why = loadModule(name);
+    const why = kernel.loadModule(name);
     if (why) ui.warn(`cannot load the kernel module ${name}: ${why}`);
   }
   for (const [name, value] of Object.entries(sysctls)) {
     ledger.noteSysctl(name, getSysctl(name), value);
-    const why = setSysctl(name, value);
+    const why = kernel.setSysctl(name, value);
     if (!why) continue;
     // Without forwarding no pod reaches another; the bridge's settings are only there with br_netfilter.
     if (name.startsWith("net.bridge.")) ui.warn(`cannot set ${name} to ${value}: ${why}`);
@@ -99,31 +71,22 @@ function prepareKernel(ctx: BundleHost): void {
 }
 
 /** Writes containerd's configuration where it is kubestick's to write, and has it running with it. */
-async function startContainerd(ctx: BundleHost): Promise<void> {
-  const { ui, files, ledger, services, options, facts } = ctx;
-  const answers = () =>
-    ctx.cri.version().then(
-      (v) => v,
-      () => undefined,
-    );
+async function startContainerd(node: Node, step: Step): Promise<void> {
+  const { files, ledger, services, options, facts, cri } = node;
+  const bundle = bundleOf(node);
   const foreign = files.exists(CONTAINERD_CONFIG_FILE) && !ledger.owns(CONTAINERD_CONFIG_FILE) && !options.force;
-  if (foreign) ui.step("bundle", `Keeping ${CONTAINERD_CONFIG_FILE}: kubestick did not write it`);
-  else writeContainerdConfig(ctx);
+  if (foreign) step(`Keeping ${CONTAINERD_CONFIG_FILE}: kubestick did not write it`);
+  else writeContainerdConfig(node, bundle, step);
   for (const [host, mirror] of options.registryMirrors) {
     const name = host === "*" ? "_default" : host;
     ledger.write(`${CONTAINERD_CERTS_DIR}/${name}/hosts.toml`, mirrorConfig(name, mirror), { mode: 0o644 });
   }
-  if (options.dryRun) {
-    files.remove(CONTAINERD_RESTART_MARK);
-    ui.step("bundle", `Would start containerd under ${services.name}`);
-    return;
-  }
-  const running = await answers();
+  const running = await cri.answers();
   if (running && !files.exists(CONTAINERD_RESTART_MARK)) {
-    ui.step("bundle", `${running.name} ${running.version} runs already`);
+    step(`${running.name} ${running.version} runs already`);
     return;
   }
-  const program = findProgram("containerd");
+  const program = node.programs.find("containerd");
   if (!program)
     throw new KubestickError("there is no containerd on this host, and the bundle has none", {
       hint: "install containerd, or create the bundle with it",
@@ -137,24 +100,22 @@ async function startContainerd(ctx: BundleHost): Promise<void> {
       },
     );
   if (services.install(containerdService(program))) ledger.noteService("containerd");
-  ctx.cri.close();
-  await services.restart("containerd");
-  ui.step("bundle", `Starting containerd under ${services.name}`);
-  await until(answers, {
-    limitMs: CONTAINERD_TIMEOUT_MS,
-    pauseMs: POLL_MS,
-    what: `containerd does not answer at ${ctx.criSocket} after ${CONTAINERD_TIMEOUT_MS / 1000} s`,
-    hint: `look at its log: ${services.logCommand("containerd")}${facts.root ? "" : "; and run this as root"}`,
-  });
+  cri.close();
+  await services.start("containerd", "containerd", step);
+  if (!(await cri.answersWithin(CONTAINERD_TIMEOUT_MS)))
+    throw new KubestickError(
+      `containerd does not answer at ${node.criSocket} after ${CONTAINERD_TIMEOUT_MS / 1000} s`,
+      {
+        hint: `look at its log: ${services.logCommand("containerd")}${facts.root ? "" : "; and run this as root"}`,
+      },
+    );
   files.remove(CONTAINERD_RESTART_MARK);
 }
 
-function writeContainerdConfig(ctx: BundleHost): void {
-  const { ui, files, ledger, facts, options } = ctx;
-  const bundle = ctx.bundle!;
-  const program = options.dryRun ? undefined : findProgram("containerd");
-  const told = program ? tryRun(program, ["--version"]).stdout : "";
-  const version = / v?(\d+)\.\d+\.\d+/.exec(told)?.[1] ?? /\d+/.exec(bundleVersion(bundle, facts.arch))?.[0] ?? "2";
+function writeContainerdConfig({ files, ledger, facts, options, programs }: Node, bundle: Bundle, step: Say): void {
+  const told = programs.ask("containerd", ["--version"]);
+  const brought = bundle.binaries.find((b) => b.name === "containerd" && b.arch === facts.arch)?.version ?? "";
+  const version = / v?(\d+)\.\d+\.\d+/.exec(told)?.[1] ?? /\d+/.exec(brought)?.[0] ?? "2";
   const text = containerdConfig({
     major: Number(version),
     sandboxImage: sandboxImage(bundle, facts.arch),
@@ -164,81 +125,65 @@ function writeContainerdConfig(ctx: BundleHost): void {
     certsDir: CONTAINERD_CERTS_DIR,
   });
   if (!facts.capSysResource)
-    ui.step("bundle", "containerd restrict_oom_score_adj: true (because this host does not give CAP_SYS_RESOURCE)");
+    step("containerd restrict_oom_score_adj: true (because this host does not give CAP_SYS_RESOURCE)");
   // The mark outlives a crash between writing and restarting.
   if (files.readText(CONTAINERD_CONFIG_FILE) !== text) files.write(CONTAINERD_RESTART_MARK, "");
   if (options.force) ledger.replace(CONTAINERD_CONFIG_FILE, text, { mode: 0o644 });
   else ledger.write(CONTAINERD_CONFIG_FILE, text, { mode: 0o644 });
-  ui.step("bundle", `Writing containerd's configuration to ${CONTAINERD_CONFIG_FILE}`);
+  step(`Writing containerd's configuration to ${CONTAINERD_CONFIG_FILE}`);
 }
 
-function bundleVersion(bundle: Bundle, arch: string): string {
-  return bundle.binaries.find((b) => b.name === "containerd" && b.arch === arch)?.version ?? "";
-}
-
-async function loadImages(ctx: BundleHost): Promise<void> {
-  const { ui, facts, options } = ctx;
-  const bundle = ctx.bundle!;
-  const images = bundle.images.filter((image) => image.arch === facts.arch);
-  if (options.dryRun) {
-    ui.step("bundle", `Would import ${images.length} images`);
-    return;
-  }
-  const ctr = findCtr(ctx.criSocket);
-  const show = progressLine(ui, "bundle");
-  const count = await importImages(bundle.store, images, ctr, (bytes) =>
+async function loadImages(node: Node, step: Step): Promise<void> {
+  const show = progressLine(node.ui, "bundle");
+  await node.cri.importImages(bundleOf(node), node.facts.arch, step, (bytes) =>
     show(() => `Importing images: ${formatBytes(bytes)}`),
   );
-  ui.step("bundle", `Imported ${count} images; ${images.length - count} were there already`);
-  // A runtime with a configuration of its own asks for its own pause image, and would pull it.
-  const [wanted, ours] = [await ctx.cri.sandboxImage(), sandboxImage(bundle, facts.arch)];
-  if (wanted && ours && wanted !== ours && !importedImages(ctr).has(wanted)) {
-    await tagImage(ctr, ours, wanted);
-    ui.step("bundle", `Naming ${ours} ${wanted} too, which is what the container runtime starts pods with`);
-  }
 }
 
-/** The phase that puts a bundle on this host, before everything that needs it; skipped where there is no bundle. */
-export function bundlePhase<C extends BundleHost>(): Phase<C> {
-  const withBundle = (run: (ctx: C) => Promise<void> | void) => (ctx: C) => {
-    if (ctx.bundle) return run(ctx);
-    throw new UsageError(
-      "there is no bundle to install from",
-      "name one with --bundle, or attach one to this executable: kubestick bundle attach",
-    );
-  };
-  const flags = ["bundle", "force", "registry-mirror", "cri-socket", "kubernetes-version"];
-  return {
-    name: "bundle",
-    short: "Install host binaries, containerd and images from the offline bundle",
-    live: true,
-    flags,
-    skipIf: (ctx) => (ctx.bundle ? undefined : "there is no bundle"),
-    // Preflight has done it already, unless it was skipped.
-    run: (ctx) => ctx.bundle!.ensureVerified(ctx.facts.arch),
-    children: [
-      {
-        name: "host-binaries",
-        short: "Install containerd, runc, CNI plugins, kubelet and kubectl",
-        live: true,
-        flags,
-        run: withBundle(installBinaries),
-      },
-      { name: "kernel", short: "Load kernel modules and set what nodes need", live: true, flags, run: prepareKernel },
-      {
-        name: "container-runtime",
-        short: "Configure and start containerd",
-        live: true,
-        flags,
-        run: withBundle(startContainerd),
-      },
-      {
-        name: "images",
-        short: "Import the bundle's images into containerd",
-        live: true,
-        flags,
-        run: withBundle(loadImages),
-      },
-    ],
-  };
-}
+/** The phase of init and join that puts a bundle on this host, before everything that needs it. */
+export const bundlePhase: BundlePhase = {
+  name: "bundle",
+  short: "Install host binaries, containerd and images from the offline bundle",
+  live: true,
+  flags: FLAGS,
+  inputs: ["the bundle"],
+  // Preflight has done it already, unless it was skipped.
+  run: ({ node }) => bundleOf(node).ensureVerified(node.facts.arch),
+  children: [
+    {
+      name: "host-binaries",
+      short: "Install containerd, runc, CNI plugins, kubelet and kubectl",
+      live: true,
+      flags: FLAGS,
+      inputs: ["the bundle"],
+      outputs: [LOCAL_BIN_DIR, CNI_BIN_DIR],
+      run: ({ node }, step) => installBinaries(node, step),
+    },
+    {
+      name: "kernel",
+      short: "Load kernel modules and set what nodes need",
+      live: true,
+      flags: FLAGS,
+      outputs: [MODULES_FILE, SYSCTL_FILE],
+      run: ({ node }, step) => prepareKernel(node, step),
+    },
+    {
+      name: "container-runtime",
+      short: "Configure and start containerd",
+      live: true,
+      flags: FLAGS,
+      inputs: ["the bundle", LOCAL_BIN_DIR],
+      outputs: [CONTAINERD_CONFIG_FILE, `${CONTAINERD_CERTS_DIR}/HOST/hosts.toml`, "service containerd"],
+      run: ({ node }, step) => startContainerd(node, step),
+    },
+    {
+      name: "images",
+      short: "Import the bundle's images into containerd",
+      live: true,
+      flags: FLAGS,
+      inputs: ["the bundle", "service containerd"],
+      outputs: ["images"],
+      run: ({ node }, step) => loadImages(node, step),
+    },
+  ],
+};

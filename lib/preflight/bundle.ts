@@ -1,20 +1,13 @@
-import { type Decision, missingBinaries } from "../binaries/plan.ts";
+import { missingBinaries } from "../binaries/plan.ts";
 import type { Bundle } from "../bundle/bundle.ts";
-import type { HostFacts } from "../host/facts.ts";
+import type { Node } from "../edge/node.ts";
 import { findProgram } from "../host/facts.ts";
 import { progressLine } from "../ui/progress.ts";
 import { formatBytes } from "../ui/table.ts";
-import type { Ui } from "../ui/ui.ts";
 import { type Check, error } from "./check.ts";
 
 /** What the checks of a bundle look at. */
-export interface BundleCheckContext {
-  facts: HostFacts;
-  ui: Ui;
-  bundle: Bundle | undefined;
-  /** What is to be done about the host's programs. */
-  decisions: () => Decision[];
-}
+export type BundleCheckContext = Pick<Node, "facts" | "ui" | "bundle" | "decisions">;
 
 /** Whether a bundle brings a host binary here. */
 export const brings = (bundle: Bundle | undefined, arch: string, name: string): boolean =>

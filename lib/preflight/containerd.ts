@@ -7,10 +7,9 @@ import {
   CONTAINERD_ROOT_DIR,
   DEFAULT_CRI_SOCKET,
 } from "../constants/paths.ts";
+import type { Node } from "../edge/node.ts";
 import { findProgram } from "../host/facts.ts";
 import { fileSystemOf, placeOf } from "../host/file-system.ts";
-import type { Files } from "../host/files.ts";
-import type { Ledger } from "../host/ledger.ts";
 import { tryRun } from "../host/process.ts";
 import { readSystemFile } from "../host/system-files.ts";
 import { type ExistingContainerd, readExistingContainerd } from "../runtime/containerd-existing.ts";
@@ -20,12 +19,7 @@ import { verifyApparmor } from "./security.ts";
 import { verifyStorage } from "./storage.ts";
 
 /** What the checks of a host's containerd look at. */
-export interface ContainerdCheckContext extends BundleCheckContext {
-  files: Files;
-  ledger: Ledger;
-  criSocket: string;
-  options: { force: boolean; registryMirrors: Map<string, string> };
-}
+export type ContainerdCheckContext = BundleCheckContext & Pick<Node, "files" | "ledger" | "criSocket" | "options">;
 
 /** Checks of containerd on this host, as somebody else has set it up, and of where it works. */
 export const CONTAINERD_CHECKS: Check<ContainerdCheckContext>[] = [

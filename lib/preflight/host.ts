@@ -1,27 +1,18 @@
 import { BUILD_DATE } from "../constants/versions.ts";
+import type { Node } from "../edge/node.ts";
 import { getSysctl } from "../host/kernel.ts";
 import { readSystemFile } from "../host/system-files.ts";
 import { isDnsSubdomain } from "../net/ip.ts";
-import type { Cri } from "../runtime/cri.ts";
 import { BUNDLE_CHECKS, brings } from "./bundle.ts";
 import { type Check, error, type Finding, warning } from "./check.ts";
-import { CONTAINERD_CHECKS, type ContainerdCheckContext } from "./containerd.ts";
+import { CONTAINERD_CHECKS } from "./containerd.ts";
 import { verifyKernel } from "./kernel.ts";
 import { type Listening, listeners } from "./ports.ts";
 import { proxiedAddresses } from "./proxy.ts";
 import { verifySelinux } from "./security.ts";
 
-/** What the checks of every node look at. */
-export interface HostCheckContext extends ContainerdCheckContext {
-  cri: Cri;
-  nodeName: string;
-  /** The IP families of the cluster's networks, as far as they are known. */
-  families: (4 | 6)[];
-  options: ContainerdCheckContext["options"] & { dryRun: boolean };
-}
-
 /** The checks that every node must pass, control plane or worker (kubeadm preflight/checks.go), and kubestick's own Clock. */
-export const HOST_CHECKS: Check<HostCheckContext>[] = [
+export const HOST_CHECKS: Check<Node>[] = [
   {
     name: "IsPrivilegedUser",
     why: "services, mounts and /etc/kubernetes are root's",
@@ -54,21 +45,25 @@ export const HOST_CHECKS: Check<HostCheckContext>[] = [
   {
     name: "HTTPProxy",
     why: "a proxy between the nodes breaks the cluster's TLS",
-    run: ({ facts }) => proxiedAddresses(facts.addresses.map(({ address }) => address)),
+    run: ({ facts, environment }) =>
+      proxiedAddresses(
+        facts.addresses.map(({ address }) => address),
+        environment,
+      ),
   },
   {
     name: "CRI",
     why: "the kubelet runs containers through it",
-    run: async ({ cri, options, bundle, facts }) => {
-      if (!options.dryRun && !brings(bundle, facts.arch, "containerd")) await cri.version();
+    run: async ({ cri, bundle, facts }) => {
+      if (!brings(bundle, facts.arch, "containerd")) await cri.mustAnswer();
       return [];
     },
   },
   {
     name: "ContainerRuntimeVersion",
     why: "from v1.38 on a kubelet asks the runtime for its cgroup driver, and does not start where it gets no answer",
-    run: async ({ cri, options, bundle, facts }) => {
-      if (options.dryRun || brings(bundle, facts.arch, "containerd")) return [];
+    run: async ({ cri, bundle, facts }) => {
+      if (brings(bundle, facts.arch, "containerd")) return [];
       // One that does not answer is told by the check CRI.
       if (await cri.hasRuntimeConfig().catch(() => true)) return [];
       return warning(
@@ -81,7 +76,7 @@ export const HOST_CHECKS: Check<HostCheckContext>[] = [
   ...CONTAINERD_CHECKS,
 ];
 
-function forwardingCheck(family: 4 | 6, sysctl: string): Check<HostCheckContext> {
+function forwardingCheck(family: 4 | 6, sysctl: string): Check<Node> {
   const path = `/proc/sys/${sysctl.replaceAll(".", "/")}`;
   return {
     name: `FileContent-${path.replaceAll("/", "-")}`,
@@ -106,7 +101,7 @@ export function foreignListeners(wanted: Listening, own: string[]): Finding[] {
   return found.map((finding) => ({ ...finding, name: `Port-${port}` }));
 }
 
-function checkHostname({ nodeName: name, facts }: HostCheckContext): Finding[] {
+function checkHostname({ name, facts }: Node): Finding[] {
   if (!isDnsSubdomain(name))
     return error(`the node name ${JSON.stringify(name)} is not a lower case host name`, "give one with --node-name");
   if (/^localhost(\.|$)/.test(name))

@@ -1,24 +1,21 @@
+import { networksOf } from "../cluster/network.ts";
 import type { InitConfig } from "../config/init-config.ts";
 import { FLAT } from "../constants/network.ts";
 import { MANIFESTS_DIR } from "../constants/paths.ts";
 import { KUBELET_PORT } from "../constants/ports.ts";
 import { MINIMUM_CONTROL_PLANE_VERSION, NEWEST_CONTROL_PLANE_VERSION } from "../constants/versions.ts";
+import type { Node } from "../edge/node.ts";
 import { moveAway } from "../errors.ts";
 import { findProgram } from "../host/facts.ts";
-import type { Files } from "../host/files.ts";
-import type { Ledger } from "../host/ledger.ts";
 import { tryRun } from "../host/process.ts";
-import { pauseImage, requiredImages } from "../manifests/images.ts";
 import { formatCidr } from "../net/ip.ts";
-import { networksOf } from "../network/cluster.ts";
 import { readHostNetwork, removalOf, routesInTheWay } from "../network/host.ts";
-import type { Ui } from "../ui/ui.ts";
-import { inParallel } from "../util/pool.ts";
 import { deploysControlPlane, SKEW, skewOf } from "../util/skew.ts";
 import { parseVersion, releaseText } from "../util/version.ts";
 import { brings } from "./bundle.ts";
 import { type Check, error, type Finding, warning } from "./check.ts";
-import { foreignListeners, HOST_CHECKS, type HostCheckContext } from "./host.ts";
+import { foreignListeners, HOST_CHECKS } from "./host.ts";
+import { IMAGE_CHECK } from "./images.ts";
 import { KUBELET_FLAGS, kubeletVersion, removedKubeletFlags } from "./kubelet.ts";
 import { LEDGER_CHECK } from "./ledger.ts";
 import { networkChecks } from "./network.ts";
@@ -39,12 +36,10 @@ export const OWN_LISTENERS = [
 ];
 
 /** What the checks look at. */
-export interface PreflightContext extends HostCheckContext {
+export interface PreflightContext extends Node {
   config: InitConfig;
-  files: Files;
-  ledger: Ledger;
-  ui: Ui;
-  options: HostCheckContext["options"] & { network: string };
+  /** The pods' network that was asked for; see --network. */
+  network: string;
 }
 
 type InitCheck = Check<PreflightContext>;
@@ -65,8 +60,8 @@ export const INIT_CHECKS: InitCheck[] = [
       );
     },
   },
-  ...networkChecks<PreflightContext>(({ config, options }) => ({
-    flat: options.network === "flat",
+  ...networkChecks<PreflightContext>(({ config, network }) => ({
+    flat: network === FLAT,
     proxyMode: config.cluster.proxy.disabled ? undefined : proxyMode(config.kubeProxy?.["mode"]),
   })),
   {
@@ -106,9 +101,9 @@ export const INIT_CHECKS: InitCheck[] = [
   {
     name: "HTTPProxyCIDR",
     why: "the API server asks Services, such as webhooks, and pods itself",
-    run: ({ config }) => {
+    run: ({ config, environment }) => {
       const { serviceSubnet, podSubnet = "" } = config.cluster.networking;
-      return [serviceSubnet, podSubnet].flatMap((networks) => proxiedNetworks(networks));
+      return [serviceSubnet, podSubnet].flatMap((networks) => proxiedNetworks(networks, environment));
     },
   },
   {
@@ -152,8 +147,8 @@ export const INIT_CHECKS: InitCheck[] = [
   {
     name: "PodNetwork",
     why: "what an earlier cluster's network left on the host leads packets of new pods astray",
-    run: ({ config, options, files }) => {
-      if (options.network !== FLAT) return [];
+    run: ({ config, network, files }) => {
+      if (network !== FLAT) return [];
       const ranges = networksOf(config.cluster).podRanges.map(({ cidr }) => cidr);
       return routesInTheWay(readHostNetwork(files), ranges).flatMap((route) =>
         warning(
@@ -175,23 +170,23 @@ export const INIT_CHECKS: InitCheck[] = [
       return removedKubeletFlags(config.nodeRegistration, version ?? config.cluster.kubernetesVersion);
     },
   },
-  { name: "ImagePull", why: "an image that is missing later stops the control plane half-way", run: checkImages },
+  IMAGE_CHECK,
 ];
 
 /** kube-proxy's mode as it takes it: iptables where nothing is said. */
 const proxyMode = (mode: unknown) => (mode === "nftables" || mode === "ipvs" ? mode : "iptables");
 
-function checkKubelet({ config, options, bundle, facts }: PreflightContext): Finding[] {
+function checkKubelet({ config, programs, bundle, facts }: PreflightContext): Finding[] {
   // The check HostBinaries decides whether the bundle's is installed.
   if (brings(bundle, facts.arch, "kubelet")) return [];
   const program = findProgram("kubelet");
   if (!program)
-    return options.dryRun
-      ? []
-      : error(
+    return programs.lacks("kubelet")
+      ? error(
           "there is no kubelet on this host (looked in PATH)",
           `install the kubelet of ${config.cluster.kubernetesVersion}`,
-        );
+        )
+      : [];
   const found = parseVersion(installedKubelet(program) ?? "");
   if (!found) return error(`${program} --version prints no version`);
   const version = releaseText(found);
@@ -212,53 +207,4 @@ function checkKubelet({ config, options, bundle, facts }: PreflightContext): Fin
 /** The version that a kubelet tells; undefined where there is none or it tells none. */
 function installedKubelet(program: string | undefined): string | undefined {
   return program && /v?\d+\.\d+\.\d+\S*/.exec(tryRun(program, ["--version"]).stdout)?.[0];
-}
-
-/** With nodeRegistration.imagePullSerial: false. */
-const PULLS_AT_ONCE = 4;
-
-async function checkImages({ config, cri, options, ui, bundle, facts }: PreflightContext): Promise<Finding[]> {
-  // Nothing of the control plane waits for the pause image of this version: the runtime has its own choice of one.
-  const wanted = [
-    ...requiredImages(config.cluster).map((image) => ({ image, lacks: error })),
-    { image: pauseImage(config.cluster), lacks: warning },
-  ];
-  if (bundle) {
-    const brought = new Set(bundle.images.filter((i) => i.arch === facts.arch).map((i) => i.name));
-    return wanted
-      .filter(({ image }) => !brought.has(image))
-      .flatMap(({ image, lacks }) =>
-        lacks(
-          `the bundle has no ${image}`,
-          "create the bundle with it (--image), or ask for what it has: kubestick bundle list",
-        ),
-      );
-  }
-  if (options.dryRun) return [];
-  const { imagePullPolicy: policy, imagePullSerial: serial = true } = config.nodeRegistration;
-  const findings: Finding[] = [];
-  await inParallel(wanted, serial ? 1 : PULLS_AT_ONCE, async ({ image, lacks }) => {
-    if (policy !== "Always" && (await cri.hasImage(image))) return;
-    if (policy === "Never") {
-      findings.push(
-        ...lacks(
-          `the image ${image} is not here, and imagePullPolicy is Never`,
-          `import it: ctr -n k8s.io images import FILE`,
-        ),
-      );
-      return;
-    }
-    ui.step("preflight", `Pulling ${image}`);
-    try {
-      await cri.pullImage(image);
-    } catch (e) {
-      findings.push(
-        ...lacks(
-          e instanceof Error ? e.message : String(e),
-          "without a network, import it: ctr -n k8s.io images import FILE",
-        ),
-      );
-    }
-  });
-  return findings;
 }

@@ -3,9 +3,11 @@ import type { NodeRegistration } from "../config/kinds/fields.ts";
 import type { JoinConfiguration } from "../config/kinds/join.ts";
 import { KUBELET_KUBECONFIG } from "../constants/paths.ts";
 import { API_SERVER_PORT, KUBELET_PORT } from "../constants/ports.ts";
+import type { Node } from "../edge/node.ts";
+import type { Programs } from "../edge/programs.ts";
 import type { BundleCheckContext } from "./bundle.ts";
 import { type Check, error } from "./check.ts";
-import { foreignListeners, HOST_CHECKS, type HostCheckContext } from "./host.ts";
+import { foreignListeners, HOST_CHECKS } from "./host.ts";
 import { INIT_CHECKS, OWN_LISTENERS } from "./init.ts";
 import { KUBELET_FLAGS, kubeletVersion, removedKubeletFlags } from "./kubelet.ts";
 import { LEDGER_CHECK } from "./ledger.ts";
@@ -13,7 +15,7 @@ import { networkChecks } from "./network.ts";
 import { controlPlaneListening, kubeletListening } from "./ports.ts";
 
 /** What the checks of a joining host look at. */
-export interface JoinCheckContext extends HostCheckContext {
+export interface JoinCheckContext extends Node {
   config: JoinConfiguration;
 }
 
@@ -56,7 +58,7 @@ export interface ClusterCheckContext extends Pick<BundleCheckContext, "decisions
   /** The kubelet that is installed. */
   kubelet: OnHost | undefined;
   node: Partial<NodeRegistration>;
-  options: { dryRun: boolean };
+  programs: Pick<Programs, "lacks">;
 }
 
 /** Checks of the host against the cluster that it has found, before it changes anything. */
@@ -64,13 +66,13 @@ export const CLUSTER_CHECKS: Check<ClusterCheckContext>[] = [
   {
     name: "KubeletVersion",
     why: "a kubelet is never newer than its API server, nor more than three minor versions older",
-    run: ({ decisions, clusterVersion, kubelet, options }) => {
+    run: ({ decisions, clusterVersion, kubelet, programs }) => {
       const version = kubeletVersion(decisions(), kubelet && (kubelet.version ?? ""));
       const wanted = clusterVersion ?? "the cluster's version";
       if (version === undefined)
-        return options.dryRun
-          ? []
-          : error("there is no kubelet on this host (looked in PATH)", `install the kubelet of ${wanted}`);
+        return programs.lacks("kubelet")
+          ? error("there is no kubelet on this host (looked in PATH)", `install the kubelet of ${wanted}`)
+          : [];
       const wrong = clusterVersion && unsuitable("kubelet", version || undefined, clusterVersion);
       return wrong
         ? error(`this node's kubelet does not go with the cluster: ${wrong}`, `join with the kubestick of ${wanted}`)

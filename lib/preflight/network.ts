@@ -1,6 +1,6 @@
-import { existsSync } from "node:fs";
 import { NFT_TABLE } from "../constants/network.ts";
-import { findProgram, type HostFacts } from "../host/facts.ts";
+import type { Kernel, PacketFilter } from "../edge/kernel.ts";
+import type { HostFacts } from "../host/facts.ts";
 import { tryRun } from "../host/process.ts";
 import { type Check, type Finding, warning } from "./check.ts";
 import { type NetworkNeeds, verifyNetworkKernel } from "./kernel.ts";
@@ -9,7 +9,7 @@ import { type NetworkNeeds, verifyNetworkKernel } from "./kernel.ts";
  * Checks of what a node's network needs of its host. A joining node does not know its cluster's network yet; then
  * `likely` makes warnings of what would be errors.
  */
-export function networkChecks<C extends { facts: HostFacts; options: { dryRun: boolean } }>(
+export function networkChecks<C extends { facts: HostFacts; kernel: Kernel }>(
   needs: (ctx: C) => NetworkNeeds,
   likely = false,
 ): Check<C>[] {
@@ -32,7 +32,7 @@ export function networkChecks<C extends { facts: HostFacts; options: { dryRun: b
     {
       name: "PacketFilter",
       why: "pods reach the outside by nftables, and each other through the chain FORWARD",
-      run: (ctx) => soften(needs(ctx).flat && !ctx.options.dryRun ? [...verifyNft(), ...verifyForward()] : []),
+      run: (ctx) => soften(needs(ctx).flat ? verifyPacketFilter(ctx.kernel.askPacketFilter(TRIAL)) : []),
     },
     {
       name: "Firewalld",
@@ -57,31 +57,24 @@ const TRIAL = `table ip ${NFT_TABLE}-trial {
 }
 `;
 
-/** Whether this host's nft and kernel can masquerade: the kernel is asked, and nothing is changed (nft --check). */
-function verifyNft(): Finding[] {
+/** Whether this host's nft and kernel can masquerade, and forward what they do not know. */
+function verifyPacketFilter(found: PacketFilter): Finding[] {
   const outside = "pods will reach other pods and nodes, but nothing beyond";
-  const nft = findProgram("nft");
-  if (!nft) return warning(`there is no nft on this host: ${outside}`, "install nftables");
-  const out = tryRun(nft, ["--check", "-f", "-"], 10_000, TRIAL);
-  return out.status === 0
-    ? []
-    : warning(
-        `this kernel's nftables cannot masquerade (${firstLine(out.stderr)}): ${outside}`,
-        "use a kernel with CONFIG_NF_TABLES, CONFIG_NFT_NAT and CONFIG_NFT_MASQ, or load nft_masq and nft_chain_nat",
-      );
-}
-
-const firstLine = (text: string) => text.trim().split("\n")[0] || "it says not why";
-
-/** Docker lets nothing be forwarded that it does not know. */
-function verifyForward(): Finding[] {
-  const iptables = existsSync("/sys/class/net/docker0") ? findProgram("iptables") : undefined;
-  return iptables && dropsForwarded(tryRun(iptables, ["-S", "FORWARD"]).stdout)
-    ? warning(
-        "the packet filter drops what it is to forward (iptables -P FORWARD DROP, as Docker sets it): pods will not reach each other",
-        'iptables -P FORWARD ACCEPT, and to keep it: "ip-forward-no-drop": true in /etc/docker/daemon.json',
-      )
-    : [];
+  return [
+    ...(found.lacksNft ? warning(`there is no nft on this host: ${outside}`, "install nftables") : []),
+    ...(found.refusal === undefined
+      ? []
+      : warning(
+          `this kernel's nftables cannot masquerade (${found.refusal}): ${outside}`,
+          "use a kernel with CONFIG_NF_TABLES, CONFIG_NFT_NAT and CONFIG_NFT_MASQ, or load nft_masq and nft_chain_nat",
+        )),
+    ...(dropsForwarded(found.forward)
+      ? warning(
+          "the packet filter drops what it is to forward (iptables -P FORWARD DROP, as Docker sets it): pods will not reach each other",
+          'iptables -P FORWARD ACCEPT, and to keep it: "ip-forward-no-drop": true in /etc/docker/daemon.json',
+        )
+      : []),
+  ];
 }
 
 /** Whether the chain FORWARD, as iptables -S prints it, drops what no rule accepts. */

@@ -1,6 +1,6 @@
 import { UsageError } from "../errors.ts";
 import { indexedIp, joinHostPort, parseCidr } from "../net/ip.ts";
-import { proxyFor } from "../net/proxy.ts";
+import { type Environment, proxyFor } from "../net/proxy.ts";
 import { type Finding, warning } from "./check.ts";
 
 /** A port that nobody names in NO_PROXY. */
@@ -10,12 +10,12 @@ const ANY_PORT = 1234;
  * Warnings for what would be asked through the environment's proxy and is the cluster's own: `addresses` of this node, by
  * which the API server reaches its kubelet and the nodes reach the API server (kubeadm's HTTPProxyCheck).
  */
-export function proxiedAddresses(addresses: string[], environment: NodeJS.ProcessEnv = process.env): Finding[] {
+export function proxiedAddresses(addresses: string[], environment: Environment): Finding[] {
   return addresses.flatMap((address) => proxied(address, address, environment)).slice(0, 1);
 }
 
 /** As proxiedAddresses, for the networks of Services and pods, separated by commas (kubeadm's HTTPProxyCIDRCheck). */
-export function proxiedNetworks(networks: string, environment: NodeJS.ProcessEnv = process.env): Finding[] {
+export function proxiedNetworks(networks: string, environment: Environment): Finding[] {
   return networks.split(",").flatMap((network) => {
     const cidr = parseCidr(network.trim());
     const first = cidr && indexedIp(cidr, 1);
@@ -23,7 +23,7 @@ export function proxiedNetworks(networks: string, environment: NodeJS.ProcessEnv
   });
 }
 
-function proxied(what: string, address: string, environment: NodeJS.ProcessEnv): Finding[] {
+function proxied(what: string, address: string, environment: Environment): Finding[] {
   try {
     const proxy = proxyFor(new URL(`https://${joinHostPort(address, ANY_PORT)}`), environment);
     if (!proxy) return [];

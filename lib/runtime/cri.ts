@@ -43,11 +43,12 @@ const STATES = ["created", "running", "exited", "unknown"] as const;
  * containers and images of the runtime behind a `unix://` socket. Every call throws KubestickError with the socket's name.
  */
 export class Cri {
-  readonly #socket: string;
+  /** The socket's address, `unix://` and a path. */
+  readonly socket: string;
   #client: GrpcClient | undefined;
 
   constructor(criSocket: string) {
-    this.#socket = criSocket;
+    this.socket = criSocket;
   }
 
   close(): void {
@@ -57,7 +58,7 @@ export class Cri {
 
   /** The connection; a new one after a failure, since the runtime may have been started since. */
   get #connection(): GrpcClient {
-    this.#client ??= new GrpcClient(this.#socket.replace(/^unix:\/\//, ""));
+    this.#client ??= new GrpcClient(this.socket.replace(/^unix:\/\//, ""));
     return this.#client;
   }
 
@@ -73,7 +74,7 @@ export class Cri {
       if (error instanceof GrpcError && error.status >= 0) throw error;
       this.close();
       const why = error instanceof Error ? error.message : String(error);
-      throw new KubestickError(`the container runtime at ${this.#socket} does not answer (${why})`, {
+      throw new KubestickError(`the container runtime at ${this.socket} does not answer (${why})`, {
         code: "runtime",
         hint: "is containerd running, and is this its socket? try: ls -l /run/containerd/; or name another with --cri-socket",
         cause: error,

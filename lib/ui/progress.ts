@@ -6,7 +6,7 @@ const LOG_MS = 5_000;
 
 /** A live line for a long job, drawn not more often than a person can read; each call gives what to show then. */
 export function progressLine(ui: Ui, phase: string): (render: () => string) => void {
-  const every = process.stdout.isTTY ? TERMINAL_MS : LOG_MS;
+  const every = ui.terminal ? TERMINAL_MS : LOG_MS;
   let last = performance.now();
   return (render) => {
     const now = performance.now();

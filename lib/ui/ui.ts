@@ -3,9 +3,14 @@ import { createConsola, type LogObject } from "consola/core";
 import type { KubestickError } from "../errors.ts";
 import { jsonText, oneLine, paragraph, printable } from "./text.ts";
 
+/** Says one line of what is done, or would be. */
+export type Say = (text: string) => void;
+
 /** Where a command's words go: text for a person, or one JSON report at the end. All of it is made safe for a terminal. */
 export interface Ui {
   readonly json: boolean;
+  /** Whether a person looks on: a terminal, on which lines replace each other. */
+  readonly terminal?: boolean;
   /** A step: `[certs] Generating "ca" certificate and key`. */
   step(phase: string, text: string): void;
   warn(text: string): void;
@@ -42,6 +47,7 @@ export function consoleUi(options: { json: boolean; verbosity: number }): Ui {
   };
   return {
     json: options.json,
+    terminal: stream.isTTY === true,
     step(phase, text) {
       endLive();
       stream.write(`[${phase}] ${printable(text)}\n`);

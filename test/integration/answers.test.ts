@@ -5,23 +5,23 @@ import { join } from "node:path";
 import { ApiClient } from "../../lib/api/client.ts";
 import { AnswerError, ApiError, ConnectError } from "../../lib/api/errors.ts";
 import { watch } from "../../lib/api/watch.ts";
-import { clusterInfo, discoveryKubeconfig } from "../../lib/bootstrap/cluster-info.ts";
 import { discoverByToken } from "../../lib/bootstrap/discovery.ts";
 import { discoverByFile } from "../../lib/bootstrap/discovery-file.ts";
 import { verifiedTime } from "../../lib/bootstrap/server-time.ts";
-import { createToken, deleteToken, listTokens, useUpToken } from "../../lib/bootstrap/tokens.ts";
-import { newCertificateKey, sealCertificate } from "../../lib/bootstrap/upload-certs.ts";
+import { newCertificateKey, sealCertificate } from "../../lib/cluster/certificates.ts";
+import { readKubeletConfig } from "../../lib/cluster/config.ts";
+import { clusterInfo, discoveryKubeconfig } from "../../lib/cluster/info.ts";
+import { readClusterNetwork } from "../../lib/cluster/network.ts";
+import { createToken, deleteToken, listTokens, useUpToken } from "../../lib/cluster/tokens.ts";
 import { KubestickError } from "../../lib/errors.ts";
 import { EtcdClient } from "../../lib/etcd/client.ts";
 import { Files } from "../../lib/host/files.ts";
 import { kubeconfig } from "../../lib/kubeconfig/kubeconfig.ts";
 import { bootstrapKubelet } from "../../lib/kubelet/bootstrap.ts";
-import { readClusterNetwork } from "../../lib/network/cluster.ts";
-import { JoinContext } from "../../lib/phases/join/context.ts";
-import { controlPlanePreparePhase } from "../../lib/phases/join/control-plane.ts";
-import { etcdEndpoints } from "../../lib/phases/join/etcd.ts";
+import { type Join, openJoin } from "../../lib/phases/join/context.ts";
+import { controlPlanePreparePhase } from "../../lib/phases/join/control-plane-prepare.ts";
+import { etcdEndpoints } from "../../lib/phases/join/etcd-join.ts";
 import { JOIN_PHASES } from "../../lib/phases/join/join.ts";
-import { sharedKubeletConfig } from "../../lib/phases/join/uploaded-config.ts";
 import { runWhole } from "../../lib/phases/runner.ts";
 import { caPin } from "../../lib/pki/certificate.ts";
 import { readCertificates } from "../../lib/pki/pem.ts";
@@ -176,19 +176,19 @@ const bootstrapToken = { token: "fedcba.0123456789abcdef", usages: ["signing"], 
 
 /** A node that joins, up to what it reads from the cluster; what it would write is only kept in memory. */
 const joining =
-  (use: (ctx: JoinContext) => Promise<unknown>, controlPlane: boolean): Question =>
+  (use: (ctx: Join) => Promise<unknown>, controlPlane: boolean): Question =>
   async (double) => {
-    const ctx = new JoinContext(
+    const ui = silentUi();
+    const files = new Files(dir, { overlay: true });
+    const ctx = openJoin(
       {
         discovery: { file: { kubeConfigPath: discoveryFile(double) } },
         nodeRegistration: { name: "n1" },
         timeouts: { discovery: "300ms" },
         ...(controlPlane ? { controlPlane: { localAPIEndpoint: {}, certificateKey: KEY } } : {}),
       },
-      FACTS,
-      new Files(dir, { overlay: true }),
-      silentUi(),
-      { dryRun: true, ignorePreflightErrors: new Set(), syncTime: false, force: false, registryMirrors: new Map() },
+      { facts: FACTS, files, ui, bundle: undefined, environment: {}, dryRun: true },
+      { ignorePreflightErrors: new Set(), syncTime: false },
     );
     return use(ctx).finally(() => ctx.close());
   };
@@ -207,7 +207,7 @@ const QUESTIONS: Record<string, Question> = {
   "create a token": withClient((client) => createToken(client, bootstrapToken, new Date(), { singleUse: true })),
   "delete a token": withClient((client) => deleteToken(client, "abcdef", new Date())),
   "use a token up": withClient((client) => useUpToken(client, "abcdef")),
-  "the kubelet's configuration": withClient((client) => sharedKubeletConfig(client)),
+  "the kubelet's configuration": withClient((client) => readKubeletConfig(client)),
   "the networks": withClient((client) => readClusterNetwork(client)),
   "the kubelet's certificate": withClient((client, double) =>
     bootstrapKubelet({
@@ -225,9 +225,12 @@ const QUESTIONS: Record<string, Question> = {
   "the time": (double) => verifiedTime(double.server.slice("https://".length), double.ca, 1_000),
   "members of etcd": withEtcd((etcd) => etcd.list()),
   "a learner": withEtcd((etcd) => etcd.addLearner("https://b:2380")),
-  "join as a worker": joining((ctx) => runWhole(JOIN_PHASES.find(({ name }) => name === "kubelet-start")!, ctx), false),
+  "join as a worker": joining(
+    (ctx) => runWhole(JOIN_PHASES.find(({ name }) => name === "kubelet-start")!, ctx, ctx.node.ui),
+    false,
+  ),
   "join as a control plane": joining(async (ctx) => {
-    await runWhole(controlPlanePreparePhase, ctx);
+    await runWhole(controlPlanePreparePhase, ctx, ctx.node.ui);
     await etcdEndpoints(await ctx.controlPlane());
   }, true),
 };

@@ -6,7 +6,7 @@ import { parseConfig } from "../../lib/config/load.ts";
 import { KubestickError } from "../../lib/errors.ts";
 import { Files } from "../../lib/host/files.ts";
 import { readKubeconfig, withServer } from "../../lib/kubeconfig/kubeconfig.ts";
-import { JoinContext } from "../../lib/phases/join/context.ts";
+import { localEndpoint, openJoin } from "../../lib/phases/join/context.ts";
 import { FACTS } from "../support/config.ts";
 import { brokeDown, kubestick } from "../support/kubestick.ts";
 import { mutateStructure, mutateText, Random } from "../support/mutate.ts";
@@ -175,15 +175,11 @@ describe("no input ends in the words for a defect", () => {
       thrown(() => {
         const { join: config, problems } = parseConfig(mutant, "f", "join");
         if (!config || problems.length > 0) return;
-        const options = {
-          dryRun: true,
-          ignorePreflightErrors: new Set<string>(),
-          syncTime: false,
-          force: false,
-          registryMirrors: new Map(),
-        };
-        const ctx = new JoinContext(config, FACTS, new Files(at.root), silentUi(), options);
-        return [ctx.endpoint, ctx.families, ctx.bootstrapToken, ctx.localEndpoint("10.96.0.0/12"), ctx.patches];
+        const asked = { ignorePreflightErrors: new Set<string>(), syncTime: false };
+        const host = { facts: FACTS, files: new Files(at.root), ui: silentUi(), dryRun: true };
+        const { node, discovery } = openJoin(config, { ...host, bundle: undefined, environment: {} }, asked);
+        const own = localEndpoint(config, FACTS, "10.96.0.0/12");
+        return [discovery.endpoint, node.families, discovery.bootstrapToken, own, node.patches()];
       }),
     ));
 

@@ -4,7 +4,7 @@ import * as os from "node:os";
 import { join } from "node:path";
 import { findProgram } from "../../lib/host/facts.ts";
 import { tryRun } from "../../lib/host/process.ts";
-import { kubeRulesRemoval } from "../../lib/phases/reset/packet-filter.ts";
+import { kubeRulesRemoval } from "../../lib/network/packet-filter.ts";
 
 // Real iptables, in a network namespace that ends with each test.
 const missing = process.getuid?.() !== 0 || !["iptables", "iptables-restore", "unshare"].every((p) => findProgram(p));

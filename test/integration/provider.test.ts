@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { ApiClient } from "../../lib/api/client.ts";
 import type { KubeObject } from "../../lib/api/resources.ts";
-import { applyProvider, providerObjects } from "../../lib/phases/network.ts";
+import { applyProvider, providerObjects } from "../../lib/phases/provider.ts";
 import { apiDouble, json } from "../support/api-double.ts";
 
 const MANIFEST = `apiVersion: example.com/v1

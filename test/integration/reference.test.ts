@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
 import type { KubeObject } from "../../lib/api/resources.ts";
-import { verifyDetached } from "../../lib/bootstrap/jws.ts";
+import { verifyDetached } from "../../lib/cluster/jws.ts";
 import { Files } from "../../lib/host/files.ts";
 import { run } from "../../lib/host/process.ts";
-import { InitContext } from "../../lib/phases/init/context.ts";
+import { type Init, openInit } from "../../lib/phases/init/context.ts";
 import { INIT_PHASES } from "../../lib/phases/init/init.ts";
 import { flatten, runPhases } from "../../lib/phases/runner.ts";
 import { differences } from "../support/compare.ts";
@@ -17,7 +17,7 @@ import { silentUi } from "../support/ui.ts";
 
 const root = mkdtempSync(join(tmpdir(), "kubestick-reference-"));
 const seen = new Set<string>();
-let ctx: InitContext;
+let ctx: Init;
 
 beforeAll(async () => {
   for (const dir of ["etc/ca-certificates", "usr/share/ca-certificates", "usr/local/share/ca-certificates"]) {
@@ -25,26 +25,23 @@ beforeAll(async () => {
   }
   const files = new Files(root);
   files.write("/etc/resolv.conf", "nameserver 10.0.0.1\n", { mode: 0o644 });
-  ctx = new InitContext(configFrom(reference("input-config.yaml"), "input-config.yaml"), FACTS, files, silentUi(), {
-    dryRun: true,
-    rootfs: root,
+  const host = { facts: FACTS, files, ui: silentUi(), bundle: undefined, environment: process.env, dryRun: true };
+  ctx = openInit(configFrom(reference("input-config.yaml"), "input-config.yaml"), host, {
     uploadCerts: false,
     skipTokenPrint: false,
     skipCertificateKeyPrint: false,
     ignorePreflightErrors: new Set(),
     network: "none",
-    force: false,
-    registryMirrors: new Map(),
   });
   const phases = flatten(INIT_PHASES).filter((p) => p.depth === 0 && p.path !== "preflight");
-  await runPhases(phases, ctx, { skip: new Set(), ui: ctx.ui, results: [] });
+  await runPhases(phases, ctx, { skip: new Set(), ui: ctx.node.ui, results: [] });
 });
 
 afterAll(() => rmSync(root, { recursive: true }));
 
 const ours = (path: string) => readFileSync(join(root, path), "utf8");
 const applied = (description: string): KubeObject => {
-  const object = ctx.dryRunCluster.objects.get(description);
+  const object = ctx.notes!.objects.get(description);
   if (!object) throw new Error(`not applied: ${description}`);
   return object;
 };
@@ -220,7 +217,7 @@ test("RBAC and service accounts are kubeadm's: all of them and no more", () => {
   const theirs = JSON.parse(reference("rbac-and-serviceaccounts.json")) as KubeObject[];
   const id = (o: KubeObject) => `${o.kind} ${o.metadata.namespace ? `${o.metadata.namespace}/` : ""}${o.metadata.name}`;
   const kinds = new Set(["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "ServiceAccount"]);
-  const mine = [...ctx.dryRunCluster.objects.values()].filter((o) => kinds.has(o.kind));
+  const mine = [...ctx.notes!.objects.values()].filter((o) => kinds.has(o.kind));
   expect(mine.map(id).sort()).toEqual(theirs.map(id).sort());
   for (const object of theirs)
     expect({ id: id(object), differences: differences(applied(id(object)), object) }).toEqual({

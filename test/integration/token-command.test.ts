@@ -2,7 +2,7 @@ import { afterAll, afterEach, expect, test } from "bun:test";
 import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { clusterInfo, discoveryKubeconfig } from "../../lib/bootstrap/cluster-info.ts";
+import { clusterInfo, discoveryKubeconfig } from "../../lib/cluster/info.ts";
 import { kubeconfig } from "../../lib/kubeconfig/kubeconfig.ts";
 import { caPin } from "../../lib/pki/certificate.ts";
 import { readCertificates } from "../../lib/pki/pem.ts";

@@ -1,4 +1,4 @@
-import { newCertificateKey } from "../../lib/bootstrap/upload-certs.ts";
+import { newCertificateKey } from "../../lib/cluster/certificates.ts";
 import type { Kind } from "../../lib/config/kind.ts";
 import { CURRENT } from "../../lib/config/registry.ts";
 

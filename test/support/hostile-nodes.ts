@@ -1,7 +1,7 @@
+import type { ClusterNetwork } from "../../lib/cluster/network.ts";
 import type { LinkAddress } from "../../lib/host/facts.ts";
 import type { HostRoute } from "../../lib/host/routes.ts";
 import { formatIp, parseCidr } from "../../lib/net/ip.ts";
-import type { ClusterNetwork } from "../../lib/network/cluster.ts";
 
 /** A Node object, as far as the flat network reads it. */
 export interface NodeObject {

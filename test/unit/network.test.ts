@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { networkObjects } from "../../lib/cluster/network.ts";
 import { lastTime, neverInThePast, noteTime } from "../../lib/host/clock.ts";
 import { Files } from "../../lib/host/files.ts";
 import { Ledger } from "../../lib/host/ledger.ts";
@@ -9,10 +10,10 @@ import { Claims, claimOf } from "../../lib/network/claims.ts";
 import { winningCniConfig } from "../../lib/network/cni.ts";
 import { cniConfig, masqueradeRules } from "../../lib/network/flat.ts";
 import { podMtu, removalOf, routesInTheWay } from "../../lib/network/host.ts";
-import { holdPods, networkObjects, providerObjects } from "../../lib/phases/network.ts";
+import { holdPods } from "../../lib/phases/node-agent.ts";
+import { providerObjects } from "../../lib/phases/provider.ts";
 import { writeYaml } from "../../lib/yaml/write.ts";
 import { testCa } from "../support/api-double.ts";
-import { silentUi } from "../support/ui.ts";
 
 describe("flat network", () => {
   test("reads Nodes, also ones that have nothing yet", () => {
@@ -117,7 +118,7 @@ describe("flat network", () => {
       const files = new Files("/", { overlay: true });
       for (const name of others) files.write(`/etc/cni/net.d/${name}`, "{}");
       const ledger = new Ledger(files);
-      holdPods({ files, ledger, ui: silentUi() });
+      holdPods({ files, ledger }, () => undefined);
       return [
         files.readText("/etc/cni/net.d/10-kubestick.conflist"),
         ledger.claimed("/etc/cni/net.d/10-kubestick.conflist"),

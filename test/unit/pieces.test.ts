@@ -2,9 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { corefile } from "../../lib/addons/coredns.ts";
 import { kubeProxyConfig } from "../../lib/addons/kube-proxy.ts";
 import type { Decision } from "../../lib/binaries/plan.ts";
-import { signDetached, verifyDetached } from "../../lib/bootstrap/jws.ts";
-import { newToken, signingToken, splitToken, tokenSecret } from "../../lib/bootstrap/token.ts";
-import { newCertificateKey, openCertificate, sealCertificate } from "../../lib/bootstrap/upload-certs.ts";
+import { newCertificateKey, openCertificate, sealCertificate } from "../../lib/cluster/certificates.ts";
+import { signDetached, verifyDetached } from "../../lib/cluster/jws.ts";
+import { newToken, signingToken, splitToken, tokenSecret } from "../../lib/cluster/tokens.ts";
 import { defaultToken } from "../../lib/config/kinds/init.ts";
 import { KubestickError } from "../../lib/errors.ts";
 import { parseResolvConf } from "../../lib/host/resolv-conf.ts";
@@ -405,7 +405,7 @@ describe("preflight", () => {
         clusterVersion: "v1.36.2",
         kubelet: kubelet === undefined ? undefined : { path: "/usr/bin/kubelet", version: kubelet },
         node: { name: "n", criSocket: "" },
-        options: { dryRun },
+        programs: { lacks: () => !dryRun },
       };
       const error = await runChecks(CLUSTER_CHECKS, ctx, silentUi([]), new Set()).catch(
         (e: KubestickError) => e.message,

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { networksOf, readClusterNetwork } from "../../lib/cluster/network.ts";
 import { Files } from "../../lib/host/files.ts";
 import { type HostRoute, parseRoutes } from "../../lib/host/routes.ts";
 import { parseCidr } from "../../lib/net/ip.ts";
-import { networksOf, readClusterNetwork } from "../../lib/network/cluster.ts";
 import type { HostNetwork } from "../../lib/network/host.ts";
 import { parseRouteList } from "../../lib/network/routes.ts";
 import { recallServiceRanges, rememberServiceRanges, serviceRoutes } from "../../lib/network/service-routes.ts";

@@ -15,7 +15,8 @@ import {
 import { Files } from "../../lib/host/files.ts";
 import { kubeconfig } from "../../lib/kubeconfig/kubeconfig.ts";
 import { requiredImages } from "../../lib/manifests/images.ts";
-import { InitContext, type InitOptions } from "../../lib/phases/init/context.ts";
+import { adminAccess } from "../../lib/phases/control-plane.ts";
+import { type InitAsked, openInit } from "../../lib/phases/init/context.ts";
 import { INIT_CHECKS } from "../../lib/preflight/init.ts";
 import { removedKubeletFlags } from "../../lib/preflight/kubelet.ts";
 import { controlPlaneListening, listeningInodes } from "../../lib/preflight/ports.ts";
@@ -245,17 +246,19 @@ test("init talks to its own API server, not to an endpoint whose balancer may co
   try {
     const config = configFrom(`${MINIMAL}controlPlaneEndpoint: balancer.lan:6443\n`);
     const files = new Files(root);
-    const options = { dryRun: false, rootfs: root, joining: false } as InitOptions;
-    const ctx = new InitContext(config, FACTS, files, silentUi(), options);
+    const host = { facts: FACTS, files, ui: silentUi(), bundle: undefined, environment: {}, dryRun: false };
+    const { cp, access } = openInit(config, host, {} as InitAsked);
     const { ca } = await testCa();
     files.write(
       "/etc/kubernetes/admin.conf",
-      writeYaml(kubeconfig("kubernetes", "a", ctx.clusterServer, ca, { token: "t" })),
+      writeYaml(kubeconfig("kubernetes", "a", cp.servers.cluster, ca, { token: "t" })),
     );
-    expect(ctx.clusterServer).toBe("https://balancer.lan:6443");
-    expect(ctx.connection("admin.conf").server).toBe("https://10.99.0.11:6443");
-    const joining = new InitContext(config, FACTS, files, silentUi(), { ...options, joining: true });
-    expect(joining.connection("admin.conf").server).toBe("https://balancer.lan:6443");
+    expect(cp.servers.cluster).toBe("https://balancer.lan:6443");
+    expect((await access.client()).server).toBe("https://10.99.0.11:6443");
+    const joining = adminAccess(cp, cp.servers.cluster);
+    expect((await joining.client()).server).toBe("https://balancer.lan:6443");
+    await access.close();
+    await joining.close();
   } finally {
     rmSync(root, { recursive: true });
   }

@@ -1,85 +1,28 @@
-import { joinCommand } from "../../bootstrap/join-command.ts";
-import { KUBERNETES_DIR } from "../../constants/paths.ts";
-import { KubestickError } from "../../errors.ts";
-import { caPin } from "../../pki/certificate.ts";
-import { verifyBundle } from "../../preflight/bundle.ts";
-import { runChecks, warnOfUnknown } from "../../preflight/check.ts";
-import { INIT_CHECKS } from "../../preflight/init.ts";
 import { bundlePhase } from "../bundle.ts";
-import type { Phase } from "../runner.ts";
-import {
-  addonPhase,
-  bootstrapTokenPhase,
-  markControlPlanePhase,
-  uploadCertsPhase,
-  uploadConfigPhase,
-} from "./cluster.ts";
-import type { InitContext } from "./context.ts";
-import { certsPhase, controlPlanePhase, etcdPhase, kubeconfigPhase } from "./files.ts";
-import { kubeletFinalizePhase, kubeletStartPhase } from "./kubelet.ts";
-import { waitControlPlanePhase } from "./wait.ts";
+import { HAS_BUNDLE } from "../conditions.ts";
+import { type Condition, type Phase, when } from "../runner.ts";
+import { addonPhase } from "./addon.ts";
+import { bootstrapTokenPhase } from "./bootstrap-token.ts";
+import { certsPhase } from "./certs.ts";
+import type { Init } from "./context.ts";
+import { controlPlanePhase } from "./control-plane.ts";
+import { etcdPhase } from "./etcd.ts";
+import { kubeconfigPhase } from "./kubeconfig.ts";
+import { kubeletFinalizePhase } from "./kubelet-finalize.ts";
+import { kubeletStartPhase } from "./kubelet-start.ts";
+import { markControlPlanePhase } from "./mark-control-plane.ts";
+import { preflightPhase } from "./preflight.ts";
+import { showJoinCommandPhase } from "./show-join-command.ts";
+import { uploadCertsPhase } from "./upload-certs.ts";
+import { uploadConfigPhase } from "./upload-config.ts";
+import { waitControlPlanePhase } from "./wait-control-plane.ts";
 
-const preflightPhase: Phase<InitContext> = {
-  name: "preflight",
-  short: "Run pre-flight checks",
-  live: true,
-  flags: ["cri-socket", "image-repository"],
-  run: async (ctx) => {
-    ctx.ui.step("preflight", "Running pre-flight checks");
-    verifyBundle(ctx);
-    // Files for another root will run on another host; what this one lacks says nothing about it.
-    const elsewhere = ctx.options.rootfs !== "/";
-    const ignored = elsewhere ? new Set(["all"]) : ctx.options.ignorePreflightErrors;
-    warnOfUnknown(INIT_CHECKS, ignored, ctx.ui);
-    await runChecks(INIT_CHECKS, ctx, ctx.ui, ignored);
-  },
-};
-
-const showJoinCommandPhase: Phase<InitContext> = {
-  name: "show-join-command",
-  short: "Show the join command for control-plane and worker node",
-  flags: ["skip-token-print", "skip-certificate-key-print"],
-  run: async (ctx) => {
-    await ctx.expectAdmins();
-    const { command, controlPlane } = joinCommands(ctx);
-    const admin = `${KUBERNETES_DIR}/admin.conf`;
-    ctx.ui.print(`
-Your Kubernetes control-plane has ${ctx.options.dryRun ? "not been touched: this was a dry run" : "initialized successfully"}!
-
-To start using your cluster, you need to run the following as a regular user:
-
-  mkdir -p $HOME/.kube
-  sudo cp -i ${admin} $HOME/.kube/config
-  sudo chown $(id -u):$(id -g) $HOME/.kube/config
-
-Alternatively, if you are the root user, you can run:
-
-  export KUBECONFIG=${admin}
-${controlPlane ? `\nYou can now join any number of control-plane nodes by running the following command on each as root:\n\n  ${controlPlane}\n` : ""}
-Then you can join any number of worker nodes by running the following on each as root:
-
-  ${command}`);
-  },
-};
-
-/** The commands that join a worker and, when the certificates were uploaded, a control plane. */
-export function joinCommands(ctx: InitContext): { command: string; controlPlane?: string } {
-  const ca = ctx.pki.certificate("ca");
-  if (!ca)
-    throw new KubestickError(`${ctx.pki.path("ca.crt")} is not there`, {
-      hint: "run first: kubestick init phase certs ca",
-    });
-  const token = ctx.options.skipTokenPrint ? "<value withheld>" : ctx.config.bootstrapTokens[0]!.token;
-  const command = joinCommand(ctx.clusterServer, token, [caPin(ca)]);
-  if (!ctx.options.uploadCerts || !ctx.certificateKey) return { command };
-  const key = ctx.options.skipCertificateKeyPrint ? "<value withheld>" : ctx.certificateKey;
-  return { command, controlPlane: `${command} --control-plane --certificate-key ${key}` };
-}
+const UPLOAD_ASKED: Condition<Init> = { holds: ({ asked }) => asked.uploadCerts, otherwise: "see --upload-certs" };
 
 /** The phases of `init`: kubeadm's, in kubeadm's order, and the bundle's before all that needs it. */
-export const INIT_PHASES: Phase<InitContext>[] = [
+export const INIT_PHASES: Phase<Init>[] = [
   preflightPhase,
-  bundlePhase(),
+  when(HAS_BUNDLE, bundlePhase),
   certsPhase,
   kubeconfigPhase,
   etcdPhase,
@@ -87,7 +30,7 @@ export const INIT_PHASES: Phase<InitContext>[] = [
   kubeletStartPhase,
   waitControlPlanePhase,
   uploadConfigPhase,
-  uploadCertsPhase,
+  when(UPLOAD_ASKED, uploadCertsPhase),
   markControlPlanePhase,
   bootstrapTokenPhase,
   kubeletFinalizePhase,

@@ -1,7 +1,8 @@
 import { statSync } from "node:fs";
 import { MANIFESTS_DIR } from "../../constants/paths.ts";
 import type { Sandbox } from "../../runtime/cri.ts";
-import type { InitContext } from "./context.ts";
+import type { Say } from "../../ui/ui.ts";
+import type { ControlPlane } from "../control-plane.ts";
 
 /** A kubelet that can replace a pod does so in less; it looks at the directory of manifests at every change. */
 const GRACE_MS = 5_000;
@@ -25,23 +26,23 @@ export function staleSandboxes(sandboxes: Sandbox[], node: string, manifests: Ma
  * it began deletes no pod (kubelet.go, "skipping delete because sources aren't ready yet"), so that a control plane
  * with a wrong flag would stay as it is for ever, however often its manifest is mended. Returns whether it did.
  */
-export async function endStalePods(ctx: InitContext): Promise<boolean> {
+export async function endStalePods({ node }: ControlPlane, step: Say): Promise<boolean> {
+  const { files, cri, services, name } = node;
   const written = new Map(
     COMPONENTS.flatMap((component) => {
-      const stat = statSync(ctx.files.real(`${MANIFESTS_DIR}/${component}.yaml`), { throwIfNoEntry: false });
+      const stat = statSync(files.real(`${MANIFESTS_DIR}/${component}.yaml`), { throwIfNoEntry: false });
       return stat && Date.now() - stat.mtimeMs > GRACE_MS ? [[component, Math.floor(stat.mtimeMs)] as const] : [];
     }),
   );
-  const all = await ctx.cri.sandboxes().catch(() => []);
-  const stale = staleSandboxes(all, ctx.config.nodeRegistration.name, written);
+  const all = await cri.sandboxes().catch(() => []);
+  const stale = staleSandboxes(all, name, written);
   if (stale.length === 0) return false;
-  ctx.ui.step(
-    "wait-control-plane",
+  step(
     `Ending ${stale.map(({ pod }) => pod).join(", ")}: the manifest has changed since, and the kubelet replaces no pod before it has seen the API server`,
   );
   // A running kubelet would make them again.
-  await ctx.services.stop("kubelet");
-  for (const { id } of stale) await ctx.cri.removeSandbox(id);
-  await ctx.services.restart("kubelet");
+  await services.stop("kubelet");
+  for (const { id } of stale) await cri.removeSandbox(id);
+  await services.restart("kubelet");
   return true;
 }

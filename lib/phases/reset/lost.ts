@@ -17,11 +17,12 @@ import {
   OWN_RESOLV_CONF,
   SYSCTL_FILE,
 } from "../../constants/paths.ts";
+import type { Removal } from "../../edge/removal.ts";
 import type { Files } from "../../host/files.ts";
 import { WRITTEN_HERE } from "../../services/service.ts";
-import type { ResetContext } from "./context.ts";
+import type { Reset } from "./context.ts";
 import { emptyPlace, type Place } from "./places.ts";
-import { fileBelow, type Removal, textOf } from "./removals.ts";
+import { fileBelow, textOf } from "./removals.ts";
 
 /** kubeconfigs below /etc/kubernetes (kubeadm phases/reset/cleanupnode.go, resetConfigDir). */
 const KUBECONFIGS = [
@@ -34,12 +35,12 @@ const KUBECONFIGS = [
 ];
 const CONTROL_PLANE_MANIFESTS = /^(etcd|kube-apiserver|kube-controller-manager|kube-scheduler)\.yaml$/;
 /** What goes without a ledger: what kubeadm's reset removes, whoever wrote it, as far as kubeadm and kubestick make it; and what kubestick's mark is in. */
-export function lostRemovals(ctx: ResetContext): Removal[] {
-  const { files, options } = ctx;
+export function lostRemovals(ctx: Reset): Removal[] {
+  const { files, asked } = ctx;
   const pki = { entries: /\.(crt|key|pub)$/, only: true };
   const places: Place[] = [
-    { path: `${options.certificatesDir}/etcd`, ...pki },
-    { path: options.certificatesDir, ...pki },
+    { path: `${asked.certificatesDir}/etcd`, ...pki },
+    { path: asked.certificatesDir, ...pki },
     { path: MANIFESTS_DIR, entries: CONTROL_PLANE_MANIFESTS, only: true },
   ];
   const marked = [
@@ -67,7 +68,7 @@ function hasFlatNetwork(files: Files): boolean {
 }
 
 /** Tells which programs stay because the record of them is damaged: whoever installed them is not known any more. */
-export function warnOfBinaries({ ledger, ui }: ResetContext): void {
+export function warnOfBinaries({ ledger, ui }: Reset): void {
   const damaged = ledger.damagedBinaries;
   if (damaged === undefined) return;
   const names = HOST_BINARY_KINDS.flatMap(({ name, members }) => (Array.isArray(members) ? members : [name])).map(

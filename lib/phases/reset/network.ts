@@ -1,21 +1,23 @@
 import { CNI_NETWORK, CNI_STATE_DIR } from "../../constants/network.ts";
+import type { Removal } from "../../edge/removal.ts";
+import type { Files } from "../../host/files.ts";
 import { type Left, removeTree } from "../../host/remove.ts";
-import { removeFlatNetwork } from "../../network/apply.ts";
-import { removeOwnRoutes } from "../../network/routes.ts";
-import type { ResetContext } from "./context.ts";
+import type { Reset } from "./context.ts";
 import { isLeft, resolvePlace } from "./places.ts";
 
 /** Networks whose results containerd keeps for pods: kubestick's, and the loopback of each pod. */
 const POD_NETWORKS = [CNI_NETWORK, "cni-loopback"];
 
 /**
- * Takes kubestick's routes, tables and bridge off this host, all known by their marks, and what the CNI plugins and
- * their callers have kept of its network: its addresses would count as given out. What belongs to other networks, such
- * as podman's, stays. Gives what could not be removed.
+ * What the CNI plugins and their callers have kept of kubestick's network: its addresses would count as given out. What
+ * belongs to other networks, such as podman's, stays.
  */
-export function cleanNetwork({ files, ui }: Pick<ResetContext, "files" | "ui">): Left[] {
-  const removed = [...removeOwnRoutes(), ...removeFlatNetwork()];
-  if (removed.length > 0) ui.step("cleanup-node", `Removed from the network: ${removed.join(", ")}`);
+export const networkRemoval = ({ files }: Pick<Reset, "files">): Removal => ({
+  path: CNI_STATE_DIR,
+  remove: () => removeNetworkState(files),
+});
+
+function removeNetworkState(files: Files): Left[] {
   const resolved = resolvePlace(CNI_STATE_DIR);
   if (resolved === undefined || isLeft(resolved)) return resolved ? [resolved] : [];
   const results = files

@@ -2,20 +2,15 @@ import * as fs from "node:fs";
 import { basename, dirname, normalize } from "node:path";
 import { type HostBinaryKind, hostBinaryKind } from "../../constants/host-binaries.ts";
 import { CNI_BIN_DIR, ETCD_DATA_DIR, LEDGER_FILE, MANIFESTS_DIR, PROGRAM_PATH } from "../../constants/paths.ts";
+import type { Removal } from "../../edge/removal.ts";
 import type { Files } from "../../host/files.ts";
 import { removeLeftovers } from "../../host/new-file.ts";
 import { isOriginal } from "../../host/original.ts";
 import { previousOf } from "../../host/record.ts";
-import { type Left, removeFileBelow, removeTree } from "../../host/remove.ts";
+import { removeFileBelow, removeTree } from "../../host/remove.ts";
 import { commandFlag } from "../../manifests/pod.ts";
-import type { ResetContext } from "./context.ts";
+import type { Reset } from "./context.ts";
 import { isLeft, LEDGER_ROOTS, resolvePlace } from "./places.ts";
-
-/** Something that reset takes off the host. `remove` gives what of it was left. */
-export interface Removal {
-  path: string;
-  remove: () => Left[];
-}
 
 const ETCD_MANIFEST = `${MANIFESTS_DIR}/etcd.yaml`;
 const APISERVER_MANIFEST = `${MANIFESTS_DIR}/kube-apiserver.yaml`;
@@ -26,7 +21,7 @@ const ETCD_MEMBER = "member";
  * etcd's data, where kubestick began it: all of its usual directory. Of another, which the ledger must name and the static pod too,
  * or of what a link leads to, only etcd's own part.
  */
-export function etcdRemovals(ctx: ResetContext): Removal[] {
+export function etcdRemovals(ctx: Reset): Removal[] {
   const { files, ledger, lost } = ctx;
   return etcdPlaces(ctx)
     .filter((path) => (ledger.claimed(path) || lost) && fs.existsSync(path))
@@ -45,7 +40,7 @@ export function etcdRemovals(ctx: ResetContext): Removal[] {
 }
 
 /** Where etcd's data may be: where it usually is, and where the static pod has it. */
-function etcdPlaces({ files }: ResetContext): string[] {
+function etcdPlaces({ files }: Reset): string[] {
   const named = commandFlag(textOf(files, ETCD_MANIFEST), "data-dir");
   return [...new Set([ETCD_DATA_DIR, ...(named && isPlain(named) ? [named] : [])])];
 }
@@ -54,8 +49,8 @@ function etcdPlaces({ files }: ResetContext): string[] {
  * The files that the ledger names. It is data, and may have been tampered with: only files, only below the directories
  * where kubestick writes, and with no link on the way. One that was changed since is somebody's work, and stays unless forced.
  */
-export function ledgerRemovals(ctx: ResetContext): Removal[] {
-  const { ledger, ui, options } = ctx;
+export function ledgerRemovals(ctx: Reset): Removal[] {
+  const { ledger, ui, asked } = ctx;
   const roots = ledgerRoots(ctx);
   const etcd = etcdPlaces(ctx);
   const originals = new Map(ledger.originals);
@@ -69,7 +64,7 @@ export function ledgerRemovals(ctx: ResetContext): Removal[] {
       ui.warn(`the ledger names ${path}, where kubestick keeps nothing by itself; it stays`);
     else if (originals.has(path) && isOriginal(path, originals.get(path)!)) continue;
     else if (found.isDirectory()) ui.warn(`the ledger names ${path}, which is a directory; it stays`);
-    else if (ledger.claimed(path) || options.force || (found.isFile() && ledger.owns(path)))
+    else if (ledger.claimed(path) || asked.force || (found.isFile() && ledger.owns(path)))
       removals.push(fileBelow(root, path));
     else ui.warn(`${path} was changed since kubestick wrote it, and stays; rm ${path} removes it`);
   }
@@ -79,9 +74,9 @@ export function ledgerRemovals(ctx: ResetContext): Removal[] {
 }
 
 /** The directories below which, and the files that, a ledger can name: kubestick's usual ones, and where its certificates are. */
-export function ledgerRoots({ files, options }: ResetContext): string[] {
+export function ledgerRoots({ files, asked }: Reset): string[] {
   const certificates = commandFlag(textOf(files, APISERVER_MANIFEST), "client-ca-file");
-  return [...LEDGER_ROOTS, options.certificatesDir, ...(certificates ? [dirname(certificates)] : [])].filter(isPlain);
+  return [...LEDGER_ROOTS, asked.certificatesDir, ...(certificates ? [dirname(certificates)] : [])].filter(isPlain);
 }
 
 /** The root that a path is, or lies below; undefined where it is none that a ledger can name. */
@@ -123,7 +118,7 @@ export function fileBelow(root: string, path: string): Removal {
 }
 
 /** The programs that kubestick installed, by its record: those that it knows, where it puts them. */
-export function binaryRemovals({ ledger, ui }: ResetContext): Removal[] {
+export function binaryRemovals({ ledger, ui }: Reset): Removal[] {
   return Object.entries(ledger.binaries).flatMap(([name, { files: paths }]) => {
     const kind = hostBinaryKind(name);
     return paths.flatMap((path) => {

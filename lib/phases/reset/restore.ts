@@ -2,28 +2,21 @@ import * as fs from "node:fs";
 import { dirname } from "node:path";
 import { HOST_BINARY_KINDS } from "../../constants/host-binaries.ts";
 import { REPLACED_DIR } from "../../constants/paths.ts";
+import type { Restoration } from "../../edge/removal.ts";
 import { reason } from "../../errors.ts";
-import { getSysctl, nodeSysctls, setSysctl } from "../../host/kernel.ts";
 import { keptAt } from "../../host/ledger.ts";
 import { isOriginal, type Original, originalOf, putBack, whyDamaged } from "../../host/original.ts";
-import { tryRun } from "../../host/process.ts";
 import type { Left } from "../../host/remove.ts";
-import type { ResetContext } from "./context.ts";
+import type { Reset } from "./context.ts";
 import { isLeft, type Resolved, resolvePlace } from "./places.ts";
 import { isPlain, isProgramOf, ledgerRoots, lookAt, rootOf } from "./removals.ts";
-
-/** Something that kubestick replaced, and that reset puts back. `restore` gives what could not be. */
-export interface Restoration {
-  path: string;
-  restore: () => Left[];
-}
 
 /**
  * What somebody else had on this host where kubestick put its own. The ledger that names it is data, and may have been
  * tampered with: nothing is put anywhere but where kubestick writes or installs, by a way without links, in place of
  * nothing. Without a ledger what was kept says itself where it was.
  */
-export function restorationsOf(ctx: ResetContext): Restoration[] {
+export function restorationsOf(ctx: Reset): Restoration[] {
   const { ledger, lost, ui } = ctx;
   const roots = ledgerRoots(ctx);
   return (lost ? keptOriginals() : ledger.originals).flatMap(([path, original]) => {
@@ -79,26 +72,4 @@ function keptOriginals(): [string, Original][] {
     const original = originalOf(`${REPLACED_DIR}/${name}`);
     return original ? [[`/${name}`, original] as [string, Original]] : [];
   });
-}
-
-/** Networks of others on this host, by their bridges: Docker's, podman's, libvirt's. */
-function otherBridges(): string[] {
-  const { status, stdout } = tryRun("ip", ["-o", "link", "show", "type", "bridge"]);
-  return status === 0 ? [...stdout.matchAll(/^\d+: ([^:@]+)/gm)].map((match) => match[1]!) : ["a network of others"];
-}
-
-/** Gives the kernel's settings their former values, where they still have those that kubestick gave them. */
-export function restoreSysctls({ ledger, ui }: ResetContext): void {
-  const known = Object.keys(nodeSysctls([4, 6]));
-  for (const [name, { before, value }] of ledger.sysctls) {
-    if (!known.includes(name) || before === value || getSysctl(name) !== value) continue;
-    const others = otherBridges();
-    if (others.length > 0) {
-      ui.step("cleanup-node", `${name} stays ${value}, and was ${before}: ${others.join(", ")} may need it`);
-      continue;
-    }
-    const why = setSysctl(name, before);
-    if (why) ui.warn(`cannot set ${name} back to ${before}: ${why}`);
-    else ui.step("cleanup-node", `Set ${name} back to ${before}`);
-  }
 }
