@@ -61,7 +61,7 @@ export const NO_CONTENTS: FoundContents = {
  */
 export function readContents(
   store: BlobStore,
-  options: Pick<LayoutOptions, "others"> = {},
+  options: Pick<LayoutOptions, "foreign"> = {},
 ): FoundContents & Pick<Layout, "blobs"> {
   const layout = readLayout(store, { ...options, artifacts: [HOST_BINARIES, USER_YAML_FILES] });
   const ofType = (type: string) => layout.artifacts.filter((artifact) => artifact.type === type);

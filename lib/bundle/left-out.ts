@@ -15,7 +15,10 @@ export function leftOut(
   const foreign = local.flatMap(({ store, contents }) =>
     contents.images
       .filter(({ name, arch }) => !architectures.includes(arch) && !architectures.some((a) => has(name, a)))
-      .map(({ name, said, manifest, arch }) => `${store.path}: ${name || said || manifest.digest}: it is for ${arch}`),
+      .map(
+        ({ name, rawName, manifest, arch }) =>
+          `${store.path}: ${name || rawName || manifest.digest}: it is for ${arch}`,
+      ),
   );
   const others = local.flatMap(({ store, contents }) =>
     contents.images

@@ -98,7 +98,7 @@ class Opener {
         hint: "make several bundles of them",
       });
     const names = new Set(members.map((entry) => entry.name.replace(/^\.\//, "")));
-    if (names.has(LAYOUT_FILE)) return layoutIn(new TarStore(region, { others: true, members }), close);
+    if (names.has(LAYOUT_FILE)) return layoutIn(new TarStore(region, { foreign: true, members }), close);
     if (!names.has("manifest.json")) return undefined;
     const { store, images, leftOut } = openDockerArchive(region, members);
     return { store, contents: { ...NO_CONTENTS, images, leftOut }, close };
@@ -107,7 +107,7 @@ class Opener {
 
 const layoutIn = (store: BlobStore, close: () => void): LocalContent => ({
   store,
-  contents: readContents(store, { others: true }),
+  contents: readContents(store, { foreign: true }),
   close,
 });
 

@@ -3,7 +3,7 @@ import { pipeline } from "node:stream/promises";
 import { constants, createGunzip, createZstdCompress } from "node:zlib";
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../constants/oci.ts";
 import { KubestickError, reason } from "../errors.ts";
-import { passing } from "../host/memory.ts";
+import { noteGarbage } from "../host/memory.ts";
 import { type Descriptor, digestHex, digestOfHex, plainDescriptor, uniqueBlobs } from "../oci/descriptor.ts";
 import type { Image } from "../oci/image.ts";
 import { parseObject } from "../oci/json.ts";
@@ -86,7 +86,7 @@ async function recompressLayer(
     const count = async function* (chunks: AsyncIterable<Buffer>) {
       for await (const chunk of chunks) {
         plainBytes += chunk.length;
-        passing(chunk.length);
+        noteGarbage(chunk.length);
         if (plainBytes > most)
           throw new KubestickError(`a layer of ${name} (${layer.size} bytes) unpacks to more than ${most} bytes`, {
             hint: "leave --zstd out if it is meant to: layers are then taken as they are",

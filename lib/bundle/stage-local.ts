@@ -52,14 +52,14 @@ function pathsOf(local: LocalContent[]): string {
   return `${paths.join(", ")}${local.length > paths.length ? ` and ${local.length - paths.length} more` : ""}`;
 }
 
-function nameless(path: string, { said, manifest }: Image): KubestickError {
+function nameless(path: string, { rawName, manifest }: Image): KubestickError {
   const how = "kubestick cannot know which image it is; give it its name when it is saved";
   const hint = `${how}: skopeo copy SOURCE oci-archive:FILE.tar:registry.example.org/team/app:TAG`;
-  if (said === undefined)
+  if (rawName === undefined)
     return new KubestickError(`${path} holds an image without a name (${manifest.digest})`, { hint });
-  const shown = JSON.stringify(said.slice(0, 300));
+  const shown = JSON.stringify(rawName.slice(0, 300));
   return new KubestickError(
-    /[/:@]/.test(said)
+    /[/:@]/.test(rawName)
       ? `${path} holds an image of the name ${shown}, which is none`
       : `${path} holds an image that is only called ${shown}, which is a tag and no name`,
     { hint },
