@@ -70,7 +70,7 @@ export default command({
         from,
         offline: args.offline === true,
         images: list(args.image),
-        manifests: list(args.manifest),
+        userYaml: list(args.manifest),
         zstd: args.zstd === true,
         remote: remoteOptions(args),
       },

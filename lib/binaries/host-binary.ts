@@ -1,4 +1,4 @@
-import type { Descriptor } from "../oci/descriptor.ts";
+import type { BlobRef } from "../oci/descriptor.ts";
 import type { BlobStore } from "../oci/store.ts";
 
 /** A host binary's file as upstream publishes it, for one architecture. */
@@ -10,7 +10,7 @@ export interface HostBinary {
   /** The file's name as published. */
   title: string;
   archive: boolean;
-  blob: Descriptor;
+  blob: BlobRef;
 }
 
 /** Host binaries, and where their files are. */

@@ -3,7 +3,7 @@ import { createGunzip } from "node:zlib";
 import type { HostBinaryKind } from "../constants/host-binaries.ts";
 import { DISK_HINTS, errno, KubestickError, reason } from "../errors.ts";
 import { makeDirectory } from "../host/directories.ts";
-import { passing } from "../host/memory.ts";
+import { noteGarbage } from "../host/memory.ts";
 import { NewFile, writeAll } from "../host/new-file.ts";
 import { type BlobStore, verifiedChunks } from "../oci/store.ts";
 import { TarStream } from "../oci/tar-stream.ts";
@@ -105,7 +105,7 @@ async function gunzip(chunks: Iterable<Buffer>, take: (piece: Buffer, unpacked: 
   stream.on("data", (piece: Buffer) => {
     if (failures.length > 0 || !more) return;
     unpacked += piece.length;
-    passing(piece.length);
+    noteGarbage(piece.length);
     try {
       more = take(piece, unpacked);
     } catch (error) {

@@ -1,7 +1,7 @@
 import type { HostBinary } from "../binaries/host-binary.ts";
 import { KubestickError } from "../errors.ts";
 import type { Region } from "../host/region.ts";
-import { type Descriptor, uniqueBlobs } from "../oci/descriptor.ts";
+import { type BlobRef, type Descriptor, uniqueBlobs } from "../oci/descriptor.ts";
 import { type Image, imageBlobs } from "../oci/image.ts";
 import { verifiedChunks } from "../oci/store.ts";
 import { TarStore } from "../oci/tar-store.ts";
@@ -57,9 +57,9 @@ export class Bundle implements Contents {
   }
 
   /** The blobs that an architecture needs, or all of them. */
-  blobsFor(arch?: string): Descriptor[] {
+  blobsFor(arch?: string): BlobRef[] {
     if (arch === undefined) return this.blobs;
-    return uniqueBlobs([
+    return uniqueBlobs<BlobRef>([
       ...this.images.filter((i) => i.arch === arch).flatMap(imageBlobs),
       ...this.binaries.filter((b) => b.arch === arch).map((b) => b.blob),
     ]);

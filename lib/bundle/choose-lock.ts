@@ -1,7 +1,7 @@
-import { existsSync } from "node:fs";
 import { hostBinaryKind } from "../constants/host-binaries.ts";
 import { KUBERNETES_VERSION } from "../constants/versions.ts";
 import { KubestickError, UsageError } from "../errors.ts";
+import { isThere } from "../host/file-system.ts";
 import { parseVersion } from "../util/version.ts";
 import { embeddedLock, requireEmbeddedLock } from "./embedded.ts";
 import { type BundleLock, parseLock } from "./lock.ts";
@@ -41,7 +41,7 @@ export function ownPins(version: string, others: Record<string, string>): Bundle
 
 /** The lock in a file. Throws KubestickError. */
 export function readLock(file: string): BundleLock {
-  if (!existsSync(file))
+  if (!isThere(file))
     throw new KubestickError(`there is no lock file ${file}`, {
       hint: "write one where there is a network: kubestick bundle lock --kubernetes-version VERSION; or name one with --lock",
       code: "not-found",

@@ -19,7 +19,7 @@ import {
 } from "../constants/oci.ts";
 import { KubestickError } from "../errors.ts";
 import { type Descriptor, plainDescriptor, uniqueBlobs } from "../oci/descriptor.ts";
-import { type Image, indexText, listed } from "../oci/image.ts";
+import { type Image, indexEntry, indexText } from "../oci/image.ts";
 import { parseObject } from "../oci/json.ts";
 import { LIMITS } from "../oci/limits.ts";
 import { readIndex } from "../oci/manifest.ts";
@@ -66,8 +66,8 @@ const sorted = (descriptors: Descriptor[]) => uniqueBlobs(descriptors).sort((a, 
 /** The images of one name, and where they are several, the index that lists them. */
 function imageParts(name: string, all: Image[], staging: Staging): Parts {
   const images = all.filter((image) => image.name === name).sort((a, b) => compare(a.arch, b.arch));
-  const several = images.length > 1 ? staging.put(OCI_INDEX, indexText(images.map(listed))) : undefined;
-  const top = several ?? listed(images[0]!);
+  const several = images.length > 1 ? staging.put(OCI_INDEX, indexText(images.map(indexEntry))) : undefined;
+  const top = several ?? indexEntry(images[0]!);
   const published = publishedIndexes(images, staging).filter(({ digest }) => digest !== top.digest);
   const annotations = {
     [ANNOTATION_CONTAINERD_NAME]: name,

@@ -12,7 +12,7 @@ import {
   USER_YAML_FILES,
 } from "../constants/oci.ts";
 import { KubestickError } from "../errors.ts";
-import type { Descriptor } from "../oci/descriptor.ts";
+import type { BlobRef } from "../oci/descriptor.ts";
 import type { Image } from "../oci/image.ts";
 import { type Layout, readLayout } from "../oci/layout.ts";
 import type { Artifact, LayoutOptions } from "../oci/layout-reader.ts";
@@ -23,7 +23,7 @@ import { parseVersion } from "../util/version.ts";
 /** A file of Kubernetes manifests that the user put in. */
 export interface UserYaml {
   title: string;
-  blob: Descriptor;
+  blob: BlobRef;
 }
 
 /** What a bundle is made of. */
@@ -36,6 +36,14 @@ export interface Contents {
 
 /** What was found in an image layout, or in something that counts as one. */
 export interface FoundContents extends Contents, Pick<Layout, "leftOut" | "absent"> {}
+
+/** Images and binaries that lie on this machine. */
+export interface LocalContent {
+  store: BlobStore;
+  contents: FoundContents;
+  /** Closes its files. */
+  close(): void;
+}
 
 /** What holds nothing. */
 export const NO_CONTENTS: FoundContents = {
@@ -53,7 +61,7 @@ export const NO_CONTENTS: FoundContents = {
  */
 export function readContents(
   store: BlobStore,
-  options: Pick<LayoutOptions, "others"> = {},
+  options: Pick<LayoutOptions, "foreign"> = {},
 ): FoundContents & Pick<Layout, "blobs"> {
   const layout = readLayout(store, { ...options, artifacts: [HOST_BINARIES, USER_YAML_FILES] });
   const ofType = (type: string) => layout.artifacts.filter((artifact) => artifact.type === type);

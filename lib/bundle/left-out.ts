@@ -1,5 +1,4 @@
-import type { Contents } from "./contents.ts";
-import type { LocalContent } from "./local.ts";
+import type { Contents, LocalContent } from "./contents.ts";
 
 /** What of some local content does not go into a bundle for some architectures, in words: for the person who makes it. */
 export function leftOut(
@@ -16,7 +15,10 @@ export function leftOut(
   const foreign = local.flatMap(({ store, contents }) =>
     contents.images
       .filter(({ name, arch }) => !architectures.includes(arch) && !architectures.some((a) => has(name, a)))
-      .map(({ name, said, manifest, arch }) => `${store.path}: ${name || said || manifest.digest}: it is for ${arch}`),
+      .map(
+        ({ name, rawName, manifest, arch }) =>
+          `${store.path}: ${name || rawName || manifest.digest}: it is for ${arch}`,
+      ),
   );
   const others = local.flatMap(({ store, contents }) =>
     contents.images

@@ -1,13 +1,12 @@
-import { basename, join } from "node:path";
-import type { HostBinary } from "../binaries/host-binary.ts";
+import { join } from "node:path";
 import { HOST_BINARY_KINDS } from "../constants/host-binaries.ts";
 import { LAYOUT_FILE } from "../constants/oci.ts";
 import { KubestickError, reason } from "../errors.ts";
-import { entriesOf, isDirectory, isThere } from "../host/directories.ts";
+import { entriesOf, isDirectory } from "../host/directories.ts";
+import { isThere } from "../host/file-system.ts";
 import { readPlainText } from "../host/plain-file.ts";
 import { Region } from "../host/region.ts";
 import { compression } from "../oci/compression.ts";
-import { digestOfHex } from "../oci/descriptor.ts";
 import { DirectoryStore } from "../oci/directory-store.ts";
 import { openDockerArchive } from "../oci/docker-archive.ts";
 import { LIMITS } from "../oci/limits.ts";
@@ -15,15 +14,9 @@ import type { BlobStore } from "../oci/store.ts";
 import { BLOCK, isTarHeader } from "../oci/tar-header.ts";
 import { indexTar } from "../oci/tar-index.ts";
 import { TarStore } from "../oci/tar-store.ts";
-import { type FoundContents, NO_CONTENTS, readContents } from "./contents.ts";
-import { ELF_HEAD_BYTES, elfArchitecture } from "./elf.ts";
+import { type LocalContent, NO_CONTENTS, readContents } from "./contents.ts";
 import { inspectExecutable, openBundleFile } from "./payload.ts";
-
-/** Images and binaries that lie on this machine. */
-export interface LocalContent {
-  store: BlobStore;
-  contents: FoundContents;
-}
+import { publishedBinary } from "./published-binary.ts";
 
 const MAX_DEPTH = 4;
 /** The first line of the file `version` in what `skopeo copy ... dir:` writes. */
@@ -60,7 +53,7 @@ class Opener {
   }
 
   #directory(path: string, depth: number): LocalContent[] {
-    if (isThere(join(path, LAYOUT_FILE))) return [layoutIn(new DirectoryStore(path))];
+    if (isThere(join(path, LAYOUT_FILE))) return [layoutIn(new DirectoryStore(path), () => undefined)];
     if (isSkopeoDirectory(path))
       throw new KubestickError(`${path} is what skopeo copy ... dir: writes, which does not keep an image's name`, {
         hint: `copy it as an archive with its name: skopeo copy dir:${path} oci-archive:FILE.tar:registry.example.org/team/app:TAG`,
@@ -97,6 +90,7 @@ class Opener {
   }
 
   #archive(region: Region): LocalContent | undefined {
+    const close = () => region.close();
     const members = indexTar(region);
     this.#members += members.length;
     if (this.#members > LIMITS.allMembers)
@@ -104,14 +98,18 @@ class Opener {
         hint: "make several bundles of them",
       });
     const names = new Set(members.map((entry) => entry.name.replace(/^\.\//, "")));
-    if (names.has(LAYOUT_FILE)) return layoutIn(new TarStore(region, { others: true, members }));
+    if (names.has(LAYOUT_FILE)) return layoutIn(new TarStore(region, { foreign: true, members }), close);
     if (!names.has("manifest.json")) return undefined;
     const { store, images, leftOut } = openDockerArchive(region, members);
-    return { store, contents: { ...NO_CONTENTS, images, leftOut } };
+    return { store, contents: { ...NO_CONTENTS, images, leftOut }, close };
   }
 }
 
-const layoutIn = (store: BlobStore): LocalContent => ({ store, contents: readContents(store, { others: true }) });
+const layoutIn = (store: BlobStore, close: () => void): LocalContent => ({
+  store,
+  contents: readContents(store, { foreign: true }),
+  close,
+});
 
 const WHAT_IS_TAKEN = `images: OCI layouts or docker save's archives; binaries: ${HOST_BINARY_KINDS.map((k) => k.name).join(", ")}, under the names they are published with`;
 
@@ -120,6 +118,7 @@ function nothing(path: string, why: string): LocalContent {
   return {
     store: { path, file: () => undefined, size: () => undefined, chunks: () => [] },
     contents: { ...NO_CONTENTS, leftOut: [`${path}: ${why}`] },
+    close: () => undefined,
   };
 }
 
@@ -144,40 +143,4 @@ function tryRead<T>(path: string, read: () => T): T {
   } catch (error) {
     throw new KubestickError(`cannot read ${path}: ${reason(error)}`, { hint: "check --from", cause: error });
   }
-}
-
-/** A host binary by its file's name, and for a program by its ELF header; undefined when the file is none. */
-function publishedBinary(path: string, kubernetesVersion: string | undefined): LocalContent | undefined {
-  const title = basename(path);
-  const kind = HOST_BINARY_KINDS.find(
-    ({ name, archive }) => archive === /\.t(ar\.)?gz$/.test(title) && new RegExp(`^${name}(?![a-z]|-shim)`).test(title),
-  );
-  if (!kind) return undefined;
-  const region = Region.open(path);
-  const size = region.length;
-  const arch = kind.archive ? /(amd64|arm64)/.exec(title)?.[1] : elfArchitecture(region.read(0, ELF_HEAD_BYTES));
-  if (!arch) {
-    region.close();
-    return undefined;
-  }
-  const own = kind.name.startsWith("kube") ? kubernetesVersion : undefined;
-  const version = /v?(\d+\.\d+\.\d+(?:-(?:rc|alpha|beta)\.\d+)?)/.exec(title.replace(/linux-(amd64|arm64)/, ""))?.[1];
-  const blob = { mediaType: "", digest: digestOfHex(region.sha256()), size };
-  const binary: HostBinary = {
-    name: kind.name,
-    version: version ? `v${version}` : (own ?? "unknown"),
-    arch,
-    title,
-    archive: kind.archive,
-    blob,
-  };
-  return {
-    store: {
-      path,
-      file: () => undefined,
-      size: (digest) => (digest === blob.digest ? size : undefined),
-      chunks: () => region.chunks(),
-    },
-    contents: { ...NO_CONTENTS, binaries: [binary] },
-  };
 }

@@ -1,7 +1,5 @@
-import { statfsSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { USER_YAML } from "../constants/oci.ts";
-import { KubestickError } from "../errors.ts";
 import { makeDirectory } from "../host/directories.ts";
 import { lockTarget } from "../host/lock.ts";
 import { writeWhole } from "../host/new-file.ts";
@@ -20,14 +18,13 @@ import { openLocal } from "./local.ts";
 import type { BundleLock } from "./lock.ts";
 import { mirrored } from "./lock-binary.ts";
 import { lockImage } from "./lock-image.ts";
-import { recompress } from "./recompress.ts";
+import { sayGain, sayLeftOut, sayPlan, stateLine } from "./make-words.ts";
+import { recompressAll } from "./recompress.ts";
 import { openRegistry, type RemoteOptions, readText } from "./remote.ts";
-import type { Plan, Progress, Sources } from "./sources.ts";
+import { notLocal, type Sources } from "./sources.ts";
 import { stageLocal } from "./stage-local.ts";
 import { stageLock } from "./stage-lock.ts";
 import { userYamlImages } from "./user-yaml.ts";
-
-const LEFT_OUT_SHOWN = 20;
 
 /** What goes into a new bundle, and where it comes from. */
 export interface MakeOptions {
@@ -44,7 +41,7 @@ export interface MakeOptions {
   offline: boolean;
   images: string[];
   /** Files of Kubernetes manifests, whose images go in too. */
-  manifests: string[];
+  userYaml: string[];
   /** Compress layers anew. */
   zstd: boolean;
   remote: RemoteOptions;
@@ -73,9 +70,9 @@ export async function makeBundle(
     staging,
     local,
     offline: options.offline,
-    locate: (url: string) => mirrored(url, remote.downloadMirror),
-    progress: (state: Progress) => show(() => stateLine(state)),
-    planned: (plan: Plan) => tellPlan(plan, file, ui),
+    locate: (url) => mirrored(url, remote.downloadMirror),
+    progress: (state) => show(() => stateLine(state)),
+    planned: (plan) => sayPlan(ui, plan, file),
   };
   try {
     const contents = lock
@@ -83,7 +80,7 @@ export async function makeBundle(
       : stageLocal(local, architectures, version, staging);
     if (!lock) sayLeftOut(ui, leftOut(local, architectures, contents));
     await addOwn(options, contents, sources);
-    if (options.zstd) await recompressAll(contents, staging, ui);
+    if (options.zstd) sayGain(ui, await recompressAll(contents.images, staging, (words) => ui.live("create", [words])));
     const { index, blobs } = compose(contents, staging);
     const bytes = writeWhole(file, 0o644, layoutTar(index, blobs, staging), (done) =>
       show(() => `Writing ${file}: ${formatBytes(done)}`),
@@ -98,21 +95,15 @@ export async function makeBundle(
     staging.removeIfEmpty();
     throw error;
   } finally {
+    for (const content of local) content.close();
     await registry.downloader.close();
   }
 }
 
-function sayLeftOut(ui: Ui, { warnings, notes }: ReturnType<typeof leftOut>): void {
-  const some = (all: string[]) =>
-    all.length > LEFT_OUT_SHOWN ? [...all.slice(0, LEFT_OUT_SHOWN), `And ${all.length - LEFT_OUT_SHOWN} more`] : all;
-  for (const words of some(notes)) ui.step("create", words);
-  for (const words of some(warnings)) ui.warn(words);
-}
-
-/** Adds the images and manifests that the user named. */
+/** Adds the images and files of YAML that the user named. */
 async function addOwn(options: MakeOptions, contents: Contents, sources: Sources): Promise<void> {
   const names = options.images.map((text) => parseReference(text).name);
-  for (const file of options.manifests) {
+  for (const file of options.userYaml) {
     const text = readText(file);
     names.push(...userYamlImages(text, file));
     contents.userYaml.push({
@@ -123,52 +114,9 @@ async function addOwn(options: MakeOptions, contents: Contents, sources: Sources
   addDigestNames(contents, names);
   const missing = [...new Set(names)].filter((name) => !contents.images.some((image) => image.name === name));
   if (missing.length === 0) return;
-  if (options.offline)
-    throw new KubestickError(`nothing given with --from has ${missing.join(", ")}`, {
-      hint: "give another --from, or leave --offline out",
-      code: "not-found",
-    });
+  if (options.offline) throw notLocal(missing.join(", "));
   const images = [];
   for (const name of missing) images.push(await lockImage(sources.registry, name, options.architectures));
   const own = await stageLock({ kubernetesVersion: "", images, binaries: [] }, options.architectures, sources);
   contents.images.push(...own.images);
-}
-
-/** Says how much is to come, and warns where the disk is too small for it. */
-function tellPlan({ files, bytes, unknown, total }: Plan, target: string, ui: Ui): void {
-  if (files === 0) return;
-  const open = unknown > 0 ? `, and ${unknown} of them are of unknown size` : "";
-  ui.step("create", `To get: ${files} files, ${formatBytes(bytes)}${open}`);
-  const { bavail, bsize } = statfsSync(dirname(resolve(target)));
-  // What was staged goes only when the bundle has been written.
-  const [needed, free] = [bytes + total, bavail * bsize];
-  if (needed > free)
-    ui.warn(
-      `${dirname(resolve(target))} has ${formatBytes(free)} free, and making the bundle there takes ${formatBytes(needed)}`,
-    );
-}
-
-async function recompressAll(contents: Contents, staging: Staging, ui: Ui): Promise<void> {
-  const size = () =>
-    [...new Map(contents.images.flatMap((i) => i.layers).map((l) => [l.digest, l.size])).values()].reduce(
-      (a, b) => a + b,
-      0,
-    );
-  const before = size();
-  for (const [i, image] of contents.images.entries()) {
-    ui.live("create", [`Compressing ${image.name} (${i + 1} of ${contents.images.length})`]);
-    contents.images[i] = await recompress(image, staging);
-  }
-  const after = size();
-  ui.step(
-    "create",
-    `zstd: layers went from ${formatBytes(before)} to ${formatBytes(after)}, ${(100 - (after / before) * 100 || 0).toFixed(1)}% less`,
-  );
-}
-
-function stateLine(state: Progress): string {
-  const share = state.bytes > 0 ? Math.min(1, state.bytesDone / state.bytes) : 0;
-  const bar = "#".repeat(Math.round(share * 20)).padEnd(20, ".");
-  const of = state.bytes > state.bytesDone ? ` of ${formatBytes(state.bytes)}` : "";
-  return `[${bar}] ${state.filesDone} of ${state.files} files, ${formatBytes(state.bytesDone)}${of}`;
 }

@@ -1,7 +1,7 @@
-import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { UsageError } from "../errors.ts";
 import { makeDirectory } from "../host/directories.ts";
+import { isThere } from "../host/file-system.ts";
 import { Files } from "../host/files.ts";
 import { lockTarget } from "../host/lock.ts";
 import type { Ui } from "../ui/ui.ts";
@@ -30,7 +30,7 @@ export async function pinBundle(options: PinOptions, ui: Ui): Promise<{ file: st
   const file = options.file ?? `kubernetes-${minorOf(version)}.lock.yaml`;
   makeDirectory(dirname(file));
   using _lock = lockTarget(file);
-  const written = existsSync(file) ? readLock(file) : undefined;
+  const written = isThere(file) ? readLock(file) : undefined;
   const known = written ?? (fresh ? undefined : ownPins(version, binaries));
   if (known && known.kubernetesVersion !== version)
     throw new UsageError(

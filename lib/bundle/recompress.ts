@@ -3,8 +3,8 @@ import { pipeline } from "node:stream/promises";
 import { constants, createGunzip, createZstdCompress } from "node:zlib";
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../constants/oci.ts";
 import { KubestickError, reason } from "../errors.ts";
-import { passing } from "../host/memory.ts";
-import { type Descriptor, digestHex, digestOfHex, plainDescriptor } from "../oci/descriptor.ts";
+import { noteGarbage } from "../host/memory.ts";
+import { type Descriptor, digestHex, digestOfHex, plainDescriptor, uniqueBlobs } from "../oci/descriptor.ts";
 import type { Image } from "../oci/image.ts";
 import { parseObject } from "../oci/json.ts";
 import type { Staging } from "../oci/staging.ts";
@@ -18,12 +18,33 @@ const MAX_LAYER_BYTES = 8 * 1024 ** 3;
 const MAX_RATIO = 200;
 const RATIO_COUNTS_BYTES = 64 * 1024 ** 2;
 
+/** The bytes of all layers before and after they were compressed anew. */
+export interface Gain {
+  before: number;
+  after: number;
+}
+
+/** Compresses the layers of all images anew, in their places; `progress` hears which one is at hand, in words. */
+export async function recompressAll(
+  images: Image[],
+  staging: Staging,
+  progress: (words: string) => void,
+): Promise<Gain> {
+  const bytes = () => uniqueBlobs(images.flatMap((image) => image.layers)).reduce((total, { size }) => total + size, 0);
+  const before = bytes();
+  for (const [i, image] of images.entries()) {
+    progress(`Compressing ${image.name} (${i + 1} of ${images.length})`);
+    images[i] = await recompress(image, staging);
+  }
+  return { before, after: bytes() };
+}
+
 /**
  * An image with its layers compressed by zstd where that makes them smaller. The layers' contents are checked against
  * the config's `diff_ids`, which stay; the manifest is a new one. Throws KubestickError when a layer is not what the
  * config says.
  */
-export async function recompress(image: Image, staging: Staging): Promise<Image> {
+async function recompress(image: Image, staging: Staging): Promise<Image> {
   const config = parseObject(readJsonBlob(staging, image.config), `${image.name}: its config`);
   const ids = (config["rootfs"] as { diff_ids?: unknown[] } | undefined)?.diff_ids ?? [];
   const layers: Descriptor[] = [];
@@ -65,7 +86,7 @@ async function recompressLayer(
     const count = async function* (chunks: AsyncIterable<Buffer>) {
       for await (const chunk of chunks) {
         plainBytes += chunk.length;
-        passing(chunk.length);
+        noteGarbage(chunk.length);
         if (plainBytes > most)
           throw new KubestickError(`a layer of ${name} (${layer.size} bytes) unpacks to more than ${most} bytes`, {
             hint: "leave --zstd out if it is meant to: layers are then taken as they are",

@@ -1,7 +1,7 @@
-import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { reason, UsageError } from "../errors.ts";
+import { isThere } from "../host/file-system.ts";
 import { readPlainText } from "../host/plain-file.ts";
 import { Downloader } from "../net/download.ts";
 import { RegistryCredentials } from "../oci/credentials.ts";
@@ -30,7 +30,7 @@ export function openRegistry({ mirrors, insecure, registryConfig }: RemoteOption
   return new Registry(new Downloader(insecure), {
     mirrors,
     credentials: () => {
-      credentials ??= read(ownCredentialFiles(process.env).filter((file) => existsSync(file)));
+      credentials ??= read(ownCredentialFiles(process.env).filter((file) => isThere(file)));
       return credentials;
     },
   });

@@ -1,7 +1,7 @@
 import { KubestickError } from "../errors.ts";
 import type { Registry } from "../oci/registry.ts";
 import type { Staging } from "../oci/staging.ts";
-import type { LocalContent } from "./local.ts";
+import type { LocalContent } from "./contents.ts";
 
 /** How many things are had at once: enough to fill a line; each costs memory. */
 export const AT_ONCE = 3;
@@ -44,5 +44,6 @@ export interface Sources {
 export function notLocal(what: string): KubestickError {
   return new KubestickError(`nothing given with --from has ${what}`, {
     hint: "give another --from, or leave --offline out to download it",
+    code: "not-found",
   });
 }

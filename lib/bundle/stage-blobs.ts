@@ -1,7 +1,8 @@
 import { KubestickError } from "../errors.ts";
 import { digestHex } from "../oci/descriptor.ts";
+import type { Staging } from "../oci/staging.ts";
+import type { BlobStore } from "../oci/store.ts";
 import { inParallel } from "../util/pool.ts";
-import type { LocalContent } from "./local.ts";
 import { AT_ONCE, notLocal, type Plan, type Progress, type Sources } from "./sources.ts";
 
 /** A blob that is to be staged. */
@@ -38,7 +39,7 @@ export async function stageBlobs(wanted: Wanted[], sources: Sources): Promise<vo
     if (there !== undefined && (item.size === undefined || item.size === there)) report(there);
     else {
       const holder = local.find((content) => content.store.size(item.digest) !== undefined);
-      if (holder) copyBlob(holder, item.digest, sources);
+      if (holder) copyBlob(holder.store, item.digest, staging);
       else if (offline) throw notLocal(item.what);
       else await item.fetch(report);
     }
@@ -48,10 +49,9 @@ export async function stageBlobs(wanted: Wanted[], sources: Sources): Promise<vo
 }
 
 /** Copies a blob from local content into the staging directory. Throws KubestickError when it is not what its digest says. */
-export function copyBlob({ store }: LocalContent, digest: string, { staging }: Pick<Sources, "staging">): void {
-  const staged = staging.putStream("", store.chunks(digest), digestHex(digest));
-  if (staged.digest !== digest)
-    throw new KubestickError(`${store.path} is damaged: ${digest} has other contents`, { code: "damaged" });
+export function copyBlob(store: BlobStore, digest: string, staging: Staging): void {
+  if (staging.putStream(store.chunks(digest), digestHex(digest)) === digest) return;
+  throw new KubestickError(`${store.path} is damaged: ${digest} has other contents`, { code: "damaged" });
 }
 
 /** What was pinned without a length is asked for it: only for an estimate, so whatever a server says is believed. */

@@ -1,9 +1,8 @@
 import { KubestickError } from "../errors.ts";
-import type { Descriptor } from "../oci/descriptor.ts";
+import type { BlobRef } from "../oci/descriptor.ts";
 import { type Image, imageBlobs } from "../oci/image.ts";
 import type { Staging } from "../oci/staging.ts";
-import type { Contents } from "./contents.ts";
-import type { LocalContent } from "./local.ts";
+import type { Contents, LocalContent } from "./contents.ts";
 import { copyBlob } from "./stage-blobs.ts";
 
 /**
@@ -17,8 +16,8 @@ export function stageLocal(
   staging: Staging,
 ): Contents {
   const contents: Contents = { kubernetesVersion, images: [], binaries: [], userYaml: [] };
-  const stage = (content: LocalContent, blob: Descriptor) => {
-    if (!staging.has(blob)) copyBlob(content, blob.digest, { staging });
+  const stage = ({ store }: LocalContent, blob: BlobRef) => {
+    if (!staging.has(blob)) copyBlob(store, blob.digest, staging);
   };
   for (const content of local) {
     const found = content.contents;
@@ -53,14 +52,14 @@ function pathsOf(local: LocalContent[]): string {
   return `${paths.join(", ")}${local.length > paths.length ? ` and ${local.length - paths.length} more` : ""}`;
 }
 
-function nameless(path: string, { said, manifest }: Image): KubestickError {
+function nameless(path: string, { rawName, manifest }: Image): KubestickError {
   const how = "kubestick cannot know which image it is; give it its name when it is saved";
   const hint = `${how}: skopeo copy SOURCE oci-archive:FILE.tar:registry.example.org/team/app:TAG`;
-  if (said === undefined)
+  if (rawName === undefined)
     return new KubestickError(`${path} holds an image without a name (${manifest.digest})`, { hint });
-  const shown = JSON.stringify(said.slice(0, 300));
+  const shown = JSON.stringify(rawName.slice(0, 300));
   return new KubestickError(
-    /[/:@]/.test(said)
+    /[/:@]/.test(rawName)
       ? `${path} holds an image of the name ${shown}, which is none`
       : `${path} holds an image that is only called ${shown}, which is a tag and no name`,
     { hint },

@@ -30,7 +30,7 @@ export async function stageLock(lock: BundleLock, architectures: string[], sourc
   await stageBlobs([...wantedOf(images, sources), ...files.map((file) => wantedFile(file, sources))], sources);
   for (const image of images) checkArchitecture(image, sources.staging);
   const binaries = files.map(({ binary: { name, version }, arch, kind, url, digest }): HostBinary => {
-    const blob = { mediaType: "", digest, size: sources.staging.size(digest)! };
+    const blob = { digest, size: sources.staging.size(digest)! };
     return { name, version, arch, title: url.slice(url.lastIndexOf("/") + 1), archive: kind.archive, blob };
   });
   return { kubernetesVersion: lock.kubernetesVersion, images, binaries, userYaml: [] };

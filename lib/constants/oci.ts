@@ -88,6 +88,13 @@ export const ANNOTATION_KUBERNETES = "dev.kubestick.kubernetes-version";
 /** Which component a host binary's layer is: kubelet, containerd, cni-plugins. */
 export const ANNOTATION_BINARY = "dev.kubestick.host-binary";
 
+/** Docker Hub, by the name that images have, and that containerd knows it by (distribution/reference). */
+export const DOCKER_HUB = "docker.io";
+/** Where Docker Hub's registry answers. */
+export const DOCKER_HUB_REGISTRY = "registry-1.docker.io";
+/** The name that Docker itself wrote in earlier years, and that `docker login` still writes down. */
+export const DOCKER_HUB_LEGACY = "index.docker.io";
+
 /** What containerd's CRI reports as pinned, so that the kubelet's image collection leaves it alone. */
 export const LABEL_PINNED = "io.cri-containerd.pinned";
 

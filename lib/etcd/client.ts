@@ -46,6 +46,7 @@ export class EtcdClient {
     this.#tls = tls;
   }
 
+  /** Ends every connection. */
   async close(): Promise<void> {
     await this.#agent?.destroy();
   }

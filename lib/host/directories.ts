@@ -52,9 +52,6 @@ export function entriesOf(path: string): Entry[] {
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-/** Whether there is anything at a path, links followed. */
-export const isThere = (path: string): boolean => fs.existsSync(path);
-
 /** Whether a path is a directory, perhaps behind symbolic links. Throws the system's error where nothing is there. */
 export const isDirectory = (path: string): boolean => fs.statSync(path).isDirectory();
 

@@ -1,4 +1,4 @@
-import { accessSync, constants, realpathSync } from "node:fs";
+import { accessSync, constants, existsSync, realpathSync, statfsSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** The file system that a path lies on. */
@@ -33,6 +33,15 @@ export function placeOf(path: string): string {
   } catch {
     return path === "/" ? path : placeOf(dirname(path));
   }
+}
+
+/** Whether there is anything at a path, links followed. */
+export const isThere = (path: string): boolean => existsSync(path);
+
+/** What is free for everybody on the file system of a path, in bytes. Throws the system's error. */
+export function freeBytes(path: string): number {
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize;
 }
 
 /** Whether this user may write to what is there: no on a read-only file system, too. */

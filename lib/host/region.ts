@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { DISK_HINTS, errno, KubestickError, reason } from "../errors.ts";
-import { passing } from "./memory.ts";
+import { noteGarbage } from "./memory.ts";
 
 /** One megabyte at a time keeps a USB stick busy and memory small. */
 export const CHUNK_BYTES = 1024 * 1024;
@@ -45,7 +45,7 @@ export class Region {
   /** The bytes at a position, fewer at the end. Throws KubestickError when the medium fails (a pulled stick). */
   read(position: number, length: number, into?: Buffer): Buffer {
     const wanted = Math.max(0, Math.min(length, this.length - position));
-    if (!into) passing(wanted);
+    if (!into) noteGarbage(wanted);
     const buffer = into ?? Buffer.allocUnsafe(wanted);
     let got = 0;
     try {
@@ -66,7 +66,7 @@ export class Region {
   /** The bytes of a stretch, a chunk at a time. Each chunk is valid until the next but one is asked for. */
   *chunks(position = 0, length = this.length - position): Generator<Buffer> {
     const size = Math.min(CHUNK_BYTES, Math.max(1, length));
-    passing(2 * size);
+    noteGarbage(2 * size);
     let [buffer, other] = [Buffer.allocUnsafe(size), Buffer.allocUnsafe(length > size ? size : 0)];
     for (let at = 0; at < length; [buffer, other] = [other, buffer]) {
       const chunk = this.read(position + at, Math.min(buffer.length, length - at), buffer);

@@ -4,7 +4,7 @@ import { KubestickError } from "../errors.ts";
 import { untilItWorks } from "../util/until.ts";
 import { BodyLimitError, readBody } from "./body.ts";
 import {
-  BrokenOffError,
+  CannotResumeError,
   explain,
   HttpError,
   isFinal,
@@ -47,7 +47,7 @@ const PATIENCE: Patience = { trickle: { ms: 60_000, bytes: 4 * 1024 }, attempts:
 export interface Download {
   /** The byte of the file that it begins with: what was asked for, or 0 from a server that knows no ranges. */
   from: number;
-  /** Throws KubestickError; BrokenOffError where it has to begin again. */
+  /** Throws KubestickError; CannotResumeError where it has to begin again. */
   chunks: AsyncGenerator<Buffer>;
 }
 
@@ -88,7 +88,9 @@ export class Downloader {
     const watch = this.#watch(get.url, size);
     const asked = { ...get, headers: { ...get.headers, ...range } };
     const { statusCode, headers, body } = await this.#ask(asked, what, watch).catch((error: unknown) => {
-      throw range && error instanceof HttpError && OTHER_FILE.includes(error.status) ? new BrokenOffError(what) : error;
+      throw range && error instanceof HttpError && OTHER_FILE.includes(error.status)
+        ? new CannotResumeError(what)
+        : error;
     });
     const chunks = async function* () {
       try {
@@ -103,7 +105,7 @@ export class Downloader {
   /** The whole of a small answer. Throws KubestickError when it is larger than `limit` bytes. */
   async bytes(get: Get, limit: number): Promise<{ data: Buffer; headers: Headers }> {
     const signal = AbortSignal.timeout(SMALL_ANSWER_MS);
-    return this.beginningAgain(async () => {
+    return this.startOver(async () => {
       const watch = this.#watch(get.url);
       const { body, headers } = await this.#ask(get, get.url, watch, signal);
       try {
@@ -119,14 +121,14 @@ export class Downloader {
   }
 
   /** Does a download from its beginning again where it broke off and its server cannot go on. */
-  async beginningAgain<T>(attempt: () => Promise<T>): Promise<T> {
+  async startOver<T>(attempt: () => Promise<T>): Promise<T> {
     const { attempts, pauseMs } = this.#patience;
     let tries = 0;
     return untilItWorks(attempt, {
       limitMs: Number.POSITIVE_INFINITY,
       pauseMs,
       longestPauseMs: Number.POSITIVE_INFINITY,
-      passes: (error) => error instanceof BrokenOffError && ++tries < attempts,
+      passes: (error) => error instanceof CannotResumeError && ++tries < attempts,
     });
   }
 

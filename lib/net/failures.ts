@@ -21,8 +21,8 @@ const STATUS_HINTS: Record<number, string> = {
 };
 
 /** A download that broke off, from a server that cannot go on where it stopped: it has to begin again. */
-export class BrokenOffError extends KubestickError {
-  override name = "BrokenOffError";
+export class CannotResumeError extends KubestickError {
+  override name = "CannotResumeError";
 
   constructor(what: string) {
     super(`the download of ${what} broke off, and its server cannot go on where it stopped`, {
@@ -84,14 +84,14 @@ export function isFinal(error: unknown): boolean {
 
 /**
  * A failed download as an error for the person at the console: `what` was to be downloaded, and `url` is the address that was
- * asked last. Gives HttpError for an answer that is none, and BrokenOffError where it has to begin again.
+ * asked last. Gives HttpError for an answer that is none, and CannotResumeError where it has to begin again.
  */
 export function explain(error: unknown, what: string, url: string): KubestickError {
   if (error instanceof KubestickError) return error;
   const status = statusOf(error);
   if (status !== undefined && status >= 300 && !OTHER_FILE.includes(status))
     return new HttpError(url, status, (error as { headers?: HttpError["headers"] }).headers);
-  if (status !== undefined) return new BrokenOffError(what);
+  if (status !== undefined) return new CannotResumeError(what);
   return (finalReason(error) ?? cannotDownload)(what, reason(error), error);
 }
 

@@ -1,8 +1,8 @@
 import { KubestickError } from "../errors.ts";
-import { passing } from "../host/memory.ts";
+import { noteGarbage } from "../host/memory.ts";
 import type { PartialFile } from "../host/partial-file.ts";
 import type { Downloader, Get } from "../net/download.ts";
-import { BrokenOffError } from "../net/failures.ts";
+import { CannotResumeError } from "../net/failures.ts";
 import { digestHex } from "./descriptor.ts";
 import type { Staging } from "./staging.ts";
 
@@ -34,7 +34,7 @@ export async function downloadBlob(
   using file = staging.resume(blob.digest, limit);
   progress(file.size);
   const kept = file.size;
-  const receive = () => downloader.beginningAgain(() => append(downloader, get, { ...blob, limit }, file, progress));
+  const receive = () => downloader.startOver(() => append(downloader, get, { ...blob, limit }, file, progress));
   if (!isWhole(file) && file.size !== blob.size) await receive();
   if (!isWhole(file) && kept > 0) {
     // Perhaps the fault is in what was kept: a power cut leaves zeros.
@@ -70,10 +70,10 @@ async function append(
       }
       file.write(chunk);
       progress(file.size);
-      passing(chunk.length);
+      noteGarbage(chunk.length);
     }
   } catch (error) {
-    if (error instanceof BrokenOffError) file.restart();
+    if (error instanceof CannotResumeError) file.restart();
     throw error;
   }
 }

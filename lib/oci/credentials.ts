@@ -1,18 +1,12 @@
 import { KubestickError } from "../errors.ts";
 import { isPlain } from "../yaml/plain.ts";
 import { parseObject } from "./json.ts";
-import { DOCKER_HUB } from "./reference.ts";
+import { canonicalHost } from "./reference.ts";
 
 /** What a registry is asked with: `user:password` in base64, as the Basic scheme sends it (RFC 7617). */
 export interface Login {
   basic: string;
 }
-
-/** The other names of Docker Hub: `docker login` writes down the first, its registry answers at the second. */
-const DOCKER_HUB_NAMES = ["index.docker.io", "registry-1.docker.io"];
-
-/** A registry's host by the name that images have. */
-export const canonicalHost = (host: string): string => (DOCKER_HUB_NAMES.includes(host) ? DOCKER_HUB : host);
 
 const keyOf = (host: string) => canonicalHost(host.toLowerCase());
 

@@ -14,6 +14,9 @@ export interface Descriptor {
   artifactType?: string;
 }
 
+/** Of a descriptor, what it takes to find a blob and to check it. */
+export type BlobRef = Pick<Descriptor, "digest" | "size">;
+
 const PREFIX = "sha256:";
 const DIGEST = /^sha256:[0-9a-f]{64}$/;
 
@@ -39,9 +42,9 @@ export const describe = (mediaType: string, data: Buffer): Descriptor => ({
 /** A descriptor without what it says besides: what is the same wherever the blob is listed. */
 export const plainDescriptor = ({ mediaType, digest, size }: Descriptor): Descriptor => ({ mediaType, digest, size });
 
-/** Descriptors of the same blobs, each once: the last of each. */
-export const uniqueBlobs = (descriptors: Descriptor[]): Descriptor[] => [
-  ...new Map(descriptors.map((descriptor) => [descriptor.digest, descriptor])).values(),
+/** Each blob once: of several descriptors the last. */
+export const uniqueBlobs = <B extends BlobRef>(blobs: B[]): B[] => [
+  ...new Map(blobs.map((blob) => [blob.digest, blob])).values(),
 ];
 
 /** Checks a descriptor from outside. Throws KubestickError naming `what`. */

@@ -87,7 +87,7 @@ class DockerArchive {
       const name = normalName(tag);
       this.images.push({
         name: name ?? "",
-        ...(name || tag === "" ? {} : { said: tag }),
+        ...(name || tag === "" ? {} : { rawName: tag }),
         arch,
         manifest,
         config,

@@ -6,7 +6,7 @@ export interface Image {
   /** Its whole name as containerd's CRI looks for it; empty where it has none. */
   name: string;
   /** What the layout calls it, where that is no name: a bare tag. */
-  said?: string;
+  rawName?: string;
   arch: string;
   manifest: Descriptor;
   config: Descriptor;
@@ -21,7 +21,7 @@ export function imageBlobs({ manifest, config, layers, indexes = [] }: Image): D
 }
 
 /** What an index has of an image of one architecture. */
-export const listed = ({ manifest, arch }: Pick<Image, "manifest" | "arch">): Descriptor => ({
+export const indexEntry = ({ manifest, arch }: Pick<Image, "manifest" | "arch">): Descriptor => ({
   ...plainDescriptor(manifest),
   platform: { architecture: arch, os: "linux" },
 });

@@ -1,5 +1,5 @@
 import { KubestickError } from "../errors.ts";
-import { passing } from "../host/memory.ts";
+import { noteGarbage } from "../host/memory.ts";
 import { jsonExcess } from "../util/json.ts";
 import { isPlain, type Plain } from "../yaml/plain.ts";
 import { LIMITS } from "./limits.ts";
@@ -11,7 +11,7 @@ const PARSED_FACTOR = 8;
 export function parseJson(data: Buffer, what: string): unknown {
   const excess = excessOf(data);
   if (excess !== undefined) throw new KubestickError(`${what} ${excess}`);
-  passing(PARSED_FACTOR * data.length);
+  noteGarbage(PARSED_FACTOR * data.length);
   try {
     return JSON.parse(data.toString("utf8"));
   } catch {

@@ -35,7 +35,7 @@ export interface Artifact {
 /** What a reader does with what is no image. */
 export interface LayoutOptions {
   /** For layouts that other tools made: what else there is, and platforms that are not there, are left out, not refused. */
-  others?: boolean;
+  foreign?: boolean;
   /** The types of artifacts that are taken, too. */
   artifacts?: readonly string[];
 }
@@ -46,7 +46,7 @@ type Read = Omit<Image, "name" | "manifest"> | { artifact: string };
 /** Where in a layout a descriptor stands. */
 interface Place {
   name: string;
-  said?: string;
+  rawName?: string;
   indexes: Descriptor[];
 }
 
@@ -58,7 +58,7 @@ export class LayoutReader {
   readonly leftOut: string[] = [];
   readonly absent: { name: string; arch: string }[] = [];
   readonly #store: BlobStore;
-  readonly #others: boolean;
+  readonly #foreign: boolean;
   readonly #types: readonly string[];
   readonly #read = new Map<string, Read>();
   readonly #architectures = new Map<string, string | undefined>();
@@ -66,9 +66,9 @@ export class LayoutReader {
   #bytes = 0;
   #files = 0;
 
-  constructor(store: BlobStore, { others = false, artifacts = [] }: LayoutOptions) {
+  constructor(store: BlobStore, { foreign = false, artifacts = [] }: LayoutOptions) {
     this.#store = store;
-    this.#others = others;
+    this.#foreign = foreign;
     this.#types = artifacts;
   }
 
@@ -93,7 +93,7 @@ export class LayoutReader {
     if (INDEX_TYPES.includes(mediaType)) this.#index(descriptor, place, what);
     else if (MANIFEST_TYPES.includes(mediaType)) this.#manifest(descriptor, place, what);
     else if (DOCKER_SCHEMA1.includes(mediaType)) throw oldSchema(what);
-    else if (this.#others) this.#leaveOut(what, `${artifactKind([mediaType])}, not an image`);
+    else if (this.#foreign) this.#leaveOut(what, `${artifactKind([mediaType])}, not an image`);
     else throw wrongType(what, mediaType);
   }
 
@@ -102,14 +102,15 @@ export class LayoutReader {
       throw new KubestickError(`${what}: indexes stand in each other more than ${LIMITS.indexDepth} deep`);
     const listed = readIndex(this.#json(descriptor, what), what);
     const here = listed.filter((child) => this.#store.size(child.digest) !== undefined);
-    if (!this.#others && here.length < listed.length) this.#known(listed.find((child) => !here.includes(child))!, what);
+    if (!this.#foreign && here.length < listed.length)
+      this.#known(listed.find((child) => !here.includes(child))!, what);
     const { chosen, others } = choosePlatforms(here);
     for (const arch of choosePlatforms(listed).chosen.keys())
       if (!chosen.has(arch)) this.absent.push({ name: place.name || what, arch });
     const unnamed = others.filter((child) => child.platform === undefined);
     const inside = { ...place, indexes: [...place.indexes, descriptor] };
     for (const child of [...chosen.values(), ...unnamed]) {
-      const own = place.name === "" && !place.said ? nameOf(child.annotations ?? {}) : {};
+      const own = place.name === "" && !place.rawName ? nameOf(child.annotations ?? {}) : {};
       this.#visit(child, { ...inside, ...own });
     }
   }
@@ -124,7 +125,7 @@ export class LayoutReader {
     }
     const listed = descriptor.platform?.architecture ?? found.arch;
     if (listed !== found.arch) {
-      if (!this.#others)
+      if (!this.#foreign)
         throw new KubestickError(`${what} is for ${found.arch}, but is listed for ${listed.slice(0, 100)}`);
       this.#leaveOut(what, `it is listed for ${listed.slice(0, 100)}, but its config says ${found.arch}`);
       return;
@@ -133,10 +134,10 @@ export class LayoutReader {
       throw new KubestickError(`${this.#store.path} lists more than ${LIMITS.images} images`, {
         hint: "make several bundles of it",
       });
-    const { name, said, indexes } = place;
+    const { name, rawName, indexes } = place;
     this.images.push({
       name,
-      ...(name === "" && said ? { said } : {}),
+      ...(name === "" && rawName ? { rawName } : {}),
       ...found,
       manifest: plainDescriptor(descriptor),
       ...(indexes.length > 0 ? { indexes } : {}),
@@ -157,7 +158,7 @@ export class LayoutReader {
     const arch = isImage ? this.#architecture(config, what) : undefined;
     if (arch !== undefined)
       return { arch, config: this.#known(config, what), layers: layers.map((layer) => this.#layer(layer, what)) };
-    if (this.#others)
+    if (this.#foreign)
       return { artifact: artifactKind([type ?? "", config.mediaType, ...layers.map((layer) => layer.mediaType)]) };
     if (!CONFIG_TYPES.includes(config.mediaType)) throw wrongType(`${what}: its config`, config.mediaType);
     if (wrong[0]) throw wrongType(`${what}: a layer`, wrong[0].mediaType);
@@ -241,19 +242,19 @@ export class LayoutReader {
     if (this.leftOut.length < LIMITS.images) this.leftOut.push(`${what}: ${why}`);
   }
 
-  #what({ digest }: Descriptor, { name, said }: Place): string {
-    return `${this.#store.path}: ${name || said?.slice(0, 300) || digest}`;
+  #what({ digest }: Descriptor, { name, rawName }: Place): string {
+    return `${this.#store.path}: ${name || rawName?.slice(0, 300) || digest}`;
   }
 }
 
 /** An image's name out of a descriptor's annotations; a bare tag, and what is no name, is only what it is said to be. */
-function nameOf(annotations: Record<string, string>): { name: string; said?: string } {
+function nameOf(annotations: Record<string, string>): { name: string; rawName?: string } {
   const full = annotations[ANNOTATION_CONTAINERD_NAME];
-  const said = full || annotations[ANNOTATION_REF_NAME];
-  if (!said) return { name: "" };
+  const rawName = full || annotations[ANNOTATION_REF_NAME];
+  if (!rawName) return { name: "" };
   // By the OCI specification a reference is a tag; skopeo, podman and others write whole names there.
-  const name = full || /[/:@]/.test(said) ? normalName(said) : undefined;
-  return { name: name ?? "", said };
+  const name = full || /[/:@]/.test(rawName) ? normalName(rawName) : undefined;
+  return { name: name ?? "", rawName };
 }
 
 /** What an artifact of these media types is, in words. */

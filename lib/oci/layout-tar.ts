@@ -1,6 +1,6 @@
 import { Header } from "tar";
 import { BLOBS_DIR, INDEX_FILE, LAYOUT_FILE, LAYOUT_VERSION } from "../constants/oci.ts";
-import { type Descriptor, digestHex } from "./descriptor.ts";
+import { type BlobRef, digestHex } from "./descriptor.ts";
 import { type BlobStore, verifiedChunks } from "./store.ts";
 import { BLOCK } from "./tar-header.ts";
 
@@ -12,7 +12,7 @@ const END = Buffer.alloc(2 * BLOCK);
  * blob is verified as it passes. No owners, times or other accidents go in. Throws KubestickError for a blob that is missing
  * or damaged.
  */
-export function* layoutTar(index: Buffer, blobs: Descriptor[], store: BlobStore): Generator<Buffer> {
+export function* layoutTar(index: Buffer, blobs: BlobRef[], store: BlobStore): Generator<Buffer> {
   const version = Buffer.from(JSON.stringify({ imageLayoutVersion: LAYOUT_VERSION }));
   for (const [name, data] of [
     [LAYOUT_FILE, version],

@@ -1,6 +1,6 @@
+import { DOCKER_HUB, DOCKER_HUB_REGISTRY } from "../constants/oci.ts";
 import { UsageError } from "../errors.ts";
-import { canonicalHost } from "./credentials.ts";
-import { DOCKER_HUB, type Reference } from "./reference.ts";
+import { canonicalHost, type Reference } from "./reference.ts";
 
 /** Where registries really are: a URL by the registry's host, or for all others under `*`. */
 export type Mirrors = Map<string, string>;
@@ -32,6 +32,6 @@ export interface Endpoint {
 export function endpointOf({ host }: Reference, mirrors: Mirrors): Endpoint {
   const mirror = mirrors.get(canonicalHost(host)) ?? mirrors.get("*");
   // Docker's registry has another name than its images say.
-  const own = `https://${host === DOCKER_HUB ? "registry-1.docker.io" : host}`;
+  const own = `https://${host === DOCKER_HUB ? DOCKER_HUB_REGISTRY : host}`;
   return { url: mirror ?? own, mirrored: mirror !== undefined };
 }

@@ -1,3 +1,4 @@
+import { DOCKER_HUB, DOCKER_HUB_LEGACY, DOCKER_HUB_REGISTRY } from "../constants/oci.ts";
 import { UsageError } from "../errors.ts";
 import { isDigest } from "./descriptor.ts";
 
@@ -24,9 +25,9 @@ const TAG = /^\w[\w.-]{0,127}$/;
 const MAX_NAME = 255;
 const MAX_TEXT = 1024;
 
-/** Docker Hub's registry by the name that its images have; Docker itself wrote the other one in earlier years. */
-export const DOCKER_HUB = "docker.io";
-const DOCKER_HUB_LEGACY = "index.docker.io";
+/** A registry's host by the name that images have: Docker Hub has several. */
+export const canonicalHost = (host: string): string =>
+  host === DOCKER_HUB_LEGACY || host === DOCKER_HUB_REGISTRY ? DOCKER_HUB : host;
 
 /**
  * Parses an image's name as containerd's CRI does (distribution/reference ParseDockerRef): no host means docker.io, no

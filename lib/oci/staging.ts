@@ -3,7 +3,7 @@ import { BLOBS_DIR } from "../constants/oci.ts";
 import { isEmptyDirectory, makeDirectory, ownDirectory } from "../host/directories.ts";
 import { PartialFile } from "../host/partial-file.ts";
 import { removeTree } from "../host/remove.ts";
-import { type Descriptor, describe, digestHex, digestOfHex } from "./descriptor.ts";
+import { type BlobRef, type Descriptor, describe, digestHex, digestOfHex } from "./descriptor.ts";
 import { DirectoryStore } from "./directory-store.ts";
 
 const PARTIAL_DIR = "partial";
@@ -22,8 +22,8 @@ export class Staging extends DirectoryStore {
   }
 
   /** Whether a blob of this length is there; what is there was verified when it came. */
-  has(descriptor: Pick<Descriptor, "digest" | "size">): boolean {
-    return this.size(descriptor.digest) === descriptor.size;
+  has({ digest, size }: BlobRef): boolean {
+    return this.size(digest) === size;
   }
 
   /** Removes the directory when nothing has come into it, so that a run that never began leaves nothing. */
@@ -34,14 +34,15 @@ export class Staging extends DirectoryStore {
   /** Puts bytes in as a blob. */
   put(mediaType: string, data: Buffer): Descriptor {
     const descriptor = describe(mediaType, data);
-    return this.has(descriptor) ? descriptor : this.putStream(mediaType, [data], `put-${digestHex(descriptor.digest)}`);
+    if (!this.has(descriptor)) this.putStream([data], `put-${digestHex(descriptor.digest)}`);
+    return descriptor;
   }
 
-  /** Puts a stream of bytes in under whatever digest it turns out to have; `name` is that of the file meanwhile. */
-  putStream(mediaType: string, chunks: Iterable<Buffer>, name: string): Descriptor {
+  /** Puts a stream of bytes in, and gives the digest that it turns out to have; `name` is that of the file meanwhile. */
+  putStream(chunks: Iterable<Buffer>, name: string): string {
     using file = this.begin(name);
     for (const chunk of chunks) file.write(chunk);
-    return { mediaType, digest: this.adopt(file), size: file.size };
+    return this.adopt(file);
   }
 
   /** Opens a new file beside the blobs, which is there only until it is one of them; what an earlier run left of it goes. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { KubestickError } from "../errors.ts";
-import { type Descriptor, digestHex } from "./descriptor.ts";
+import { type BlobRef, digestHex } from "./descriptor.ts";
 import { LIMITS } from "./limits.ts";
 
 /** Blobs by digest, and the two files beside them: an OCI image layout, wherever it lies. */
@@ -16,11 +16,8 @@ export interface BlobStore {
   chunks(digest: string): Iterable<Buffer>;
 }
 
-/** Of a descriptor, what it takes to find a blob and to check it. */
-type Blob = Pick<Descriptor, "digest" | "size">;
-
 /** A small blob, such as a manifest, verified. Throws KubestickError when it is missing, too large, or not what its digest says. */
-export function readJsonBlob(store: BlobStore, { digest, size }: Blob): Buffer {
+export function readJsonBlob(store: BlobStore, { digest, size }: BlobRef): Buffer {
   if (size > LIMITS.jsonBytes)
     throw new KubestickError(
       `${store.path}: ${digest} is too large for what it is (${size} bytes; the limit is ${LIMITS.jsonBytes})`,
@@ -29,7 +26,7 @@ export function readJsonBlob(store: BlobStore, { digest, size }: Blob): Buffer {
 }
 
 /** A blob's bytes, a chunk at a time; its length is checked before and its digest after the last. Throws KubestickError. */
-export function* verifiedChunks(store: BlobStore, { digest, size }: Blob): Generator<Buffer> {
+export function* verifiedChunks(store: BlobStore, { digest, size }: BlobRef): Generator<Buffer> {
   const found = store.size(digest);
   const hint = "copy or create the bundle again";
   if (found === undefined) throw new KubestickError(`${store.path} lacks the blob ${digest}`, { hint });
@@ -48,7 +45,7 @@ export function* verifiedChunks(store: BlobStore, { digest, size }: Blob): Gener
 }
 
 /** A blob's bytes as a stream, verified as `verifiedChunks` does. */
-export function verifiedStream(store: BlobStore, blob: Blob): Readable {
+export function verifiedStream(store: BlobStore, blob: BlobRef): Readable {
   // A chunk's buffer is used again, and a stream holds several.
   const copies = function* () {
     for (const chunk of verifiedChunks(store, blob)) yield Buffer.from(chunk);

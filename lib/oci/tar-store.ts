@@ -12,7 +12,7 @@ const FILE = /^(oci-layout|index\.json|blobs\/sha256\/[0-9a-f]{64})$/;
 
 /**
  * The layout in a tar. Only the names that an image layout has are taken: a member with any other name, a link or a
- * device, and a name given twice are refused. With `others`, for archives that other tools made, they are passed over.
+ * device, and a name given twice are refused. With `foreign`, for archives that other tools made, they are passed over.
  * `members` are those of the tar, where they have been listed already. Throws KubestickError.
  */
 export class TarStore implements BlobStore {
@@ -20,14 +20,14 @@ export class TarStore implements BlobStore {
   readonly #region: Region;
   readonly #entries = new Map<string, TarEntry>();
 
-  constructor(region: Region, options: { others?: boolean; members?: TarEntry[] } = {}) {
+  constructor(region: Region, options: { foreign?: boolean; members?: TarEntry[] } = {}) {
     this.path = region.path;
     this.#region = region;
     for (const entry of options.members ?? indexTar(region)) {
       const name = entry.name.replace(/^\.\//, "");
       if (entry.type === "directory" && DIRECTORY.test(name)) continue;
       const known = entry.type === "file" && FILE.test(name);
-      if (!known && options.others) continue;
+      if (!known && options.foreign) continue;
       if (!known)
         throw new KubestickError(
           `${region.path} is no bundle: it has ${KINDS[entry.type]} named ${quoted(entry.name)}`,
@@ -36,7 +36,7 @@ export class TarStore implements BlobStore {
           },
         );
       // An archive that was added to has a blob again; whichever is taken must have its digest.
-      if (this.#entries.has(name) && !(options.others && name.startsWith(BLOBS_DIR)))
+      if (this.#entries.has(name) && !(options.foreign && name.startsWith(BLOBS_DIR)))
         throw new KubestickError(`${region.path} is no bundle: it has ${name} twice`);
       this.#entries.set(name, entry);
     }

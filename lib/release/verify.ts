@@ -1,8 +1,8 @@
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Bundle } from "../bundle/bundle.ts";
 import { inspectExecutable } from "../bundle/payload.ts";
 import { KubestickError, reason, UsageError } from "../errors.ts";
+import { isThere } from "../host/file-system.ts";
 import { readPlainText } from "../host/plain-file.ts";
 import { sha256OfFile } from "../host/region.ts";
 import type { Ui } from "../ui/ui.ts";
@@ -41,7 +41,7 @@ export function verifyRelease(
   const checked: string[] = [];
   for (const [name, digest] of parseSums(text, sumsFile)) {
     const path = join(directory, name);
-    if (!existsSync(path)) continue;
+    if (!isThere(path)) continue;
     const { executableBytes: length, hasBundle } = inspectExecutable(path);
     if (sha256OfFile(path, length) !== digest)
       throw wrong(`${path} is not the file that was signed`, "do not use it; download it again");

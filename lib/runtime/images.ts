@@ -4,7 +4,7 @@ import { findProgram } from "../host/facts.ts";
 import { feed } from "../host/feed.ts";
 import { run, tryRunAside } from "../host/process.ts";
 import { uniqueBlobs } from "../oci/descriptor.ts";
-import { type Image, indexText, listed } from "../oci/image.ts";
+import { type Image, indexEntry, indexText } from "../oci/image.ts";
 import { layoutTar } from "../oci/layout-tar.ts";
 import { nameByDigest } from "../oci/reference.ts";
 import type { BlobStore } from "../oci/store.ts";
@@ -81,7 +81,7 @@ export async function importImages(
   const nameless = images.find(({ name }) => name === "");
   if (nameless)
     throw new KubestickError(
-      `${store.path} has an image ${nameless.said === undefined ? "without a name" : `called ${JSON.stringify(nameless.said.slice(0, 300))}, which is no name`} (${nameless.manifest.digest})`,
+      `${store.path} has an image ${nameless.rawName === undefined ? "without a name" : `called ${JSON.stringify(nameless.rawName.slice(0, 300))}, which is no name`} (${nameless.manifest.digest})`,
       { hint: `make a bundle of it: kubestick bundle create FILE.tar --from ${store.path}` },
     );
   const have = importedImages(ctr);
@@ -98,7 +98,7 @@ export async function importImages(
 async function stream(store: BlobStore, images: Image[], ctr: Ctr, progress?: (bytes: number) => void): Promise<void> {
   const manifests = images.flatMap((image) =>
     containerdNames(image).map((name) => ({
-      ...listed(image),
+      ...indexEntry(image),
       annotations: { [ANNOTATION_CONTAINERD_NAME]: name, [ANNOTATION_REF_NAME]: name },
     })),
   );

@@ -1,7 +1,7 @@
 import type { Bundle } from "../bundle/bundle.ts";
 import { OCI_INDEX } from "../constants/oci.ts";
 import { type Descriptor, describe, isDigest } from "../oci/descriptor.ts";
-import { type Image, imageBlobs, indexText, listed } from "../oci/image.ts";
+import { type Image, imageBlobs, indexEntry, indexText } from "../oci/image.ts";
 import { parseReference } from "../oci/reference.ts";
 import { readJsonBlob } from "../oci/store.ts";
 import { sendFile } from "./send-file.ts";
@@ -84,7 +84,7 @@ export class BundleRegistry {
 }
 
 function indexOf(images: Image[]): Manifest {
-  const body = indexText(images.map(listed));
+  const body = indexText(images.map(indexEntry));
   return { ...describe(OCI_INDEX, body), body };
 }
 

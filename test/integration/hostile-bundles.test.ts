@@ -5,15 +5,7 @@ import { gzipSync } from "node:zlib";
 import { unpackBinary } from "../../lib/binaries/unpack.ts";
 import { Bundle } from "../../lib/bundle/bundle.ts";
 import { hostBinaryKind } from "../../lib/constants/host-binaries.ts";
-import {
-  HOST_BINARIES,
-  HOST_BINARY_TGZ,
-  OCI_CONFIG,
-  OCI_EMPTY,
-  OCI_INDEX,
-  OCI_LAYER,
-  OCI_MANIFEST,
-} from "../../lib/constants/oci.ts";
+import { OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST } from "../../lib/constants/oci.ts";
 import { KubestickError } from "../../lib/errors.ts";
 import { kubestickHere } from "../support/here.ts";
 import { type Hostile, hostile, hostileAnswer } from "../support/hostile-bundles.ts";
@@ -318,20 +310,7 @@ describe(`within ${PEAK_MIB} MiB and seconds`, () => {
     "a host binary's archive with %s",
     async (_, make, message) => {
       const maker = new LayoutMaker();
-      const annotations = {
-        "dev.kubestick.host-binary": "containerd",
-        "org.opencontainers.image.title": "containerd-2.1.9-linux-amd64.tar.gz",
-        "org.opencontainers.image.version": "v2.1.9",
-      };
-      const archive = { ...maker.put(HOST_BINARY_TGZ, make()), annotations };
-      const config = maker.put(OCI_EMPTY, "{}");
-      const manifest = maker.put(OCI_MANIFEST, {
-        schemaVersion: 2,
-        artifactType: HOST_BINARIES,
-        config,
-        layers: [archive],
-      });
-      const file = maker.tar(at("programs.tar"), [forPlatform(manifest, "amd64")]);
+      const file = maker.tar(at("programs.tar"), [maker.containerd(make())]);
       const before = process.memoryUsage.rss();
       const out = await attempt(["unpack", file, at("programs")]);
       expect(out).toEqual({ status: message ? 1 : 0, stderr: message ? expect.stringContaining(message) : "" });

@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { encodeTrailer } from "../../lib/bundle/trailer.ts";
-import { HOST_BINARIES, HOST_BINARY_TGZ, OCI_EMPTY, OCI_LAYER, OCI_MANIFEST } from "../../lib/constants/oci.ts";
+import { OCI_LAYER, OCI_MANIFEST } from "../../lib/constants/oci.ts";
 import { END, HostileLayout, layoutTar } from "./hostile-layout.ts";
 import { oddMembers, paxHeader, rawHeader, rawMember } from "./hostile-tar.ts";
 import { DIGEST, heavyJson, MAX_BYTES, spoil, yaml } from "./hostile-values.ts";
@@ -88,22 +88,7 @@ function packedPrograms(random: Random): Buffer {
 /** A bundle with a host binary's archive that is hostile. */
 function binaryBundle(random: Random): Buffer {
   const maker = new LayoutMaker();
-  const archive = {
-    ...maker.put(HOST_BINARY_TGZ, packedPrograms(random)),
-    annotations: {
-      "dev.kubestick.host-binary": "containerd",
-      "org.opencontainers.image.title": "containerd-2.1.9-linux-amd64.tar.gz",
-      "org.opencontainers.image.version": "v2.1.9",
-    },
-  };
-  const config = maker.put(OCI_EMPTY, "{}");
-  const manifest = maker.put(OCI_MANIFEST, {
-    schemaVersion: 2,
-    artifactType: HOST_BINARIES,
-    config,
-    layers: [archive],
-  });
-  return tarOf(maker.members([{ ...manifest, platform: { architecture: "amd64", os: "linux" } }]));
+  return tarOf(maker.members([maker.containerd(packedPrograms(random))]));
 }
 
 function lockText(random: Random): string {

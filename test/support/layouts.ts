@@ -1,18 +1,23 @@
 import * as fs from "node:fs";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST } from "../../lib/constants/oci.ts";
-import { digestOf } from "../../lib/oci/descriptor.ts";
+import {
+  ANNOTATION_BINARY,
+  ANNOTATION_TITLE,
+  ANNOTATION_VERSION,
+  HOST_BINARIES,
+  HOST_BINARY_TGZ,
+  OCI_CONFIG,
+  OCI_EMPTY,
+  OCI_INDEX,
+  OCI_LAYER,
+  OCI_MANIFEST,
+} from "../../lib/constants/oci.ts";
+import { type Descriptor, digestOf } from "../../lib/oci/descriptor.ts";
 import { type Member, tarOf } from "./small-bundle.ts";
 
 /** A descriptor to put into an index or manifest, with whatever else it is to say. */
-export interface Listed {
-  mediaType: string;
-  digest: string;
-  size: number;
-  annotations?: Record<string, string>;
-  platform?: { architecture: string; os: string; variant?: string };
-}
+export type Listed = Descriptor;
 
 /** What an image to make is like; without anything it is a good one for amd64. */
 export interface ImageOptions {
@@ -30,6 +35,19 @@ export interface ImageOptions {
 /** Makes OCI image layouts as other tools write them, or as nobody should. */
 export class LayoutMaker {
   readonly blobs = new Map<string, Buffer>();
+
+  /** A bundle's artifact with one host binary, containerd for amd64, out of this archive. */
+  containerd(archive: Buffer): Listed {
+    const annotations = {
+      [ANNOTATION_BINARY]: "containerd",
+      [ANNOTATION_TITLE]: "containerd-2.1.9-linux-amd64.tar.gz",
+      [ANNOTATION_VERSION]: "v2.1.9",
+    };
+    const layers = [{ ...this.put(HOST_BINARY_TGZ, archive), annotations }];
+    const config = this.put(OCI_EMPTY, "{}");
+    const manifest = { schemaVersion: 2, artifactType: HOST_BINARIES, config, layers };
+    return forPlatform(this.put(OCI_MANIFEST, manifest), "amd64");
+  }
 
   /** Puts a blob in; objects as JSON. */
   put(mediaType: string, content: Buffer | string | object): Listed {

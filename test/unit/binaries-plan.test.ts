@@ -14,7 +14,7 @@ describe("which host binaries are installed", () => {
     arch: "amd64",
     title: name,
     archive: hostBinaryKind(name)!.archive,
-    blob: { mediaType: "", digest: digestOf(name + version), size: 1 },
+    blob: { digest: digestOf(name + version), size: 1 },
   });
   const bundle = { binaries: [binary("containerd", "v2.1.9"), binary("kubelet", "v1.36.2")] };
   const plan = (found: Record<string, OnHost>, force = false, files = new Files("/nowhere-kubestick")) =>

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { KubestickError } from "../../lib/errors.ts";
 import { Downloader, isLocal, type Patience } from "../../lib/net/download.ts";
-import { BrokenOffError, HttpError } from "../../lib/net/failures.ts";
+import { CannotResumeError, HttpError } from "../../lib/net/failures.ts";
 import { answerText, RawHttp, rangeText } from "../support/raw-http.ts";
 
 const PATIENCE: Patience = { trickle: { ms: 60_000, bytes: 4 }, attempts: 4, pauseMs: 1 };
@@ -193,7 +193,7 @@ describe("a download that breaks off", () => {
       using server = await RawHttp.start((_, socket) =>
         socket.end(server.asked.length === 1 ? cut(answerText(200, {}, FILE), 1_000) : rest, "latin1"),
       );
-      expect(await failure(fetched(server.url))).toBeInstanceOf(BrokenOffError);
+      expect(await failure(fetched(server.url))).toBeInstanceOf(CannotResumeError);
       expect(server.asked).toHaveLength(2);
     }
   });
@@ -216,7 +216,7 @@ describe("a download that breaks off", () => {
             : rangeText(FILE, request),
       ),
     );
-    expect(await failure(fetched(`${server.url}/none`, { from: 6_000 }))).toBeInstanceOf(BrokenOffError);
+    expect(await failure(fetched(`${server.url}/none`, { from: 6_000 }))).toBeInstanceOf(CannotResumeError);
     expect(await fetched(`${server.url}/part`, { from: 4_990, size: 5_000 })).toBe(`4990:${FILE.slice(4_990)}`);
     expect(await fetched(`${server.url}/all`, { from: 4_990, size: 5_000 })).toBe(`0:${FILE}`);
   });

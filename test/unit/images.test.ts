@@ -97,7 +97,7 @@ test("an image that is damaged breaks the archive off, and is the error that is 
 });
 
 test("an image without a name is refused before anything is imported", async () => {
-  const nameless = { ...image, name: "", said: "latest" };
+  const nameless = { ...image, name: "", rawName: "latest" };
   await expect(importImages(bundle.store, [nameless], ctr)).rejects.toThrow('called "latest", which is no name');
   expect(fs.existsSync(at("asked"))).toBe(false);
 });
