@@ -8,6 +8,7 @@ Object.assign(Dispatcher.prototype, api);
 
 /** undici's Agent, with `request` and the like. */
 export const Agent = UndiciAgent;
+/** The same as a type. */
 export type Agent = UndiciAgent;
 /** undici's maker of connections. */
 export const buildConnector = connector;

@@ -13,6 +13,7 @@ export const logFile = (name: string) => `${LOG_DIR}/${name}.log`;
 
 /** What the resident process can be told to do with a service. */
 export const ORDERS = ["restart", "stop"] as const;
+/** One of ORDERS. */
 export type Order = (typeof ORDERS)[number];
 /**
  * A file that tells the resident process what to do with a service, once SIGHUP has made it look; it removes the file
