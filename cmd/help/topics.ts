@@ -1,7 +1,10 @@
 import airGap from "./air-gap.md" with { type: "text" };
+import bundles from "./bundles.md" with { type: "text" };
+import configuration from "./configuration.md" with { type: "text" };
 import differences from "./differences-from-kubeadm.md" with { type: "text" };
 import highAvailability from "./high-availability.md" with { type: "text" };
 import joinSecurity from "./join-security.md" with { type: "text" };
+import lab from "./lab.md" with { type: "text" };
 import networks from "./networks.md" with { type: "text" };
 import output from "./output.md" with { type: "text" };
 import raspberryPi from "./raspberry-pi.md" with { type: "text" };
@@ -22,9 +25,12 @@ const PAGES: Record<string, string> = {
   "air-gap": airGap,
   "usb-stick": usbStick,
   "raspberry-pi": raspberryPi,
+  bundles,
+  configuration,
   networks,
   "high-availability": highAvailability,
   "join-security": joinSecurity,
+  lab,
   reset,
   troubleshooting,
   "differences-from-kubeadm": differences,
