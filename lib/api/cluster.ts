@@ -2,7 +2,7 @@ import type { ApiClient } from "./client.ts";
 import { describeObject, type KubeObject } from "./resources.ts";
 
 /** What phases do to a cluster. A dry run has one that only takes notes. */
-export type Cluster = Pick<ApiClient, "apply" | "createIfAbsent" | "get" | "list" | "mergePatch">;
+export type Cluster = Pick<ApiClient, "apply" | "createIfAbsent" | "delete" | "get" | "list" | "mergePatch">;
 
 /** A cluster that records what would be applied, and answers reads from that and from what it has by itself. */
 export class DryRunCluster implements Cluster {
@@ -46,6 +46,10 @@ export class DryRunCluster implements Cluster {
       (o) => o.kind === kind && (options.namespace === undefined || o.metadata.namespace === options.namespace),
     );
     return { items: items as T[], resourceVersion: "0" };
+  }
+
+  async delete(_apiVersion: string, kind: string, name: string, namespace?: string): Promise<boolean> {
+    return this.objects.delete(describeObject({ apiVersion: "", kind, metadata: { name, namespace } }));
   }
 
   async mergePatch(object: Pick<KubeObject, "apiVersion" | "kind" | "metadata">, patch: object): Promise<KubeObject> {

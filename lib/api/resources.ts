@@ -23,6 +23,7 @@ const RESOURCES: Record<string, { plural: string; clusterWide?: boolean }> = {
   RoleBinding: { plural: "rolebindings" },
   ClusterRole: { plural: "clusterroles", clusterWide: true },
   ClusterRoleBinding: { plural: "clusterrolebindings", clusterWide: true },
+  IPAddress: { plural: "ipaddresses", clusterWide: true },
   ServiceCIDR: { plural: "servicecidrs", clusterWide: true },
   Event: { plural: "events" },
   CertificateSigningRequest: { plural: "certificatesigningrequests", clusterWide: true },

@@ -3,6 +3,7 @@ import { corednsConfigMap, corednsDeployment, corednsRbac, corednsService } from
 import { kubeProxyObjects } from "../../addons/kube-proxy.ts";
 import type { KubeObject } from "../../api/resources.ts";
 import { networkObjects } from "../../cluster/network.ts";
+import { applyService } from "../../cluster/service.ts";
 import { CM_COREDNS, CM_KUBE_PROXY, NAMESPACE_SYSTEM } from "../../constants/names.ts";
 import { AGENT_SERVICE, CM_KUBESTICK, FLAT, NONE, PROVIDER, ROLE_NODE_AGENT } from "../../constants/network.ts";
 import { Files } from "../../host/files.ts";
@@ -97,8 +98,8 @@ async function installCoredns({ node, cp, access }: Init, step: Say): Promise<vo
   await access.apply([
     ...corednsRbac(),
     applyPatches(corednsDeployment(cp.config), "corednsdeployment", node.patches()),
-    corednsService(cp.config),
   ]);
+  await applyService(cluster, corednsService(cp.config) as KubeObject);
   step("Applied essential addon: CoreDNS");
 }
 
