@@ -74,7 +74,7 @@ export class Output {
       this.#print({ status: "failed", error: message, ...(hint === undefined ? {} : { hint }), code });
       return error.exitCode;
     }
-    const hint = "this is a defect of kubestick; run it again with -v and report what it printed";
+    const hint = "this is a bug in kubestick; run it again with -v and report what it printed";
     process.stderr.write(`error: ${paragraph(reason(error))}\nwhat to do: ${hint}\n`);
     if (this.argv.some((word) => /^--?v(=|\d|$)/.test(word)))
       process.stderr.write(`${printable(String((error as Error)?.stack))}\n`);

@@ -8,7 +8,7 @@ const EXIT_CODES: Record<number, ErrorCode> = { [EXIT.usage]: "usage", [EXIT.pre
 
 /**
  * An error for the person at the console: what failed and why (`message`), and what to type or change next (`hint`).
- * It is printed without a stack trace; any other error is a defect of kubestick's own.
+ * It is printed without a stack trace; any other error is a bug in kubestick.
  */
 export class KubestickError extends Error {
   override name = "KubestickError";

@@ -17,6 +17,6 @@ export default command({
       const show = progressLine(out.ui, "verify");
       const { blobs, bytes } = bundle.verify(undefined, (done) => show(() => `${formatBytes(done)} read`));
       out.report({ file: bundle.path, blobs, bytes, ok: true });
-      out.ui.print(`${bundle.path}: ${blobs} blobs, ${formatBytes(bytes)}, all as their digests say`);
+      out.ui.print(`${bundle.path}: ${blobs} blobs, ${formatBytes(bytes)}, all digests match`);
     }),
 });

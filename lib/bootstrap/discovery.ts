@@ -44,13 +44,13 @@ export interface TokenDiscovery {
   /** Told why it has to wait, each time that the reason changes. */
   waiting?: (why: string) => void;
   /**
-   * Sets this host's clock to the proven control plane's when TLS cannot do with it; gives whether it did. Without it a
+   * Sets this host's clock to the proven control plane's when it is too wrong for TLS; gives whether it did. Without it a
    * wrong clock is an error.
    */
   setClock?: (skew: ClockSkew) => boolean;
 }
 
-/** A clock that TLS cannot do with: the control plane's time, and since when the cluster's CA is valid. */
+/** A clock that is too wrong for TLS: the control plane's time, and since when the cluster's CA is valid. */
 export interface ClockSkew {
   serverTime: Date;
   caNotBefore: Date;

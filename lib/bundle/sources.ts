@@ -42,7 +42,7 @@ export interface Sources {
 
 /** An error for what is neither staged nor local while nothing may be downloaded. */
 export function notLocal(what: string): KubestickError {
-  return new KubestickError(`nothing given with --from has ${what}`, {
+  return new KubestickError(`no --from source contains ${what}`, {
     hint: "give another --from, or leave --offline out to download it",
     code: "not-found",
   });

@@ -51,7 +51,7 @@ export async function stageBlobs(wanted: Wanted[], sources: Sources): Promise<vo
 /** Copies a blob from local content into the staging directory. Throws KubestickError when it is not what its digest says. */
 export function copyBlob(store: BlobStore, digest: string, staging: Staging): void {
   if (staging.putStream(store.chunks(digest), digestHex(digest)) === digest) return;
-  throw new KubestickError(`${store.path} is damaged: ${digest} has other contents`, { code: "damaged" });
+  throw new KubestickError(`${store.path} is damaged: blob ${digest} does not match its digest`, { code: "damaged" });
 }
 
 /** What was pinned without a length is asked for it: only for an estimate, so whatever a server says is believed. */

@@ -17,7 +17,7 @@ import { choosePhases, type RunOptions, runReported } from "./run.ts";
 export interface JoinOptions extends RunOptions, NodeSetup {
   /** The text of a configuration file with a JoinConfiguration, or what has been read of one or of flags. */
   config: string | ParsedConfig;
-  /** Set this host's clock to the control plane's when TLS cannot do with it. */
+  /** Set this host's clock to the control plane's when it is too wrong for TLS. */
   syncTime?: boolean;
 }
 

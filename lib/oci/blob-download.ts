@@ -46,7 +46,7 @@ export async function downloadBlob(
     return;
   }
   file.discard();
-  throw new KubestickError(`what was downloaded for ${blob.what} is not ${blob.digest}: its contents are others`, {
+  throw new KubestickError(`the download of ${blob.what} does not match ${blob.digest}`, {
     code: "damaged",
     hint: "a proxy or mirror changes what it passes on; try another mirror (--registry-mirror) or network",
   });

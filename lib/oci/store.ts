@@ -38,7 +38,7 @@ export function* verifiedChunks(store: BlobStore, { digest, size }: BlobRef): Ge
     yield chunk;
   }
   if (hash.digest("hex") !== digestHex(digest))
-    throw new KubestickError(`${store.path} is damaged: the blob ${digest} has other contents`, {
+    throw new KubestickError(`${store.path} is damaged: blob ${digest} does not match its digest`, {
       code: "damaged",
       hint,
     });

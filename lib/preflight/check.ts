@@ -63,7 +63,7 @@ export async function runChecks<C>(checks: Check<C>[], ctx: C, ui: Ui, ignored: 
     `${failed} preflight ${failed === 1 ? "check" : "checks"} failed:\n${fatal.map((line) => `  ${line}`).join("\n")}`,
     {
       exitCode: EXIT.preflight,
-      hint: "mend the above and run the same command again; --ignore-preflight-errors=NAME,... makes a check a warning",
+      hint: "fix the above and run the same command again; --ignore-preflight-errors=NAME,... makes a check a warning",
     },
   );
 }

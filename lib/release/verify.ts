@@ -50,7 +50,7 @@ export function verifyRelease(
       bundle.verify();
     }
     checked.push(name);
-    ui.step("verify", `${name}: as signed${hasBundle ? ", and its bundle is whole" : ""}`);
+    ui.step("verify", `${name}: signature OK${hasBundle ? ", bundle intact" : ""}`);
   }
   if (checked.length === 0)
     throw new KubestickError(`none of the files of ${sumsFile} is in ${directory}`, {

@@ -41,7 +41,7 @@ function converge(): number {
   for (let times = 1; times <= 4; times++) {
     const out = worker.exec(joinCommand(), 200_000);
     if (out.status === 0) return times;
-    expect(out.stderr).not.toMatch(/defect of kubestick|\n\s+at /);
+    expect(out.stderr).not.toMatch(/bug in kubestick|\n\s+at /);
     said = out.stderr;
   }
   throw new Error(`join did not converge: ${said}`);
@@ -93,7 +93,7 @@ function at(time: string, ...words: string[]): string[] {
 const clock = () => new Date(`${worker.file(CLOCK).slice(1).trim().replace(" ", "T")}Z`);
 
 describe.skipIf(faketime === undefined)("clocks", () => {
-  test("one that TLS cannot do with is explained, and set by the control plane's", () => {
+  test("one that is too wrong for TLS is explained, and set by the control plane's", () => {
     const later = worker.exec(at("2061-01-01 00:00:00", ...joinCommand()), 100_000);
     expect({ status: later.status, said: /clock.*2061.*--sync-time/s.test(later.stderr) || later.stderr }).toEqual({
       status: 1,

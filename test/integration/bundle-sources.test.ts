@@ -199,7 +199,7 @@ describe("names", async () => {
     fs.writeFileSync(file, `kind: Pod\nspec: {containers: [{image: 'quay.io/x/y:1.0@sha256:${"b".repeat(64)}'}]}\n`);
     expect(await create(archive, "amd64", "--manifest", file)).toMatchObject({
       status: 1,
-      stderr: expect.stringContaining(`nothing given with --from has quay.io/x/y@sha256:${"b".repeat(64)}`),
+      stderr: expect.stringContaining(`no --from source contains quay.io/x/y@sha256:${"b".repeat(64)}`),
     });
   });
 });

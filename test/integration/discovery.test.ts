@@ -181,7 +181,7 @@ console.log(await discoverByFile("${site.server}/c", 1_000).then(({ server }) =>
   });
 });
 
-describe("a clock that TLS cannot do with", () => {
+describe("a clock that is too wrong for TLS", () => {
   const future = Math.floor(Date.now() / 1000) * 1000 + 2 * CERTIFICATE_BACKDATE;
 
   test("is explained with both times, and set to the proven control plane's where that is allowed", async () => {

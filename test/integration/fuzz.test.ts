@@ -23,12 +23,12 @@ import { smallBundle } from "../support/small-bundle.ts";
 const RUNS = Number(process.env["KUBESTICK_FUZZ_RUNS"] ?? 400);
 const SEED = Number(process.env["KUBESTICK_FUZZ_SEED"] ?? 1);
 
-/** What is no message: a defect, a stack trace, or a character that a terminal obeys. */
+/** What is no message: a bug, a stack trace, or a character that a terminal obeys. */
 function wrong(ran: Ran | undefined): string | undefined {
   if (ran === undefined) return "does not end";
   const said = ran.stdout + ran.stderr;
   if (![0, 1, 2, 3].includes(ran.code)) return `exit code ${ran.code}`;
-  if (/defect|uncaughtException|unhandledRejection/.test(said)) return "a defect";
+  if (/bug in kubestick|uncaughtException|unhandledRejection/.test(said)) return "a bug";
   if (/^\s+at .*[(:]\d+/m.test(said)) return "a stack trace";
   if (/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u.test(said.replace(/[\n\t]/g, ""))) return "a control character";
   if (ran.code !== 0 && ran.stderr === "") return "no words";
@@ -170,7 +170,7 @@ test.skipIf(!root)("where no service's definition can be read, the resident proc
   );
 });
 
-describe.skipIf(!root)("nothing that comes in from outside is a defect", () => {
+describe.skipIf(!root)("nothing that comes in from outside is a bug", () => {
   test("command lines", async () => {
     const r = random(SEED);
     const lines = Array.from({ length: RUNS }, () => commandLine(r)).filter((argv) => !spared(argv));

@@ -58,12 +58,12 @@ async function attempt([first, ...rest]: string[]): Promise<{ status: number; st
     return { status: 0, stderr: "" };
   } catch (error) {
     if (error instanceof KubestickError) return { status: error.exitCode, stderr: error.message };
-    return { status: -1, stderr: `defect: ${(error as Error).stack}` };
+    return { status: -1, stderr: `bug in kubestick: ${(error as Error).stack}` };
   }
 }
 
 function expectCivil(what: string, { status, stderr }: { status: number; stderr: string }): void {
-  const civil = [0, 1, 2, 3].includes(status) && !/defect|\n\s+at /.test(stderr);
+  const civil = [0, 1, 2, 3].includes(status) && !/bug in kubestick|\n\s+at /.test(stderr);
   if (!civil) throw new Error(`${what}: exit code ${status}, ${stderr.slice(0, 2_000)}`);
 }
 

@@ -157,7 +157,7 @@ async function thrown(action: () => unknown): Promise<string | undefined> {
   }
 }
 
-describe("no input ends in the words for a defect", () => {
+describe("no input ends in the words for a bug", () => {
   test("configurations of init", () =>
     tryMutants(60, CONFIG, async (mutant) => {
       at.clear();

@@ -55,7 +55,7 @@ function pull(mirror: string, config: unknown, image = "docker.io/team/app:1") {
 }
 
 const AUTH = Buffer.from("u:p").toString("base64");
-const DEFECT = /defect|bug|\n\s+at /;
+const DEFECT = /bug in kubestick|\n\s+at /;
 
 describe("credentials", () => {
   test.each(["basic", "bearer"] as const)(

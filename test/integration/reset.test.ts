@@ -272,7 +272,7 @@ describe("a ledger that was tampered with", () => {
         ls /var/lib | grep -v ^kube`);
     const before = sums();
     const out = reset();
-    expect(out.stderr).not.toContain("defect");
+    expect(out.stderr).not.toContain("bug in kubestick");
     expect(sums()).toBe(before);
   });
 

@@ -52,4 +52,4 @@ export function measured(...args: string[]): { code: number; stderr: string; meg
 }
 
 /** Whether a command said that it broke itself: a stack trace, or the words that are for that alone. */
-export const brokeDown = (printed: string): boolean => /defect of kubestick|\n\s+at \S.*[:(]\d+/.test(printed);
+export const brokeDown = (printed: string): boolean => /bug in kubestick|\n\s+at \S.*[:(]\d+/.test(printed);

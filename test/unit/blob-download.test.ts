@@ -94,7 +94,7 @@ describe.each([
   test("of other contents is refused, and none of it stays", async () => {
     const { error, ranges } = await download(blob, () => answerText(200, {}, FILE.replace("abc", "xyz")));
     expect(error).toBeInstanceOf(KubestickError);
-    expect(error?.message).toBe(`what was downloaded for the file is not ${DIGEST}: its contents are others`);
+    expect(error?.message).toBe(`the download of the file does not match ${DIGEST}`);
     expect([ranges.length, fs.readdirSync(join(work, "staging/partial"))]).toEqual([1, []]);
     expect(staging.size(DIGEST)).toBeUndefined();
   });

@@ -92,7 +92,7 @@ test("an image that is damaged breaks the archive off, and is the error that is 
   });
   const error = await importImages(store, bundle.images, ctr).catch((e: unknown) => e);
   expect(error).toBeInstanceOf(KubestickError);
-  expect((error as Error).message).toContain(`the blob ${config.digest} has other contents`);
+  expect((error as Error).message).toContain(`blob ${config.digest} does not match its digest`);
   expect(fs.readFileSync(at("archive")).includes(manifest.digest)).toBe(true);
 });
 

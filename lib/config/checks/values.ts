@@ -14,7 +14,7 @@ export function checkAbsolute(path: string | undefined, at: string, report: Repo
 export function checkPositive(duration: string | undefined, at: string, report: Report): number | undefined {
   if (duration === undefined) return undefined;
   const ms = parseDuration(duration);
-  if (ms <= 0) report(at, "must be longer than nothing");
+  if (ms <= 0) report(at, "must be greater than zero");
   return ms;
 }
 

@@ -88,7 +88,8 @@ export const addonPhase: Phase<Init> = {
 async function installCoredns({ node, cp, access }: Init, step: Say): Promise<void> {
   const { path, nameservers, lost } = upstreams(node.facts.resolvConfs, node.files, (await cp.kubelet()).local);
   const forward = nameservers.length > 0;
-  if (!forward) step(`CoreDNS forwards to nobody (because ${path} has no nameserver that pods could reach)`);
+  if (!forward)
+    step(`CoreDNS will not forward external names (because ${path} has no nameserver that pods could reach)`);
   else if (lost.length > 0)
     node.ui.warn(
       `CoreDNS cannot reach ${lost.join(", ")} of ${path}, which the kubelet is told to give to pods, and ends where it meets itself`,

@@ -176,6 +176,6 @@ async function explain({ node, config }: ControlPlane, missing: Target[], limitM
   }
   const check = missing.some((t) => t.container) ? "crictl ps -a, then " : "";
   return new KubestickError(lines.join("\n"), {
-    hint: `look at the kubelet's log too: ${check}${node.services.logCommand("kubelet")}; when it is mended, run the same command again`,
+    hint: `look at the kubelet's log too: ${check}${node.services.logCommand("kubelet")}; when it is fixed, run the same command again`,
   });
 }

@@ -20,7 +20,7 @@ const NEW_TOKEN_MS = 5_000;
 /** What `join` was asked to do besides its configuration. */
 export interface JoinAsked {
   ignorePreflightErrors: Set<string>;
-  /** Set this host's clock to the control plane's when TLS cannot do with it. */
+  /** Set this host's clock to the control plane's when it is too wrong for TLS. */
   syncTime: boolean;
 }
 

@@ -151,5 +151,5 @@ async function registered({ node, config, access, discovery }: Join, step: Step)
   // A control plane still needs it, to find out what it must serve.
   if (!discovery.bootstrapToken || config.controlPlane) return;
   const { id } = splitToken(discovery.bootstrapToken);
-  if (await useUpToken(await access.client(), id)) step(`The token ${id} was for one node and is used up`);
+  if (await useUpToken(await access.client(), id)) step(`Deleted the single-use token ${id}`);
 }

@@ -34,7 +34,7 @@ export const preflightPhase: Phase<Join> = {
     step(`Looking for the cluster at ${discovery.endpoint}`);
     const installed = findOnHostAside(hostBinaryKind("kubelet")!);
     const { server } = await discovery.find();
-    step(`Found it: its CA and its signature are the expected ones; its API server is ${server}`);
+    step(`Found the cluster; CA pin and signature verified; its API server is ${server}`);
     await warnOfName(node.ui, server);
     const { decisions, programs } = node;
     const clusterVersion = await access.version();

@@ -49,7 +49,7 @@ export const OWN_PLACES: Place[] = [
   { path: LOG_DIR, entries: /\.log(\.1)?$/ },
 ];
 
-/** What kubestick keeps account of lies below these directories, or is one of these files; nothing else is removed because a ledger names it. */
+/** What kubestick records lies below these directories, or is one of these files; nothing else is removed because a ledger names it. */
 export const LEDGER_ROOTS = [
   KUBERNETES_DIR,
   KUBELET_DIR,
