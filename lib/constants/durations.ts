@@ -3,6 +3,7 @@ export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
 
+/** How long certificates are valid. */
 export const CA_VALIDITY = 3650 * DAY;
 export const CERTIFICATE_VALIDITY = 365 * DAY;
 /**
@@ -13,6 +14,7 @@ export const CERTIFICATE_BACKDATE = DAY;
 export const TOKEN_TTL = 24 * HOUR;
 export const UPLOADED_CERTS_TTL = 2 * HOUR;
 
+/** How long is waited for the parts of a cluster, unless `timeouts` of the configuration says otherwise. */
 export const CONTROL_PLANE_TIMEOUT = 4 * MINUTE;
 export const KUBELET_HEALTH_TIMEOUT = 4 * MINUTE;
 export const API_CALL_TIMEOUT = 1 * MINUTE;

@@ -3,9 +3,11 @@ export const CLUSTER_NAME = "kubernetes";
 export const DNS_DOMAIN = "cluster.local";
 export const SERVICE_SUBNET = "10.96.0.0/12";
 
+/** Namespaces that every cluster has. */
 export const NAMESPACE_SYSTEM = "kube-system";
 export const NAMESPACE_PUBLIC = "kube-public";
 
+/** Users and groups, by which RBAC gives rights. */
 export const GROUP_MASTERS = "system:masters";
 export const GROUP_CLUSTER_ADMINS = "kubeadm:cluster-admins";
 export const GROUP_NODES = "system:nodes";
@@ -18,6 +20,7 @@ export const USER_NODE_PREFIX = "system:node:";
 /** Who signs the certificates that kubelets use as clients (KEP-1513). */
 export const SIGNER_KUBELET_CLIENT = "kubernetes.io/kube-apiserver-client-kubelet";
 
+/** ConfigMaps and Secrets (CM_, SECRET_), and keys in them, as kubeadm names them. */
 export const CM_KUBEADM_CONFIG = "kubeadm-config";
 export const CM_KUBELET_CONFIG = "kubelet-config";
 export const CM_CLUSTER_INFO = "cluster-info";
@@ -28,10 +31,12 @@ export const SECRET_TOKEN_PREFIX = "bootstrap-token-";
 export const SECRET_TOKEN_TYPE = "bootstrap.kubernetes.io/token";
 export const JWS_KEY_PREFIX = "jws-kubeconfig-";
 
+/** Labels and taints of control plane nodes. */
 export const LABEL_CONTROL_PLANE = "node-role.kubernetes.io/control-plane";
 export const LABEL_EXCLUDE_LB = "node.kubernetes.io/exclude-from-external-load-balancers";
 export const TAINT_CONTROL_PLANE = "node-role.kubernetes.io/control-plane";
 
+/** Annotations of static pods and ConfigMaps that kubeadm reads again. */
 export const ANNOTATION_APISERVER_ENDPOINT = "kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint";
 export const ANNOTATION_ETCD_CLIENT_URLS = "kubeadm.kubernetes.io/etcd.advertise-client-urls";
 export const ANNOTATION_CONFIG_HASH = "kubeadm.kubernetes.io/component-config.hash";

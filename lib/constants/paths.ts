@@ -4,6 +4,7 @@ export const MANIFESTS_DIR = "/etc/kubernetes/manifests";
 export const CERTIFICATES_DIR = "/etc/kubernetes/pki";
 export const ETCD_DATA_DIR = "/var/lib/etcd";
 
+/** The kubelet's own files. */
 export const KUBELET_DIR = "/var/lib/kubelet";
 export const KUBELET_CONFIG_FILE = "/var/lib/kubelet/config.yaml";
 export const KUBELET_INSTANCE_CONFIG_FILE = "/var/lib/kubelet/instance-config.yaml";
@@ -45,6 +46,7 @@ export const OWN_RESOLV_CONF = "/var/lib/kubestick/resolv.conf";
 /** Where a dry run with `--rootfs` leaves the API objects that it would have created. */
 export const DRY_RUN_OBJECTS_DIR = "/var/lib/kubestick/dry-run";
 
+/** Which nameservers this host asks. */
 export const HOST_RESOLV_CONF = "/etc/resolv.conf";
 /** systemd-resolved's file with the real upstream servers; /etc/resolv.conf then holds only its loopback stub. */
 export const SYSTEMD_RESOLVED_CONF = "/run/systemd/resolve/resolv.conf";

@@ -11,6 +11,7 @@ export const NEWEST_CONTROL_PLANE_VERSION = "v1.37.0";
  */
 export const BUILD_DATE = "2026-11-01T00:00:00Z";
 
+/** Where the control plane's images come from, unless `imageRepository` says otherwise. */
 export const DEFAULT_IMAGE_REPOSITORY = "registry.k8s.io";
 
 /** First etcd release that takes `--feature-gates` and stable flag names instead of `--experimental-*`. */
