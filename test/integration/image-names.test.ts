@@ -107,7 +107,7 @@ describe.skipIf(daemons.length === 0)("names in containerd", () => {
   });
 
   test("an image without a name is refused before anything is imported", async () => {
-    const nameless = bundle.images.map((image, i) => (i === 1 ? { ...image, name: "", said: "3.10" } : image));
+    const nameless = bundle.images.map((image, i) => (i === 1 ? { ...image, name: "", rawName: "3.10" } : image));
     const importing = importImages(bundle.store, nameless, { program: "/nowhere/ctr", socket: "/nowhere" });
     await expect(importing).rejects.toThrow('bundle.tar has an image called "3.10", which is no name');
   });
