@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { type Output, tryRun } from "../../lib/host/process.ts";
 import { KUBESTICK } from "./cluster.ts";
 
-/** Directories of this machine that a sandbox sees through an overlay, and those that are empty in it. */
+/** Directories of this machine that a sandbox sees through an overlay; /run, /mnt and /tmp are empty in it. */
 const OVERLAYS = ["etc", "var", "opt", "home", "srv"];
-const EMPTY = ["run", "mnt", "tmp"];
+const SOURCES = join(import.meta.dir, "../..");
 
 /**
  * A place to run kubestick as root where nothing reaches this machine: mounts, network, processes and host name are its own.
@@ -32,7 +32,12 @@ export class Sandbox {
       ]),
       // What Kubernetes this machine has is none of the sandbox's.
       "rm -rf /etc/kubernetes /etc/containerd /etc/cni /var/lib/kubelet /var/lib/etcd /var/lib/kubestick /var/lib/containerd /var/lib/cni /var/log/pods /var/log/containers",
-      ...EMPTY.map((d) => `mount -t tmpfs -o mode=${d === "tmp" ? 1777 : 755} t /${d}`),
+      // The sources may lie in a directory that is empty in it.
+      `mkdir /mnt/.sources && mount --bind '${SOURCES}' /mnt/.sources`,
+      "mount -t tmpfs -o mode=755 t /run",
+      "mount -t tmpfs -o mode=1777 t /tmp",
+      `[ -e '${SOURCES}/package.json' ] || { mkdir -p '${SOURCES}' && mount --bind /mnt/.sources '${SOURCES}'; }`,
+      "mount -t tmpfs -o mode=755 t /mnt",
       "hostname sandbox",
       "ip link set lo up",
       "echo made",
