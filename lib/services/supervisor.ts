@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import * as fs from "node:fs";
+import { MINUTE } from "../constants/durations.ts";
 import type { Files } from "../host/files.ts";
 import { until } from "../util/until.ts";
 import { definedServices, readDefinition } from "./definition.ts";
@@ -9,9 +10,10 @@ import { endProgram, pidIn, programPid, STOP_MS } from "./program.ts";
 import { residentPid, SUPERVISE } from "./resident.ts";
 import { RESIDENT_ENV, type ServiceManagerControl, type ServiceSpec } from "./service.ts";
 
-const START_MS = 10_000;
-/** Several services, each with all the time that it has. */
-const ORDER_MS = 3 * STOP_MS;
+/** A slow card reads a hundred megabytes first, perhaps while thirty others do the same. */
+const START_MS = MINUTE;
+/** Several services, each with all the time that it has to end, and the resident process's own start. */
+const ORDER_MS = START_MS + 3 * STOP_MS;
 const POLL_MS = 20;
 
 /**
