@@ -77,7 +77,7 @@ test("a dry run finds the cluster, shows what it would write, no secret, and cha
 
 test("a phase can be run by itself, and kill -9 at the beginning of each leaves a host that goes on", async () => {
   const one = worker.exec([KUBESTICK[0]!, KUBESTICK[1]!, "join", "phase", "preflight", ...joinConfig(TOKEN).slice(3)]);
-  expect({ status: one.status, found: one.stdout.includes("Found it") }).toEqual({ status: 0, found: true });
+  expect({ status: one.status, found: one.stdout.includes("Found the cluster") }).toEqual({ status: 0, found: true });
   expect(one.stdout).not.toContain("This node has joined");
   for (const phase of ["preflight", "kubelet-start", "network"]) {
     const { killed } = await worker.killAt([...joinConfig(TOKEN), "-v"], `phase ${phase} begins`);
