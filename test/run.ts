@@ -20,7 +20,13 @@ interface Layer {
 
 const LAYERS: Layer[] = [
   { name: "unit", path: "test/unit", timeoutMs: 60_000 },
-  { name: "integration", path: "test/integration", timeoutMs: 120_000, atOnce: availableParallelism() },
+  {
+    name: "integration",
+    path: "test/integration",
+    timeoutMs: 120_000,
+    atOnce: availableParallelism(),
+    slowest: ["node-agent", "executables", "hostile-bundles", "resident", "fuzz", "two-at-once", "pki", "bundle"],
+  },
   {
     name: "end to end",
     path: "test/e2e",
