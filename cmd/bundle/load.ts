@@ -1,7 +1,7 @@
 import { Files } from "../../lib/host/files.ts";
 import { lockHost } from "../../lib/host/lock.ts";
 import { loadBundle } from "../../lib/phases/load.ts";
-import { OWN_ARCH } from "../args/bundle.ts";
+import { OWN_ARCH, READ_ARGS } from "../args/bundle.ts";
 import { COMMON_ARGS } from "../args/common.ts";
 import { command } from "../command.ts";
 import { withBundle } from "./open.ts";
@@ -10,12 +10,7 @@ export default command({
   name: "load",
   description: "Install a bundle's host binaries here and import its images into containerd",
   args: {
-    file: {
-      type: "positional",
-      required: false,
-      description: "The bundle's file (default: the one attached to this executable).",
-      completes: "file",
-    },
+    file: READ_ARGS.file,
     force: { type: "boolean", description: "Replace host binaries and files that are newer or not kubestick's own." },
     "cri-socket": {
       type: "string",

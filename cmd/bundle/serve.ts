@@ -4,7 +4,7 @@ import { joinHostPort, splitHostPort } from "../../lib/net/ip.ts";
 import { offerFiles } from "../../lib/serve/offer.ts";
 import { serve } from "../../lib/serve/serve.ts";
 import { isCompiled } from "../../lib/services/executable.ts";
-import { OWN_ARCH } from "../args/bundle.ts";
+import { OWN_ARCH, READ_ARGS } from "../args/bundle.ts";
 import { COMMON_ARGS, list } from "../args/common.ts";
 import { command } from "../command.ts";
 import { withBundle } from "./open.ts";
@@ -15,12 +15,7 @@ export default command({
   name: "serve",
   description: "Offer the executable, the bundle and a read-only registry to the LAN",
   args: {
-    file: {
-      type: "positional",
-      required: false,
-      description: "The bundle's file (default: the one attached to this executable).",
-      completes: "file",
-    },
+    file: READ_ARGS.file,
     listen: {
       type: "string",
       description: `Address and port to listen on (default 0.0.0.0:${PORT}).`,
